@@ -1,0 +1,257 @@
+package planner
+
+import (
+	"time"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Action is one thing that an engine can be asked to do. The set is closed: an
+// engine handles each of these types and no other.
+type Action interface {
+	// Resource is what it acts on.
+	Resource() Ref
+	action()
+}
+
+// Ref names a resource on the engine.
+type Ref struct {
+	Kind    Kind   `json:"kind"`
+	Name    string `json:"name"`              // on the engine
+	Service string `json:"service,omitempty"` // that it belongs to, for containers and built images
+}
+
+// Kind is a sort of resource.
+type Kind string
+
+// The sorts of resource.
+const (
+	KindContainer Kind = "container"
+	KindNetwork   Kind = "network"
+	KindVolume    Kind = "volume"
+	KindImage     Kind = "image"
+)
+
+// CreateNetwork makes a network. "Already there" is success.
+type CreateNetwork struct {
+	Name   string            `json:"name"`
+	Spec   project.Network   `json:"spec"`
+	Labels map[string]string `json:"labels"`
+}
+
+// RemoveNetwork removes a network; "not there" is success, "in use" is not.
+type RemoveNetwork struct {
+	Name string `json:"name"`
+}
+
+// CreateVolume makes a volume. "Already there" is success.
+type CreateVolume struct {
+	Name   string            `json:"name"`
+	Spec   project.Volume    `json:"spec"`
+	Labels map[string]string `json:"labels"`
+}
+
+// RemoveVolume removes a volume and its data.
+type RemoveVolume struct {
+	Name string `json:"name"`
+}
+
+// PullImage fetches an image from its registry.
+type PullImage struct {
+	Ref      string `json:"ref"`
+	Platform string `json:"platform,omitempty"`
+	// Services are those that run it.
+	Services []string `json:"services"`
+	// Optional: when the pull fails but the image is there, that is enough.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// BuildImage builds a service's image and tags it.
+type BuildImage struct {
+	Ref     string            `json:"ref"`
+	Service string            `json:"service"`
+	Spec    project.Service   `json:"-"` // its Build section is what counts
+	Labels  map[string]string `json:"labels,omitempty"`
+}
+
+// RemoveImage removes an image; "not there" is success.
+type RemoveImage struct {
+	Ref string `json:"ref"`
+}
+
+// CreateContainer makes a container and does not start it. A container of the
+// same name with the same labels is success; one with others is a conflict.
+type CreateContainer struct {
+	Name   string `json:"name"`
+	Number int    `json:"number"` // replica, from 1
+	// Spec is the service, with service: references in network_mode, ipc, pid and
+	// volumes_from already resolved to container names.
+	Spec project.Service `json:"-"`
+	// Image is the reference to create from.
+	Image  string            `json:"image"`
+	Labels map[string]string `json:"labels"`
+	// Networks maps the keys of Spec.Networks to names on the engine; Volumes
+	// does the same for named volumes.
+	Networks map[string]string `json:"networks,omitempty"`
+	Volumes  map[string]string `json:"volumes,omitempty"`
+	// Files are the configs and secrets to put in.
+	Files []File `json:"files,omitempty"`
+	// Inherit names the container whose anonymous volumes this one takes over;
+	// empty for none.
+	Inherit string `json:"inherit,omitempty"`
+}
+
+// File is a config or a secret on its way into a container.
+type File struct {
+	Key     string `json:"key"`              // "configs.NAME" or "secrets.NAME"
+	Target  string `json:"target"`           // absolute path in the container
+	Source  string `json:"source,omitempty"` // path on this machine; empty when Content counts
+	Content Hidden `json:"content,omitempty"`
+	UID     string `json:"uid,omitempty"`
+	GID     string `json:"gid,omitempty"`
+	Mode    uint32 `json:"mode,omitempty"` // permission bits; 0 is 0444
+}
+
+// Hidden is text that must not be printed; its JSON and string forms say so.
+type Hidden string
+
+// String never shows the text.
+func (h Hidden) String() string { return "(hidden)" }
+
+// MarshalText never shows the text.
+func (h Hidden) MarshalText() ([]byte, error) { return []byte("(hidden)"), nil }
+
+// StartContainer starts a container that exists. "Already running" is success.
+type StartContainer struct {
+	Name    string `json:"name"`
+	Service string `json:"service"`
+}
+
+// StopContainer stops a container. "Not running" and "not there" are success.
+type StopContainer struct {
+	Name    string `json:"name"`
+	Service string `json:"service"`
+	// Grace is the time between the stop signal and the kill; nil leaves it to
+	// the container's own setting.
+	Grace *time.Duration `json:"grace,omitempty"`
+	// Signal overrides the container's stop signal.
+	Signal string `json:"signal,omitempty"`
+}
+
+// RestartContainer stops a container and starts it again.
+type RestartContainer struct {
+	Name    string         `json:"name"`
+	Service string         `json:"service"`
+	Grace   *time.Duration `json:"grace,omitempty"`
+}
+
+// RemoveContainer removes a container, running or not. "Not there" is success.
+type RemoveContainer struct {
+	Name    string `json:"name"`
+	Service string `json:"service"`
+	// Volumes removes its anonymous volumes with it.
+	Volumes bool `json:"volumes,omitempty"`
+}
+
+// RenameContainer gives a container its name. "Already so" is success.
+type RenameContainer struct {
+	Name    string `json:"name"` // now
+	To      string `json:"to"`
+	Service string `json:"service"`
+}
+
+// Await waits until a container has come to a condition, or fails when it
+// no longer can.
+type Await struct {
+	Name      string        `json:"name"`
+	Service   string        `json:"service"`
+	Condition Condition     `json:"condition"`
+	Timeout   time.Duration `json:"timeout,omitempty"` // 0: as long as it takes
+	// Monitor is how long a container must keep running to count as good, with condition Stable.
+	Monitor time.Duration `json:"monitor,omitempty"`
+}
+
+// Condition is what an Await waits for.
+type Condition string
+
+// The conditions. Ready is healthy where there is a health check and
+// running where there is none, which is what --wait wants.
+const (
+	IsRunning   Condition = "running"
+	IsHealthy   Condition = "healthy"
+	IsReady     Condition = "ready"
+	IsStable    Condition = "stable"    // ready, or without a health check still running after Monitor
+	IsCompleted Condition = "completed" // exited with 0
+)
+
+// RunHook runs a command in a running container (post_start, pre_stop).
+type RunHook struct {
+	Name    string              `json:"name"` // of the container
+	Service string              `json:"service"`
+	When    string              `json:"when"`  // post_start or pre_stop
+	Index   int                 `json:"index"` // in the service's list of hooks
+	Hook    project.ServiceHook `json:"hook"`
+}
+
+// UpdateContainer changes limits or the restart policy in place.
+type UpdateContainer struct {
+	Name    string            `json:"name"`
+	Service string            `json:"service"`
+	Spec    project.Service   `json:"-"`
+	Labels  map[string]string `json:"labels,omitempty"`
+}
+
+// ConnectNetwork puts a container into a network with the service's full
+// endpoint settings (aliases, addresses, MAC, priorities).
+type ConnectNetwork struct {
+	Name    string          `json:"name"` // of the container
+	Service string          `json:"service"`
+	Network string          `json:"network"` // its name on the engine
+	Key     string          `json:"key"`     // in Spec.Networks
+	Spec    project.Service `json:"-"`
+}
+
+// DisconnectNetwork takes a container off a network. "Not in it" is success.
+type DisconnectNetwork struct {
+	Name    string `json:"name"`
+	Service string `json:"service"`
+	Network string `json:"network"`
+}
+
+func (a CreateNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} }
+func (a RemoveNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} }
+func (a CreateVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
+func (a RemoveVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
+func (a PullImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
+func (a BuildImage) Resource() Ref        { return Ref{KindImage, a.Ref, a.Service} }
+func (a RemoveImage) Resource() Ref       { return Ref{KindImage, a.Ref, ""} }
+func (a CreateContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Spec.Name} }
+func (a StartContainer) Resource() Ref    { return Ref{KindContainer, a.Name, a.Service} }
+func (a StopContainer) Resource() Ref     { return Ref{KindContainer, a.Name, a.Service} }
+func (a RestartContainer) Resource() Ref  { return Ref{KindContainer, a.Name, a.Service} }
+func (a RemoveContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
+func (a RenameContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
+func (a Await) Resource() Ref             { return Ref{KindContainer, a.Name, a.Service} }
+func (a RunHook) Resource() Ref           { return Ref{KindContainer, a.Name, a.Service} }
+func (a UpdateContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
+func (a ConnectNetwork) Resource() Ref    { return Ref{KindContainer, a.Name, a.Service} }
+func (a DisconnectNetwork) Resource() Ref { return Ref{KindContainer, a.Name, a.Service} }
+
+func (CreateNetwork) action()     {}
+func (RemoveNetwork) action()     {}
+func (CreateVolume) action()      {}
+func (RemoveVolume) action()      {}
+func (PullImage) action()         {}
+func (BuildImage) action()        {}
+func (RemoveImage) action()       {}
+func (CreateContainer) action()   {}
+func (StartContainer) action()    {}
+func (StopContainer) action()     {}
+func (RestartContainer) action()  {}
+func (RemoveContainer) action()   {}
+func (RenameContainer) action()   {}
+func (Await) action()             {}
+func (RunHook) action()           {}
+func (UpdateContainer) action()   {}
+func (ConnectNetwork) action()    {}
+func (DisconnectNetwork) action() {}

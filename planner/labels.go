@@ -1,0 +1,31 @@
+package planner
+
+// The labels that the ecosystem reads (docker compose, Docker Desktop,
+// Portainer, lazydocker, Traefik); muster writes them as docker compose does.
+const (
+	LabelProject     = "com.docker.compose.project"
+	LabelService     = "com.docker.compose.service"
+	LabelNumber      = "com.docker.compose.container-number"
+	LabelOneOff      = "com.docker.compose.oneoff" // "True" or "False"
+	LabelConfigHash  = "com.docker.compose.config-hash"
+	LabelVersion     = "com.docker.compose.version"
+	LabelWorkingDir  = "com.docker.compose.project.working_dir"
+	LabelConfigFiles = "com.docker.compose.project.config_files"
+	LabelEnvFiles    = "com.docker.compose.project.environment_file"
+	LabelDependsOn   = "com.docker.compose.depends_on" // "db:service_healthy:false,…", sorted
+	LabelImage       = "com.docker.compose.image"
+	LabelNetwork     = "com.docker.compose.network"
+	LabelVolume      = "com.docker.compose.volume"
+)
+
+// muster's own labels.
+const (
+	// LabelSpec is the applied service, canonical JSON, deflated, base64: the
+	// left side of the field diff. On networks and volumes too.
+	LabelSpec = "dev.muster.spec"
+	// LabelContent has the digests of the configs and secrets that went
+	// in, "configs.KEY=sha256:…" joined by commas, sorted.
+	LabelContent = "dev.muster.content"
+	// LabelReplaces is the name of the container that this one is about to succeed.
+	LabelReplaces = "dev.muster.replaces"
+)

@@ -1,0 +1,164 @@
+package planner
+
+import (
+	"errors"
+	"time"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Plan is what to do, and why. Steps come after what they need. An empty
+// plan has no steps; its Items still say what was found.
+type Plan struct {
+	Project string
+	Steps   []Step
+	// Items tell the same for each service, network and volume, unchanged
+	// ones included, sorted by kind and name: it is what people read.
+	Items []Item
+	// Warnings are what the user should know before saying yes, such as
+	// orphans that stay.
+	Warnings []string
+}
+
+// StepID names a step within its plan: the verb and the resource, such as
+// "start shop-web-1". It is the same for the same input.
+type StepID string
+
+// Step is one action with its place in the graph.
+type Step struct {
+	ID      StepID
+	Action  Action
+	Needs   []StepID // sorted
+	Because []Change // why; empty only where an item says it all
+	Impact  Impact
+	// Undo is done, in order, when a later step of the same Group fails: it brings back
+	// what was before.
+	Undo []Action
+	// Group ties the steps of one replacement together ("replace shop-web-1").
+	// When one of them fails, the undos of those that are done run, latest first.
+	Group string
+}
+
+// Change is one field that differs.
+type Change struct {
+	Path string // such as "services.web.environment.LOG_LEVEL"
+	From string // as printed; empty where there was nothing
+	To   string // empty where it goes
+	// Secret says that From and To must be printed as (hidden).
+	Secret bool
+	// Drift says that not the file changed but the engine's side.
+	Drift bool
+}
+
+// Impact is how much a step disturbs what runs.
+type Impact int
+
+// The impacts, from harmless to grave.
+const (
+	NoImpact Impact = iota
+	InPlace
+	Restart
+	Replace
+	DataLoss
+)
+
+// Item is what a plan does to one service, network or volume.
+type Item struct {
+	Ref     Ref // Kind "service" for services, with Name the key in the file
+	Verdict Verdict
+	// Summary is the rest of the headline: "replace 3 of 3, one at a time".
+	Summary string
+	Changes []Change
+	// After are the waits before it: "db healthy", "migrate completed".
+	After  []string
+	Impact Impact
+}
+
+// KindService is the kind of an [Item] about a service; the engine knows
+// none.
+const KindService Kind = "service"
+
+// Verdict is what becomes of an item.
+type Verdict string
+
+// The verdicts and, in the comments, their signs in the text form.
+const (
+	Unchanged Verdict = "unchanged" // not printed
+	Create    Verdict = "create"    // +
+	Modify    Verdict = "change"    // ~
+	Mend      Verdict = "drift"     // !
+	Remove    Verdict = "remove"    // -
+)
+
+// Policy is what the user asked for beyond the files. The zero value is a
+// plain `up`.
+type Policy struct {
+	// Services are those that the user named; empty is all. What they depend
+	// on is brought up too, but not replaced unless AlwaysRecreateDeps, unless
+	// the project was loaded without it.
+	Services []string
+	// NoDeps leaves the named services' dependencies alone.
+	NoDeps bool
+	// Recreate says when a container is replaced.
+	Recreate           Recreate
+	AlwaysRecreateDeps bool
+	// RemoveOrphans removes containers of services that the files no longer
+	// have; IgnoreOrphans does not even warn.
+	RemoveOrphans, IgnoreOrphans bool
+	// RenewAnonVolumes gives replaced containers fresh anonymous volumes.
+	RenewAnonVolumes bool
+	// Scale overrides the number of replicas, by service.
+	Scale map[string]int
+	// Timeout overrides the grace of every stop.
+	Timeout *time.Duration
+	// NoStart creates only.
+	NoStart bool
+	// Wait adds, for every service, the wait until it is ready (completed, for
+	// services that another awaits so); WaitTimeout bounds it, 0 for ever.
+	Wait        bool
+	WaitTimeout time.Duration
+	// Build builds every image that has a build section; NoBuild none.
+	Build, NoBuild bool
+	// Pull overrides the services' pull_policy: always, missing, never, build or empty.
+	Pull string
+	// Now decides pull policies with a period and dates; the planner has no clock.
+	Now time.Time
+	// DefaultMonitor is how long a replaced container without health check
+	// is watched before the old one goes; 0 is one second.
+	DefaultMonitor time.Duration
+
+	// For Teardown: Volumes removes named volumes too, Images is "", "local" or "all".
+	Volumes bool
+	Images  string
+}
+
+// Recreate says when a container is replaced.
+type Recreate int
+
+// The policies.
+const (
+	RecreateChanged Recreate = iota // when it differs
+	RecreateAlways                  // --force-recreate
+	RecreateNever                   // --no-recreate
+)
+
+var errTODO = errors.New("not built yet")
+
+// ScopeOf says what [Build] needs to know of the engine for this project.
+func ScopeOf(want *project.Project) Scope { return Scope{Project: want.Name} }
+
+// Build plans the way from have to want.
+func Build(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
+
+// Teardown plans the removal of everything that have holds. want may be nil: then
+// the labels say in what order things stop; else hooks and grace come from it.
+func Teardown(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
+
+// Start plans the start of what exists and is stopped, in dependency order.
+func Start(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
+
+// Stop plans the stop of what runs, in reverse dependency order.
+func Stop(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
+
+// Restarts plans the restart of containers, with the dependents that asked for it.
+func Restarts(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }

@@ -1,0 +1,137 @@
+// Package planner compares what is wanted with what exists and says what to
+// do about it: a graph of steps, each with its reason.
+//
+// It is pure. It has no context, clock, IO, log or randomness, so that the
+// same input gives the same plan, a plan can be shown instead of run, and
+// every story about it is a text file.
+package planner
+
+import "time"
+
+// State is what exists on the engine and concerns one project. Engines
+// list every slice sorted by name.
+type State struct {
+	Engine     EngineInfo
+	Containers []Container
+	Networks   []Network
+	Volumes    []Volume
+	Images     []Image
+}
+
+// EngineInfo is what the engine can do, as far as a plan depends on it.
+type EngineInfo struct {
+	API  string `json:",omitempty"` // such as "1.51"
+	Name string `json:",omitempty"` // such as "docker 28.5.2" or "podman 5.8.0"
+	OS   string `json:",omitempty"` // "linux" or "windows"
+	Arch string `json:",omitempty"` // in Go's words: "amd64"
+}
+
+// Scope says what [State] has to cover.
+type Scope struct {
+	Project string
+	// Images are references to look up; those that are not there are missing in State.Images.
+	Images []string
+	// Networks and Volumes are names on the engine to include although they
+	// may not carry the project's label: external ones and those made by hand.
+	Networks []string
+	Volumes  []string
+}
+
+// Container is one container of the project, stopped ones included.
+type Container struct {
+	ID      string
+	Name    string
+	Service string
+	Number  int    // replica, from 1; 0 on one-offs
+	OneOff  bool   // made by run
+	Image   string // the reference it was created from
+	ImageID string // the content it runs
+	Status  Status
+	Health  Health
+	// ExitCode is that of the last run; meaningful when Status is Exited.
+	ExitCode int
+	Created  time.Time
+	// Since is the engine's own words for how long, such as "Up 2 hours (healthy)".
+	Since     string
+	Command   string
+	Labels    map[string]string
+	Endpoints []Endpoint
+	Mounts    []Mount
+	Ports     []Port
+}
+
+// Status is the engine's word for what a container is doing.
+type Status string
+
+// The states that an engine knows.
+const (
+	Created    Status = "created"
+	Running    Status = "running"
+	Paused     Status = "paused"
+	Restarting Status = "restarting"
+	Exited     Status = "exited"
+	Dead       Status = "dead"
+	Removing   Status = "removing"
+)
+
+// Health is the engine's verdict on a container that has a health check.
+type Health string
+
+// The verdicts; a container without a health check has NoHealth.
+const (
+	NoHealth  Health = ""
+	Starting  Health = "starting"
+	Healthy   Health = "healthy"
+	Unhealthy Health = "unhealthy"
+)
+
+// Endpoint is a container's place in a network.
+type Endpoint struct {
+	Network   string   // the network's name on the engine
+	NetworkID string   `json:",omitempty"` // empty until the container has run once, on some engines
+	Aliases   []string `json:",omitempty"`
+	IPv4      string   `json:",omitempty"`
+	IPv6      string   `json:",omitempty"`
+	MAC       string   `json:",omitempty"`
+}
+
+// Mount is a file tree that a container has from outside.
+type Mount struct {
+	Type     string // bind, volume, tmpfs, image, npipe
+	Name     string `json:",omitempty"` // of the volume
+	Source   string `json:",omitempty"` // on the host
+	Target   string
+	ReadOnly bool `json:",omitempty"`
+}
+
+// Port is one published or exposed port.
+type Port struct {
+	HostIP    string `json:",omitempty"`
+	Published int    `json:",omitempty"` // 0: exposed only
+	Target    int
+	Protocol  string // tcp, udp, sctp
+}
+
+// Network is a network on the engine.
+type Network struct {
+	ID     string
+	Name   string
+	Driver string
+	Labels map[string]string
+}
+
+// Volume is a volume on the engine.
+type Volume struct {
+	Name   string
+	Driver string
+	Labels map[string]string
+}
+
+// Image is a local image.
+type Image struct {
+	ID      string
+	Tags    []string // references as the user may write them: "postgres:17"
+	Digests []string // repo digests
+	Created time.Time
+	Labels  map[string]string
+}

@@ -1,0 +1,69 @@
+// Package project turns Compose files into the state that a user wants.
+//
+// It finds and reads the files, merges and interpolates them through
+// compose-go, and answers with a Project, or with every mistake that it found,
+// each with its file, line and column. It never talks to an engine.
+package project
+
+import (
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// The Compose model is compose-go's own and is carried through unchanged: a
+// second model would have to be kept in step with the specification by hand.
+type (
+	// Service is one entry of the top-level services.
+	Service = types.ServiceConfig
+	// Network is one entry of the top-level networks.
+	Network = types.NetworkConfig
+	// Volume is one entry of the top-level volumes.
+	Volume = types.VolumeConfig
+	// Config is one entry of the top-level configs.
+	Config = types.ConfigObjConfig
+	// ServiceHook is one command of post_start or pre_stop.
+	ServiceHook = types.ServiceHook
+	// Secret is one entry of the top-level secrets.
+	Secret = types.SecretConfig
+)
+
+// Project is what the files declare, resolved: variables are replaced, files
+// merged, profiles chosen, paths absolute and default names filled in.
+type Project struct {
+	// Name is the project's name; everything on the engine is found by it.
+	Name string
+	// Instance is the name of this copy of the stack; empty is the first one.
+	Instance string
+	// WorkingDir is the absolute folder that relative paths start from.
+	WorkingDir string
+	// Files are the Compose files in the order of merging, absolute; "-" is
+	// standard input.
+	Files []string
+	// EnvFiles are the files given by --env-file, absolute.
+	EnvFiles []string
+	// Services are the active ones, by name.
+	Services map[string]Service
+	// Inactive are the services that no active profile asks for, by name.
+	Inactive map[string]Service
+	// Networks, Volumes, Configs and Secrets are those that an active service
+	// uses, by their key in the file.
+	Networks map[string]Network
+	Volumes  map[string]Volume
+	Configs  map[string]Config
+	Secrets  map[string]Secret
+	// Content has the digest of everything that goes into a container but
+	// does not stand in the model: the content of configs and secrets,
+	// by "configs.KEY" and "secrets.KEY", as "sha256:…". It is
+	// read while loading, so that the planner needs no file.
+	Content map[string]string
+	// Environment is what interpolation saw: the process environment over the env files.
+	Environment map[string]string
+	// Warnings are what the user should know although nothing is wrong.
+	Warnings []Warning
+	// Model is compose-go's own project, all services of it; config prints it.
+	Model *types.Project
+}
+
+// Warning is something that works but not as a reader of the file would
+// expect, such as a key that the target ignores. It has the fields of an
+// [Error], since --strict makes one of it.
+type Warning Error

@@ -1,0 +1,124 @@
+// Package runner carries out a plan: it walks the graph, does what can be done
+// at the same time at the same time, reports every step, and takes a failed
+// replacement back.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+)
+
+// Engine is what a plan needs of a container engine, and no more.
+type Engine interface {
+	// Observe answers with what exists, in a fixed number of calls however
+	// large the project is.
+	Observe(ctx context.Context, scope planner.Scope) (planner.State, error)
+	// Inspect looks at one container.
+	Inspect(ctx context.Context, name string) (planner.Container, error)
+	// Apply does one action. It is idempotent: "already so" is success.
+	// report may be called at any time until Apply returns; it may be nil.
+	Apply(ctx context.Context, a planner.Action, report func(Progress)) error
+}
+
+// Progress is how far a long action has come.
+type Progress struct {
+	ID      string // part of the action, such as a layer; empty is the whole
+	Text    string // "Downloading"
+	Current int64  // bytes or steps
+	Total   int64  // 0 where unknown
+	Line    string // a line of build output
+}
+
+// Options say how to run. The zero value works.
+type Options struct {
+	// Parallel bounds the actions in flight; 0 or less is a default that suits
+	// one engine. Waits do not count.
+	Parallel int
+	// Events gets everything that happens, one at a time, in order; it must not block for long.
+	Events func(Event)
+	// Health answers Await steps; needed by plans that have any.
+	Health healthcheck.Engine
+	// ProbeEngineOnly leaves readiness to the engine's own checks.
+	ProbeEngineOnly bool
+}
+
+// Event is something that happened during a run.
+type Event struct {
+	Step     planner.Step
+	State    StepState
+	At       time.Time
+	Progress Progress // with State Working
+	Err      error    // with Failed; with Skipped, the failure that caused it
+	// Undo says that Action (and not the step's own) is being taken back.
+	Undo   bool
+	Action planner.Action
+}
+
+// StepState is where a step has got to.
+type StepState string
+
+// The states of a step. Every step of a plan ends as Done, Failed, Skipped or Cancelled.
+const (
+	Begun     StepState = "begun"
+	Working   StepState = "working"
+	Done      StepState = "done"
+	Failed    StepState = "failed"
+	Skipped   StepState = "skipped"
+	Cancelled StepState = "cancelled"
+)
+
+// StepError is what the engine refused.
+type StepError struct {
+	Step  planner.Step
+	Cause error
+	Hint  string
+	// Undone says what was taken back; nil where nothing had to be.
+	Undone []planner.Action
+	// UndoErr is what went wrong while taking back.
+	UndoErr error
+}
+
+// Error names the step and the cause.
+func (e *StepError) Error() string { return fmt.Sprintf("%s: %v", e.Step.ID, e.Cause) }
+
+// Unwrap gives the cause.
+func (e *StepError) Unwrap() error { return e.Cause }
+
+// Hinter is an error that knows what to do about it.
+type Hinter interface{ Hint() string }
+
+// Errors are the failures of one run, in the plan's order.
+type Errors []*StepError
+
+// Error lists them, a line each.
+func (es Errors) Error() string {
+	var text string
+	for i, e := range es {
+		if i > 0 {
+			text += "\n"
+		}
+		text += e.Error()
+	}
+	return text
+}
+
+// Unwrap lets errors.As reach each failure.
+func (es Errors) Unwrap() []error {
+	out := make([]error, len(es))
+	for i, e := range es {
+		out[i] = e
+	}
+	return out
+}
+
+// Run carries out plan on engine. A failed step skips exactly what needs it; the
+// rest goes on. The error is [Errors], or ctx's cause where it was
+// cancelled.
+func Run(ctx context.Context, engine Engine, plan planner.Plan, o Options) error {
+	return errors.New("not built yet")
+}
