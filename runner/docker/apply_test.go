@@ -1,0 +1,130 @@
+package docker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
+)
+
+// Every action done twice has the same effect as done once.
+func TestActionsAreIdempotent(t *testing.T) {
+	r := newRig(t)
+	service := func(a *planner.CreateContainer) {
+		a.Spec.Networks = map[string]*types.ServiceNetworkConfig{"front": nil}
+		a.Networks = map[string]string{"front": r.project + "_front", "back": r.project + "_back"}
+	}
+	create := r.shell("web", sleeper, service)
+	name, other := create.Name, r.project+"-web-9"
+	second := time.Second
+	steps := []planner.Action{
+		r.network("front"), r.network("back"), r.volume("data"),
+		create,
+		planner.StartContainer{Name: name},
+		planner.ConnectNetwork{Name: name, Network: r.project + "_back", Key: "back", Spec: create.Spec},
+		planner.DisconnectNetwork{Name: name, Network: r.project + "_back"},
+		planner.UpdateContainer{Name: name, Spec: create.Spec},
+		planner.RestartContainer{Name: name, Grace: &second},
+		planner.RenameContainer{Name: name, To: other},
+		planner.StopContainer{Name: other, Grace: &second},
+		planner.StopContainer{Name: "no-such-container"},
+		planner.RemoveContainer{Name: other, Volumes: true},
+		planner.RemoveNetwork{Name: r.project + "_front"},
+		planner.RemoveNetwork{Name: r.project + "_back"},
+		planner.RemoveVolume{Name: r.project + "_data"},
+		planner.RemoveImage{Ref: "muster.local/no-such-image:1"},
+	}
+	for _, a := range steps {
+		r.do(a, a)
+	}
+	state, err := r.Observe(r.ctx, planner.Scope{Project: r.project})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(state.Containers) + len(state.Networks) + len(state.Volumes); n != 0 {
+		t.Errorf("%d things are left: %+v", n, state)
+	}
+}
+
+func TestObserveTellsWhatThereIs(t *testing.T) {
+	r := newRig(t)
+	r.do(r.network("front"), r.volume("data"))
+	r.do(r.shell("job", "exit 3", nil), planner.StartContainer{Name: r.name("job")})
+	r.do(r.shell("web", sleeper, func(a *planner.CreateContainer) {
+		a.Spec.Networks = map[string]*types.ServiceNetworkConfig{"front": nil}
+		a.Networks = map[string]string{"front": r.project + "_front"}
+		a.Spec.Volumes = []types.ServiceVolumeConfig{{Type: "volume", Source: "data", Target: "/data", ReadOnly: true}}
+		a.Volumes = map[string]string{"data": r.project + "_data"}
+		a.Spec.Ports = []types.ServicePortConfig{{Target: 80, Published: "0", HostIP: "127.0.0.1"}}
+	}), planner.StartContainer{Name: r.name("web")})
+	r.output(r.name("job")) // until its end
+	if _, err := r.Wait(r.ctx, r.name("job")); err != nil {
+		t.Fatal(err)
+	}
+	state, err := r.Observe(r.ctx, planner.Scope{Project: r.project, Images: []string{busybox(), "docker.io/library/nothing:7"}, Networks: []string{"bridge"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(state.Containers) != 2 {
+		t.Fatalf("%d containers", len(state.Containers))
+	}
+	job, web := state.Containers[0], state.Containers[1]
+	if job.Status != planner.Exited || job.ExitCode != 3 || job.Service != "job" || job.Number != 1 {
+		t.Errorf("job: %+v", job)
+	}
+	if web.Status != planner.Running || len(web.Endpoints) != 1 || web.Endpoints[0].Network != r.project+"_front" || web.Endpoints[0].NetworkID == "" {
+		t.Errorf("web: %+v", web)
+	}
+	want := []planner.Mount{{Type: "volume", Name: r.project + "_data", Target: "/data", ReadOnly: true}}
+	for i := range web.Mounts {
+		web.Mounts[i].Source = ""
+	}
+	if diff := cmp.Diff(want, web.Mounts); diff != "" {
+		t.Error(diff)
+	}
+	if len(web.Ports) != 1 || web.Ports[0].Published == 0 || web.Ports[0].Target != 80 {
+		t.Errorf("ports: %+v", web.Ports)
+	}
+	if len(state.Images) != 1 || len(state.Networks) != 2 || len(state.Volumes) != 1 {
+		t.Errorf("images %v networks %v volumes %v", state.Images, state.Networks, state.Volumes)
+	}
+	if state.Engine.API == "" || !strings.HasPrefix(state.Engine.Name, "docker ") || state.Engine.OS != "linux" {
+		t.Errorf("engine: %+v", state.Engine)
+	}
+	inspected, err := r.Inspect(r.ctx, web.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inspected.ID != web.ID || inspected.Status != web.Status || !cmp.Equal(inspected.Ports, web.Ports) {
+		t.Errorf("inspect says %+v, the list says %+v", inspected, web)
+	}
+}
+
+func TestHooks(t *testing.T) {
+	r := newRig(t)
+	r.do(r.shell("web", sleeper, nil), planner.StartContainer{Name: r.name("web")})
+	var said []string
+	hook := planner.RunHook{Name: r.name("web"), Service: "web", When: "post_start", Hook: project.ServiceHook{
+		Command: []string{"/bin/sh", "-c", "echo $GREETING; pwd"}, WorkingDir: "/tmp",
+		Environment: map[string]*string{"GREETING": ptr("hello")},
+	}}
+	if err := r.Apply(r.ctx, hook, func(p runner.Progress) { said = append(said, p.Line) }); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"hello", "/tmp"}, said); diff != "" {
+		t.Error(diff)
+	}
+	hook.Hook.Command = []string{"/bin/sh", "-c", "echo no way >&2; exit 4"}
+	err := r.Apply(r.ctx, hook, nil)
+	if err == nil || err.Error() != "post_start hook 1 of web exited with code 4: no way" {
+		t.Errorf("%v", err)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

@@ -1,0 +1,175 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
+)
+
+// What others need of an engine.
+var (
+	_ runner.Engine      = (*Engine)(nil)
+	_ healthcheck.Engine = (*Stack)(nil)
+)
+
+// rig is an engine with a project of the test's own, removed when it ends.
+type rig struct {
+	*Stack
+	t   *testing.T
+	ctx context.Context
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	host := os.Getenv("MUSTER_TEST_ENGINE")
+	if host == "" {
+		t.Skip("no MUSTER_TEST_ENGINE (a DOCKER_HOST value) to test with")
+	}
+	t.Parallel()
+	e, err := Open(Options{Host: host, ConfigDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	r := &rig{Stack: e.Stack("mt" + strings.ToLower(rand.Text()[:8])), t: t, ctx: ctx}
+	t.Cleanup(func() {
+		cancel()
+		r.clean()
+		_ = e.Close()
+	})
+	return r
+}
+
+func (r *rig) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	filter := ofProject(r.project)
+	there, err := r.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filter})
+	if err != nil {
+		r.t.Error(err)
+	}
+	for _, c := range there {
+		if err := r.client.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !gone(err) {
+			r.t.Error(err)
+		}
+	}
+	nets, _ := r.client.NetworkList(ctx, network.ListOptions{Filters: filter})
+	for _, n := range nets {
+		if err := r.client.NetworkRemove(ctx, n.ID); err != nil {
+			r.t.Error(err)
+		}
+	}
+	vols, _ := r.client.VolumeList(ctx, volume.ListOptions{Filters: filter})
+	for _, v := range vols.Volumes {
+		if err := r.client.VolumeRemove(ctx, v.Name, true); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+func busybox() string { return env("BUSYBOX_IMAGE", "muster.local/busybox:1") }
+
+// do applies actions and fails the test on an error.
+func (r *rig) do(actions ...planner.Action) {
+	r.t.Helper()
+	for _, a := range actions {
+		if err := r.Apply(r.ctx, a, nil); err != nil {
+			r.t.Fatalf("%T %s: %v", a, a.Resource().Name, err)
+		}
+	}
+}
+
+// name is that of the first replica of a service.
+func (r *rig) name(service string) string { return r.project + "-" + service + "-1" }
+
+// shell is the creation of a container that runs a script; change adapts it.
+func (r *rig) shell(service, script string, change func(*planner.CreateContainer)) planner.CreateContainer {
+	a := planner.CreateContainer{
+		Name: r.name(service), Number: 1, Image: busybox(),
+		Spec: project.Service{Name: service},
+		Labels: map[string]string{
+			planner.LabelProject: r.project, planner.LabelService: service, planner.LabelNumber: "1",
+			planner.LabelOneOff: "False", planner.LabelConfigHash: "0",
+		},
+	}
+	a.Spec.Command = []string{"/bin/sh", "-c", script}
+	if change != nil {
+		change(&a)
+	}
+	return a
+}
+
+func (r *rig) network(key string) planner.CreateNetwork {
+	return planner.CreateNetwork{
+		Name:   r.project + "_" + key,
+		Labels: map[string]string{planner.LabelProject: r.project, planner.LabelNetwork: key},
+	}
+}
+
+func (r *rig) volume(key string) planner.CreateVolume {
+	return planner.CreateVolume{
+		Name:   r.project + "_" + key,
+		Labels: map[string]string{planner.LabelProject: r.project, planner.LabelVolume: key},
+	}
+}
+
+// sh runs a script in a container and gives its output.
+func (r *rig) sh(name, script string) string {
+	r.t.Helper()
+	got, err := r.Probe(r.ctx, name, []string{"CMD-SHELL", script})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if got.ExitCode != 0 {
+		r.t.Fatalf("%q in %s: exit code %d: %s", script, name, got.ExitCode, got.Output)
+	}
+	return got.Output
+}
+
+// output reads a container's whole output, following it to its end.
+func (r *rig) output(name string) []string {
+	r.t.Helper()
+	s, err := r.Logs(r.ctx, name, LogOptions{Follow: true})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return collect(r.t, s)
+}
+
+func collect(t *testing.T, s *LogStream) []string {
+	t.Helper()
+	defer s.Close()
+	var out []string
+	for {
+		line, err := s.Next()
+		if err != nil {
+			return out
+		}
+		prefix := "out "
+		if line.Stderr {
+			prefix = "err "
+		}
+		out = append(out, prefix+string(line.Text))
+	}
+}
+
+const sleeper = "trap 'exit 0' TERM; while :; do sleep 1; done"

@@ -1,0 +1,215 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// explainStart says what to do about the reasons for which a container does not start; nil
+// for a reason that it does not know.
+func (e *Engine) explainStart(ctx context.Context, err error, name, service string) error {
+	text := said(err)
+	switch {
+	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
+		return e.portTaken(ctx, err)
+	case strings.Contains(text, "exec format error"):
+		return &refusal{
+			problem: fmt.Sprintf("the image of %s is for another processor than the engine's", service),
+			hint:    "set services." + service + ".platform and pull again, or install emulation (`docker run --privileged --rm tonistiigi/binfmt --install all`)",
+			cause:   err,
+		}
+	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory") && strings.Contains(text, "exec"):
+		return &refusal{
+			problem: fmt.Sprintf("%s cannot start: its command is not in the image (%s)", service, runtimeSaid(text)),
+			hint:    "correct services." + service + ".command or .entrypoint, or give the whole path",
+			cause:   err,
+		}
+	case strings.Contains(text, "permission denied") && strings.Contains(text, "exec"):
+		return &refusal{
+			problem: fmt.Sprintf("%s cannot start: its command may not be executed (%s)", service, runtimeSaid(text)),
+			hint:    "make the file executable (`chmod +x`), or correct services." + service + ".user",
+			cause:   err,
+		}
+	case strings.Contains(text, "bind source path does not exist"):
+		_, path, _ := strings.Cut(text, "does not exist: ")
+		return &refusal{
+			problem: fmt.Sprintf("%s is mounted into %s and does not exist", path, service),
+			hint:    "make it, or correct services." + service + ".volumes" + elsewhere(e.host),
+			cause:   err,
+		}
+	case gone(err) && strings.Contains(text, "network"):
+		return &refusal{
+			problem: fmt.Sprintf("container %s cannot start: %s", name, text),
+			hint:    "the network was removed meanwhile; run `muster up` again",
+			cause:   err,
+		}
+	}
+	return nil
+}
+
+// runtimeSaid takes the last part of the runtime's long message, where the reason is.
+func runtimeSaid(text string) string {
+	text = strings.TrimSuffix(strings.TrimSuffix(text, ": unknown"), ":")
+	for _, mark := range []string{"unable to start container process: ", "starting container process caused: ", "exec: "} {
+		if i := strings.LastIndex(text, mark); i >= 0 {
+			return text[i+len(mark):]
+		}
+	}
+	return text
+}
+
+// portTaken finds out who has the port, with one call.
+func (e *Engine) portTaken(ctx context.Context, err error) error {
+	port, protocol := takenPort(said(err))
+	if port == "" {
+		return e.wrap(ctx, err, "publish", "ports")
+	}
+	const otherwise = "publish another port"
+	there, failed := e.client.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("publish", port+"/"+protocol))})
+	if failed == nil {
+		for _, c := range there {
+			if !publishes(c, port, protocol) {
+				continue
+			}
+			stop := "`docker stop " + ownName(c.Names) + "`"
+			if p, s := c.Labels[planner.LabelProject], c.Labels[planner.LabelService]; p != "" && s != "" {
+				stop = fmt.Sprintf("`muster -p %s stop %s`", p, s)
+			}
+			return &refusal{
+				problem: fmt.Sprintf("port %s is taken by container %s", port, described(ownName(c.Names), c.Labels)),
+				hint:    "stop it with " + stop + ", or " + otherwise,
+				cause:   err,
+			}
+		}
+	}
+	who, hint := "another process on the engine's machine", otherwise
+	if isLocal(e.host) {
+		if process := portOwner(port, protocol); process != "" {
+			who, hint = process, "stop it, or "+otherwise
+		}
+	}
+	return &refusal{problem: fmt.Sprintf("port %s is taken by %s", port, who), hint: hint, cause: err}
+}
+
+func publishes(c container.Summary, port, protocol string) bool {
+	for _, p := range c.Ports {
+		if fmt.Sprint(p.PublicPort) == port && p.Type == protocol {
+			return true
+		}
+	}
+	return false
+}
+
+// takenPort finds the port in the engine's message: "Bind for 0.0.0.0:8080 failed", "failed to bind
+// host port for 0.0.0.0:8080:172.18.0.2:80/tcp", "listen tcp4 0.0.0.0:8080: bind", "failed to
+// bind host port 0.0.0.0:8080/tcp".
+func takenPort(text string) (port, protocol string) {
+	protocol = "tcp"
+	if strings.Contains(text, "/udp") || strings.Contains(text, "listen udp") {
+		protocol = "udp"
+	}
+	for _, mark := range []string{"Bind for ", "host port for ", "listen tcp4 ", "listen tcp6 ", "listen tcp ", "listen udp4 ", "listen udp6 ", "listen udp ", "host port "} {
+		i := strings.Index(text, mark)
+		if i < 0 {
+			continue
+		}
+		rest := text[i+len(mark):]
+		if end := strings.IndexAny(rest, " "); end >= 0 {
+			rest = rest[:end]
+		}
+		if strings.HasPrefix(rest, "[") {
+			_, rest, _ = strings.Cut(rest, "]")
+		} else if at := strings.IndexByte(rest, ':'); at >= 0 {
+			rest = rest[at:]
+		}
+		digits := strings.TrimPrefix(rest, ":")
+		end := 0
+		for end < len(digits) && digits[end] >= '0' && digits[end] <= '9' {
+			end++
+		}
+		if end > 0 {
+			return digits[:end], protocol
+		}
+	}
+	return "", protocol
+}
+
+// described names a container with its project: "blog-web-1 (project blog, ~/src/blog)".
+func described(name string, labels map[string]string) string {
+	project := labels[planner.LabelProject]
+	if project == "" {
+		return name
+	}
+	text := name + " (project " + project
+	if dir := labels[planner.LabelWorkingDir]; dir != "" {
+		text += ", " + underHome(dir)
+	}
+	return text + ")"
+}
+
+func underHome(dir string) string {
+	home, err := os.UserHomeDir()
+	if err != nil || home == "/" {
+		return dir
+	}
+	if rest, found := strings.CutPrefix(dir, home+string(filepath.Separator)); found {
+		return filepath.Join("~", rest)
+	}
+	return dir
+}
+
+// nameTaken says which container has the name.
+func (e *Engine) nameTaken(ctx context.Context, err error, name string) error {
+	got, failed := e.inspect(ctx, name)
+	if failed != nil {
+		return e.wrap(ctx, err, "name container", name)
+	}
+	labels := got.Config.Labels
+	whose := "that is in no project"
+	hint := "remove it with `docker rm -f " + name + "`, or choose another container_name"
+	if p := labels[planner.LabelProject]; p != "" {
+		whose = "of project " + p
+		if dir := labels[planner.LabelWorkingDir]; dir != "" {
+			whose += " (" + underHome(dir) + ")"
+		}
+		hint = "bring that project down with `muster -p " + p + " down`, or choose another container_name or project name"
+	}
+	return &refusal{
+		problem: fmt.Sprintf("the name %s is taken by container %.12s %s", name, got.ID, whose),
+		hint:    hint, cause: err,
+	}
+}
+
+// networkInUse names the containers that keep a network.
+func (e *Engine) networkInUse(ctx context.Context, err error, name string) error {
+	return e.inUse(ctx, err, "network", name)
+}
+
+// volumeInUse names the containers that keep a volume.
+func (e *Engine) volumeInUse(ctx context.Context, err error, name string) error {
+	return e.inUse(ctx, err, "volume", name)
+}
+
+func (e *Engine) inUse(ctx context.Context, err error, kind, name string) error {
+	there, failed := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg(kind, name))})
+	if failed != nil || len(there) == 0 {
+		return e.wrap(ctx, err, "remove "+kind, name)
+	}
+	var users []string
+	for _, c := range there {
+		users = append(users, described(ownName(c.Names), c.Labels))
+	}
+	return &refusal{
+		problem: fmt.Sprintf("%s %s is still used by %s", kind, name, strings.Join(sorted(users), ", ")),
+		hint:    "stop and remove them first, or keep the " + kind,
+		cause:   err,
+	}
+}

@@ -1,0 +1,81 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// Inspect looks at one container, by name or ID. [IsNotFound] tells when there
+// is none.
+func (e *Engine) Inspect(ctx context.Context, name string) (planner.Container, error) {
+	got, err := e.inspect(ctx, name)
+	if err != nil {
+		return planner.Container{}, err
+	}
+	return fromInspect(got), nil
+}
+
+// inspect asks the engine and makes sure that the parts which the client
+// leaves as pointers are there.
+func (e *Engine) inspect(ctx context.Context, name string) (container.InspectResponse, error) {
+	if err := e.connect(ctx); err != nil {
+		return container.InspectResponse{}, err
+	}
+	got, err := e.client.ContainerInspect(ctx, name)
+	if err != nil {
+		return got, e.wrap(ctx, err, "inspect container", name)
+	}
+	if got.ContainerJSONBase == nil || got.State == nil || got.Config == nil || got.HostConfig == nil {
+		return got, e.wrap(ctx, errors.New("the engine's answer is not complete"), "inspect container", name)
+	}
+	return got, nil
+}
+
+func fromInspect(got container.InspectResponse) planner.Container {
+	c := planner.Container{
+		ID:       got.ID,
+		Name:     strings.TrimPrefix(got.Name, "/"),
+		Image:    got.Config.Image,
+		ImageID:  got.Image,
+		Status:   planner.Status(got.State.Status),
+		ExitCode: got.State.ExitCode,
+		Created:  parseTime(got.Created),
+		Command:  strings.Join(append([]string{got.Path}, got.Args...), " "),
+		Mounts:   mountPoints(got.Mounts),
+	}
+	if h := got.State.Health; h != nil && h.Status != container.NoHealthcheck {
+		c.Health = planner.Health(h.Status)
+	}
+	label(&c, got.Config.Labels)
+	if got.NetworkSettings == nil {
+		return c
+	}
+	c.Endpoints = endpoints(got.NetworkSettings.Networks)
+	for port, bindings := range got.NetworkSettings.Ports {
+		if len(bindings) == 0 {
+			c.Ports = append(c.Ports, planner.Port{Target: port.Int(), Protocol: port.Proto()})
+		}
+		for _, b := range bindings {
+			published, _ := strconv.Atoi(b.HostPort)
+			c.Ports = append(c.Ports, planner.Port{HostIP: b.HostIP, Published: published, Target: port.Int(), Protocol: port.Proto()})
+		}
+	}
+	sortPorts(c.Ports)
+	return c
+}
+
+// parseTime reads the engine's times; the zero time where there is none.
+func parseTime(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t.UTC()
+}

@@ -1,0 +1,221 @@
+package docker
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// Observe answers with what the engine has of a project. It takes one call each
+// for containers, networks, volumes and images (none for images when the
+// scope names none), all at the same time, whatever the size of the project;
+// the very first also asks the engine for its version.
+func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
+	var state planner.State
+	info, err := e.Info(ctx)
+	if err != nil {
+		return state, err
+	}
+	state.Engine = info
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		state.Containers, err = e.containers(ctx, scope.Project)
+		return err
+	})
+	group.Go(func() (err error) {
+		state.Networks, err = e.networks(ctx, scope)
+		return err
+	})
+	group.Go(func() (err error) {
+		state.Volumes, err = e.volumes(ctx, scope)
+		return err
+	})
+	group.Go(func() (err error) {
+		state.Images, err = e.images(ctx, scope.Images)
+		return err
+	})
+	return state, group.Wait()
+}
+
+// containers lists the project's containers, stopped ones included.
+func (e *Engine) containers(ctx context.Context, project string) ([]planner.Container, error) {
+	listed, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject(project)})
+	if err != nil {
+		return nil, e.wrap(ctx, err, "list the containers of", project)
+	}
+	out := make([]planner.Container, 0, len(listed))
+	for _, s := range listed {
+		out = append(out, fromSummary(s))
+	}
+	slices.SortFunc(out, func(a, b planner.Container) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+func ofProject(name string) filters.Args {
+	return filters.NewArgs(filters.Arg("label", planner.LabelProject+"="+name))
+}
+
+// networks lists the project's networks and those that the scope names. The
+// engine cannot be asked for "this label or this name"; so where there are names, it
+// is asked for all.
+func (e *Engine) networks(ctx context.Context, scope planner.Scope) ([]planner.Network, error) {
+	options := network.ListOptions{}
+	if len(scope.Networks) == 0 {
+		options.Filters = ofProject(scope.Project)
+	}
+	listed, err := e.client.NetworkList(ctx, options)
+	if err != nil {
+		return nil, e.wrap(ctx, err, "list the networks of", scope.Project)
+	}
+	var out []planner.Network
+	for _, n := range listed {
+		if n.Labels[planner.LabelProject] != scope.Project && !slices.Contains(scope.Networks, n.Name) && !slices.Contains(scope.Networks, n.ID) {
+			continue
+		}
+		out = append(out, planner.Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels})
+	}
+	slices.SortFunc(out, func(a, b planner.Network) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	return out, nil
+}
+
+// volumes lists the project's volumes and those that the scope names.
+func (e *Engine) volumes(ctx context.Context, scope planner.Scope) ([]planner.Volume, error) {
+	options := volume.ListOptions{}
+	if len(scope.Volumes) == 0 {
+		options.Filters = ofProject(scope.Project)
+	}
+	listed, err := e.client.VolumeList(ctx, options)
+	if err != nil {
+		return nil, e.wrap(ctx, err, "list the volumes of", scope.Project)
+	}
+	var out []planner.Volume
+	for _, v := range listed.Volumes {
+		if v.Labels[planner.LabelProject] != scope.Project && !slices.Contains(scope.Volumes, v.Name) {
+			continue
+		}
+		out = append(out, planner.Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels})
+	}
+	slices.SortFunc(out, func(a, b planner.Volume) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// fromSummary reads one entry of the list of containers.
+func fromSummary(s container.Summary) planner.Container {
+	c := planner.Container{
+		ID:       s.ID,
+		Name:     ownName(s.Names),
+		Image:    s.Image,
+		ImageID:  s.ImageID,
+		Status:   planner.Status(s.State),
+		Health:   healthFrom(s.Status),
+		ExitCode: exitCodeFrom(s.Status),
+		Created:  time.Unix(s.Created, 0).UTC(),
+		Since:    s.Status,
+		Command:  s.Command,
+	}
+	label(&c, s.Labels)
+	if s.NetworkSettings != nil {
+		c.Endpoints = endpoints(s.NetworkSettings.Networks)
+	}
+	c.Mounts = mountPoints(s.Mounts)
+	for _, p := range s.Ports {
+		c.Ports = append(c.Ports, planner.Port{HostIP: p.IP, Published: int(p.PublicPort), Target: int(p.PrivatePort), Protocol: p.Type})
+	}
+	sortPorts(c.Ports)
+	return c
+}
+
+// label reads what the labels say of a container.
+func label(c *planner.Container, labels map[string]string) {
+	c.Labels = labels
+	c.Service = labels[planner.LabelService]
+	c.OneOff = labels[planner.LabelOneOff] == "True"
+	c.Number, _ = strconv.Atoi(labels[planner.LabelNumber])
+}
+
+// ownName picks a container's own name among those that links give it, which have a
+// second slash.
+func ownName(names []string) string {
+	for _, n := range names {
+		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
+			return n
+		}
+	}
+	return ""
+}
+
+// healthFrom reads the verdict from the status text: "Up 2 hours (healthy)".
+// The list has no field of its own for it before API 1.52.
+func healthFrom(status string) planner.Health {
+	switch {
+	case strings.HasSuffix(status, "(healthy)"):
+		return planner.Healthy
+	case strings.HasSuffix(status, "(unhealthy)"):
+		return planner.Unhealthy
+	case strings.HasSuffix(status, "(health: starting)"), strings.HasSuffix(status, "(starting)"):
+		return planner.Starting
+	}
+	return planner.NoHealth
+}
+
+// exitCodeFrom reads the code from the status text: "Exited (3) 2 hours ago".
+func exitCodeFrom(status string) int {
+	state, rest, _ := strings.Cut(status, " (")
+	if state != "Exited" && state != "Restarting" {
+		return 0
+	}
+	digits, _, _ := strings.Cut(rest, ")")
+	code, _ := strconv.Atoi(digits)
+	return code
+}
+
+func endpoints(networks map[string]*network.EndpointSettings) []planner.Endpoint {
+	var out []planner.Endpoint
+	for name, s := range networks {
+		if s == nil {
+			continue
+		}
+		aliases := slices.Clone(s.Aliases)
+		slices.Sort(aliases)
+		out = append(out, planner.Endpoint{
+			Network: name, NetworkID: s.NetworkID, Aliases: aliases,
+			IPv4: s.IPAddress, IPv6: s.GlobalIPv6Address, MAC: s.MacAddress,
+		})
+	}
+	slices.SortFunc(out, func(a, b planner.Endpoint) int { return strings.Compare(a.Network, b.Network) })
+	return out
+}
+
+func mountPoints(points []container.MountPoint) []planner.Mount {
+	var out []planner.Mount
+	for _, m := range points {
+		out = append(out, planner.Mount{Type: string(m.Type), Name: m.Name, Source: m.Source, Target: m.Destination, ReadOnly: !m.RW})
+	}
+	slices.SortFunc(out, func(a, b planner.Mount) int { return strings.Compare(a.Target, b.Target) })
+	return out
+}
+
+func sortPorts(ports []planner.Port) {
+	slices.SortFunc(ports, func(a, b planner.Port) int {
+		if a.Target != b.Target {
+			return a.Target - b.Target
+		}
+		if c := strings.Compare(a.Protocol, b.Protocol); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.HostIP, b.HostIP); c != 0 {
+			return c
+		}
+		return a.Published - b.Published
+	})
+}

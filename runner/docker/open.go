@@ -1,0 +1,255 @@
+// Package docker is the adapter to the Docker Engine API, which Podman speaks
+// too. It turns the planner's actions into calls and what the engine has into
+// a planner.State, and knows nothing of plans.
+//
+// It works with every engine from API 1.41 (Docker 20.10) on. What a file asks
+// for and an older engine cannot do is an [UnsupportedError] that names the key.
+package docker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/connhelper"
+	clicontext "github.com/docker/cli/cli/context"
+	"github.com/docker/cli/cli/context/store"
+	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/tlsconfig"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// Options say which engine to use. The zero value takes the one that the
+// docker command would take: DOCKER_HOST, DOCKER_CONTEXT, the current context
+// of the configuration, the default socket.
+type Options struct {
+	// Host is an address such as "unix:///run/docker.sock", "tcp://…" or "ssh://…".
+	Host string
+	// Context is the name of a docker context; it may not come with Host.
+	Context string
+	// ConfigDir is the folder of docker's config.json; empty is DOCKER_CONFIG,
+	// then ~/.docker.
+	ConfigDir string
+}
+
+// Engine is a connection to one container engine. It is safe for concurrent
+// use.
+type Engine struct {
+	client *client.Client
+	host   string // as the user would name it
+	secure bool   // over TLS
+	config *configfile.ConfigFile
+
+	mu   sync.Mutex // guards what connect finds out
+	info *planner.EngineInfo
+	// buildkit says that the engine has a BuildKit inside.
+	buildkit bool
+}
+
+const (
+	defaultContext = "default"
+	// idleConnections is how many connections are kept for reuse. Go keeps two
+	// by default, and a plan has dozens of calls in flight: over ssh, where every new
+	// connection starts a process and a handshake, that would be the cost of a run.
+	idleConnections = 64
+	idleTimeout     = 30 * time.Second
+	dialTimeout     = 30 * time.Second
+)
+
+// Open prepares the connection. It reads docker's configuration but does not
+// call the engine: the first call does, and answers with an [*UnreachableError]
+// when nobody is there.
+func Open(o Options) (*Engine, error) {
+	if o.Host != "" && o.Context != "" {
+		return nil, errors.New("a host and a context were given: leave one out")
+	}
+	dir := o.ConfigDir
+	if dir == "" {
+		dir = config.Dir()
+	}
+	file, err := config.Load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read docker's configuration: %w", err)
+	}
+	end, err := resolve(o, dir, file)
+	if err != nil {
+		return nil, err
+	}
+	c, err := dial(end, file)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", end.host, err)
+	}
+	return &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file}, nil
+}
+
+// Close gives up the idle connections.
+func (e *Engine) Close() error { return e.client.Close() }
+
+// Host is the engine's address, such as "unix:///var/run/docker.sock".
+func (e *Engine) Host() string { return e.host }
+
+// endpoint is where an engine is and how to trust it.
+type endpoint struct {
+	host string
+	tls  *tls.Config
+}
+
+// resolve finds the endpoint in the order that the docker command uses.
+func resolve(o Options, dir string, file *configfile.ConfigFile) (endpoint, error) {
+	name := o.Context
+	switch {
+	case name != "":
+	case o.Host != "" || os.Getenv(client.EnvOverrideHost) != "":
+		name = defaultContext
+	case os.Getenv("DOCKER_CONTEXT") != "":
+		name = os.Getenv("DOCKER_CONTEXT")
+	case file.CurrentContext != "":
+		name = file.CurrentContext
+	default:
+		name = defaultContext
+	}
+	if name != defaultContext {
+		return fromContext(name, dir)
+	}
+	host := o.Host
+	if host == "" {
+		host = os.Getenv(client.EnvOverrideHost)
+	}
+	if host == "" {
+		host = client.DefaultDockerHost
+	}
+	conf, err := tlsFromEnv(dir)
+	if err != nil {
+		return endpoint{}, err
+	}
+	return endpoint{host: host, tls: conf}, nil
+}
+
+// tlsFromEnv reads the keys that DOCKER_TLS_VERIFY and DOCKER_CERT_PATH ask for; nil
+// where they ask for none.
+func tlsFromEnv(dir string) (*tls.Config, error) {
+	certs, verify := os.Getenv(client.EnvOverrideCertPath), os.Getenv(client.EnvTLSVerify) != ""
+	if certs == "" && !verify {
+		return nil, nil
+	}
+	if certs == "" {
+		certs = dir
+	}
+	conf, err := tlsconfig.Client(tlsconfig.Options{
+		CAFile:             filepath.Join(certs, "ca.pem"),
+		CertFile:           filepath.Join(certs, "cert.pem"),
+		KeyFile:            filepath.Join(certs, "key.pem"),
+		InsecureSkipVerify: !verify,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the keys in %s that DOCKER_TLS_VERIFY and DOCKER_CERT_PATH ask for: %w", certs, err)
+	}
+	return conf, nil
+}
+
+// fromContext reads a context from docker's store.
+func fromContext(name, dir string) (endpoint, error) {
+	contexts := store.New(filepath.Join(dir, "contexts"), store.NewConfig(
+		func() any { return &map[string]any{} },
+		store.EndpointTypeGetter("docker", func() any { return &clicontext.EndpointMetaBase{} }),
+	))
+	fail := func(err error) (endpoint, error) {
+		return endpoint{}, &refusal{
+			problem: fmt.Sprintf("docker context %q cannot be used: %v", name, err),
+			hint:    "`docker context ls` shows those that there are; DOCKER_CONTEXT, --context or `docker context use` choose one",
+			cause:   err,
+		}
+	}
+	meta, err := contexts.GetMetadata(name)
+	if err != nil {
+		return fail(err)
+	}
+	base, ok := meta.Endpoints["docker"].(clicontext.EndpointMetaBase)
+	if !ok || base.Host == "" {
+		return fail(errors.New("it has no docker endpoint"))
+	}
+	keys, err := clicontext.LoadTLSData(contexts, name, "docker")
+	if err != nil {
+		return fail(err)
+	}
+	conf, err := tlsFromContext(keys, base.SkipTLSVerify)
+	if err != nil {
+		return fail(err)
+	}
+	return endpoint{host: base.Host, tls: conf}, nil
+}
+
+// tlsFromContext makes the settings for a context's keys; nil where it has none.
+func tlsFromContext(keys *clicontext.TLSData, skipVerify bool) (*tls.Config, error) {
+	if keys == nil && !skipVerify {
+		return nil, nil
+	}
+	conf := tlsconfig.ClientDefault()
+	conf.InsecureSkipVerify = skipVerify
+	if keys != nil && keys.CA != nil {
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(keys.CA) {
+			return nil, errors.New("its ca.pem has no certificate")
+		}
+	}
+	if keys != nil && keys.Cert != nil && keys.Key != nil {
+		pair, err := tls.X509KeyPair(keys.Cert, keys.Key)
+		if err != nil {
+			return nil, fmt.Errorf("its key does not work: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
+}
+
+// dial makes the client; nothing is sent yet.
+func dial(end endpoint, file *configfile.ConfigFile) (*client.Client, error) {
+	transport := &http.Transport{
+		MaxIdleConns:        idleConnections,
+		MaxIdleConnsPerHost: idleConnections,
+		IdleConnTimeout:     idleTimeout,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: dialTimeout}).DialContext,
+	}
+	options := []client.Opt{
+		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
+		client.WithVersionFromEnv(),
+		client.WithUserAgent("muster"),
+	}
+	helper, err := connhelper.GetConnectionHelper(end.host)
+	if err != nil {
+		return nil, err
+	}
+	if helper != nil {
+		options = append(options, client.WithHost(helper.Host), client.WithDialContext(helper.Dialer))
+	} else {
+		if !isLocal(end.host) {
+			transport.TLSClientConfig = end.tls
+		}
+		options = append(options, client.WithHost(end.host))
+	}
+	if len(file.HTTPHeaders) > 0 {
+		options = append(options, client.WithHTTPHeaders(file.HTTPHeaders))
+	}
+	return client.NewClientWithOpts(options...)
+}
+
+// Info is who the engine is and what it can. It calls the engine once.
+func (e *Engine) Info(ctx context.Context) (planner.EngineInfo, error) {
+	if err := e.connect(ctx); err != nil {
+		return planner.EngineInfo{}, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return *e.info, nil
+}

@@ -1,0 +1,169 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/registry"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
+)
+
+// hubKey is the name under which docker keeps the credentials of Docker Hub.
+const hubKey = "https://index.docker.io/v1/"
+
+// pull fetches an image and reports each layer.
+func (e *Engine) pull(ctx context.Context, a planner.PullImage, report func(runner.Progress)) error {
+	err := e.fetch(ctx, a, report)
+	if err == nil {
+		return nil
+	}
+	if a.Optional && ctx.Err() == nil {
+		if _, missing := e.client.ImageInspect(ctx, a.Ref); missing == nil {
+			report(runner.Progress{Line: "not pulled, the local image is used: " + err.Error()})
+			return nil
+		}
+	}
+	return err
+}
+
+func (e *Engine) fetch(ctx context.Context, a planner.PullImage, report func(runner.Progress)) error {
+	auth, err := e.credentials(a.Ref)
+	if err != nil {
+		return err
+	}
+	body, err := e.client.ImagePull(ctx, a.Ref, image.PullOptions{RegistryAuth: auth, Platform: a.Platform})
+	if err == nil {
+		err = readProgress(body, report)
+		_ = body.Close()
+	}
+	if err != nil {
+		return e.explainPull(ctx, err, a)
+	}
+	return nil
+}
+
+// credentials are what docker's configuration, or its helper, has for the
+// registry, in the engine's form.
+func (e *Engine) credentials(ref string) (string, error) {
+	key := registryOf(ref)
+	if key == "docker.io" {
+		key = hubKey
+	}
+	auth, err := e.config.GetAuthConfig(key)
+	if err != nil {
+		return "", &refusal{
+			problem: fmt.Sprintf("the credentials for %s cannot be read: %v", registryOf(ref), err),
+			hint:    "look at credsStore and credHelpers in " + e.config.GetFilename(),
+			cause:   err,
+		}
+	}
+	encoded, err := registry.EncodeAuthConfig(registry.AuthConfig{
+		Username: auth.Username, Password: auth.Password, Auth: auth.Auth, ServerAddress: auth.ServerAddress,
+		IdentityToken: auth.IdentityToken, RegistryToken: auth.RegistryToken,
+	})
+	if err != nil {
+		return "", fmt.Errorf("encode the credentials for %s: %w", registryOf(ref), err)
+	}
+	return encoded, nil
+}
+
+// registryOf is the host of an image's registry.
+func registryOf(ref string) string {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return ref
+	}
+	return reference.Domain(named)
+}
+
+// readProgress reads the engine's stream of messages; an error among them is the result.
+func readProgress(body io.Reader, report func(runner.Progress)) error {
+	decoder := json.NewDecoder(body)
+	for {
+		var m struct {
+			ID             string `json:"id"`
+			Status         string `json:"status"`
+			Stream         string `json:"stream"`
+			ProgressDetail struct{ Current, Total int64 }
+			Error          string
+			ErrorDetail    *struct{ Message string }
+		}
+		err := decoder.Decode(&m)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.ErrorDetail != nil && m.ErrorDetail.Message != "":
+			return errors.New(m.ErrorDetail.Message)
+		case m.Error != "":
+			return errors.New(m.Error)
+		case m.Stream != "":
+			for line := range strings.Lines(m.Stream) {
+				report(runner.Progress{Line: strings.TrimRight(line, "\r\n")})
+			}
+		case m.ID != "":
+			report(runner.Progress{ID: m.ID, Text: m.Status, Current: m.ProgressDetail.Current, Total: m.ProgressDetail.Total})
+		case m.Status != "":
+			report(runner.Progress{Text: m.Status})
+		}
+	}
+}
+
+// explainPull says what to do about the reasons for which a pull fails.
+func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage) error {
+	host := registryOf(a.Ref)
+	text := said(err)
+	low := strings.ToLower(text)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(low, w) {
+				return true
+			}
+		}
+		return false
+	}
+	login := "log in with `docker login " + host + "`"
+	if host == "docker.io" {
+		login = "log in with `docker login`"
+	}
+	reason, hint := "", ""
+	switch {
+	case ctx.Err() != nil:
+	case has("pull access denied", "repository does not exist"):
+		reason, hint = "there is no such image at "+host+", or it is not public", "correct the name, or "+login
+	case has("toomanyrequests", "rate limit"):
+		reason, hint = "too many pulls from "+host, login+", or wait"
+	case has("unauthorized", "authentication required", "no basic auth", "denied"):
+		reason, hint = "authentication required", login
+	case has("manifest unknown", "not found"):
+		reason, hint = "there is no such tag or image at "+host, "correct services."+first(a.Services)+".image"
+	case has("no matching manifest"):
+		reason, hint = "it is not made for the engine's platform", "set services."+first(a.Services)+".platform to one that it is made for"
+	case has("no such host", "connection refused", "i/o timeout", "deadline exceeded", "network is unreachable", "eof"):
+		reason, hint = host+" does not answer", "look at the engine's network and proxy, or use a mirror"
+	case has("x509", "certificate"):
+		reason, hint = "the certificate of "+host+" is not trusted by the engine", "install its CA for the engine (/etc/docker/certs.d/"+host+"/ca.crt)"
+	}
+	if reason == "" || strings.Contains(low, "no space left") {
+		return e.wrap(ctx, err, "pull image", a.Ref)
+	}
+	return &refusal{problem: fmt.Sprintf("image %s could not be pulled: %s", a.Ref, reason), hint: hint, cause: err}
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return "NAME"
+	}
+	return list[0]
+}
