@@ -8,8 +8,13 @@ package healthcheck
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// ErrNoContainer is returned (wrapped) by [Engine.Look] for a container that
+// does not exist.
+var ErrNoContainer = errors.New("no such container")
 
 // Engine is what waiting needs of a container engine.
 type Engine interface {
@@ -17,10 +22,13 @@ type Engine interface {
 	// ends or the stream breaks; then the channel is closed. When it returns, events are being
 	// collected: nothing that happens afterwards is missed.
 	Watch(ctx context.Context) (<-chan Event, error)
-	// Look says how a container is now.
+	// Look says how a container is now, or [ErrNoContainer]. Any other error
+	// is taken for a passing one and Look is called again.
 	Look(ctx context.Context, name string) (Status, error)
 	// Probe runs test, in the form of [Status.Test], in a container, as the
-	// engine would, and says how it ended. An error means that it could not be run.
+	// engine would, and says how it ended. An error means that it could not be
+	// run; running out of ctx's time is one. It must not return before the command
+	// has ended or ctx has, since that is what keeps probes from piling up.
 	Probe(ctx context.Context, name string, test []string) (ProbeResult, error)
 	// Tail gives a container's last lines of output, oldest first.
 	Tail(ctx context.Context, name string, lines int) ([]string, error)
@@ -28,7 +36,7 @@ type Engine interface {
 
 // Event is something that happened to a container.
 type Event struct {
-	Name string // of the container
+	Name string // of the container; with What rename, the one that it had
 	// What is start, die, oom, health, pause, unpause, destroy, rename or resync (events may have been
 	// lost: look again).
 	What     string
@@ -68,7 +76,11 @@ type Failure struct {
 	OOMKilled bool
 	Probe     string   // output of the last check
 	Log       []string // last lines of the container
+	Advice    string   // what to do about it; empty where nothing general can be said
 }
 
 // Error gives the container and the reason.
 func (f *Failure) Error() string { return f.Name + " " + f.Reason }
+
+// Hint is what to do about it.
+func (f *Failure) Hint() string { return f.Advice }

@@ -1,0 +1,154 @@
+package healthcheck
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// maxDeaths is how often a container that its engine starts again and again may
+// end before a wait gives up. With Docker's pauses (0.1 s, doubling) that is
+// about 13 s of trying, in which a slow neighbour has had its chance.
+const maxDeaths = 8
+
+const (
+	reasonGone    = "was removed while it was waited for"
+	reasonMissing = "does not exist"
+	reasonNoCheck = "has no health check"
+	reasonSick    = "unhealthy"
+)
+
+// verdict is what a look at a container means for one wait.
+type verdict int
+
+const (
+	undecided verdict = iota
+	met
+	failed
+)
+
+// past is what a wait has seen of its container besides the last look.
+type past struct {
+	deaths int // times it ended
+	// probedGood: muster's own run of the check succeeded in this run of the container.
+	probedGood bool
+	// verdictIsOld: the engine's unhealthy is from before the wait and no check of ours has confirmed it yet.
+	verdictIsOld bool
+	// exitedWell: it ended with 0 although it may run again by now.
+	exitedWell bool
+	// runningFor is how long it has been seen to run without a break.
+	runningFor time.Duration
+}
+
+// judge says what a container in status s, with past p, means for a wait for t.
+func judge(t Target, s Status, p past) (verdict, *Failure) {
+	if t.Condition == Completed && p.exitedWell {
+		return met, nil
+	}
+	switch {
+	case s.Exited || s.Restarting:
+		return judgeEnded(t, s, p)
+	case t.Condition == Healthy && !hasCheck(s):
+		return failed, &Failure{Name: t.Name, Reason: reasonNoCheck,
+			Advice: "give the service a healthcheck, or wait for service_started"}
+	case s.Running && s.Paused:
+		return failed, &Failure{Name: t.Name, Reason: "is paused", Advice: "unpause it"}
+	case s.Running:
+		return judgeRunning(t, s, p)
+	default:
+		return undecided, nil // not started yet
+	}
+}
+
+// judgeEnded judges a container that is not running but was.
+func judgeEnded(t Target, s Status, p past) (verdict, *Failure) {
+	if t.Condition == Completed && s.Exited && s.ExitCode == 0 {
+		return met, nil
+	}
+	again := s.Restarts || s.Restarting
+	if again && p.deaths < maxDeaths && t.Condition != Stable {
+		return undecided, nil
+	}
+	f := &Failure{Name: t.Name, Reason: fmt.Sprintf("exited with code %d", s.ExitCode),
+		ExitCode: s.ExitCode, OOMKilled: s.OOMKilled, Probe: s.LastProbe}
+	if again && p.deaths > 1 {
+		f.Reason += fmt.Sprintf(", for the %s time; the engine keeps restarting it", ordinal(p.deaths))
+	}
+	if s.OOMKilled {
+		f.Reason += ", out of memory"
+		f.Advice = "raise its memory limit"
+	}
+	return failed, f
+}
+
+// judgeRunning judges a container that runs and is not paused.
+func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
+	switch {
+	case t.Condition == Running:
+		return met, nil
+	case t.Condition == Completed:
+		if p.deaths >= maxDeaths {
+			return failed, &Failure{Name: t.Name, Reason: fmt.Sprintf(
+				"failed %d times; the engine keeps restarting it", p.deaths)}
+		}
+		return undecided, nil
+	case t.Condition == Stable && p.deaths > 0:
+		return failed, &Failure{Name: t.Name, Reason: "died and was started again by the engine",
+			ExitCode: s.ExitCode, Probe: s.LastProbe}
+	case !hasCheck(s):
+		if t.Condition == Stable && p.runningFor < t.Monitor {
+			return undecided, nil
+		}
+		return met, nil
+	case s.Health == "healthy" || p.probedGood:
+		return met, nil
+	case s.Health == "unhealthy" && !p.verdictIsOld:
+		return failed, &Failure{Name: t.Name, Reason: reasonSick, Probe: s.LastProbe}
+	default:
+		return undecided, nil
+	}
+}
+
+// hasCheck says whether anybody looks after the container's health.
+func hasCheck(s Status) bool {
+	return s.Health != "" || len(s.Test) > 0 && s.Test[0] != "NONE"
+}
+
+// late is the failure of a wait whose time is over.
+func late(t Target, s Status) *Failure {
+	word := string(t.Condition)
+	if (t.Condition == Ready || t.Condition == Stable) && hasCheck(s) {
+		word = string(Healthy)
+	}
+	f := &Failure{Name: t.Name, Reason: fmt.Sprintf("not %s within %s", word, shortDuration(t.Timeout)), Probe: s.LastProbe}
+	if s.Exited || s.Restarting {
+		f.ExitCode, f.OOMKilled = s.ExitCode, s.OOMKilled
+	}
+	return f
+}
+
+// shortDuration is 1m and 30s where Go writes 1m0s.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// ordinal is 2nd, 3rd, 8th.
+func ordinal(n int) string {
+	switch {
+	case n%10 == 1 && n%100 != 11:
+		return fmt.Sprintf("%dst", n)
+	case n%10 == 2 && n%100 != 12:
+		return fmt.Sprintf("%dnd", n)
+	case n%10 == 3 && n%100 != 13:
+		return fmt.Sprintf("%drd", n)
+	default:
+		return fmt.Sprintf("%dth", n)
+	}
+}

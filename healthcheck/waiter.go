@@ -1,0 +1,147 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Condition is what can be waited for. The words are the planner's.
+type Condition string
+
+// The conditions.
+const (
+	Running   Condition = "running"
+	Healthy   Condition = "healthy"   // a container without a health check fails
+	Ready     Condition = "ready"     // healthy, or running where there is no health check
+	Stable    Condition = "stable"    // ready without having died once; without a health check, running for all of Monitor
+	Completed Condition = "completed" // exited with 0
+)
+
+// Target is one wait.
+type Target struct {
+	Name      string // of the container
+	Condition Condition
+	Timeout   time.Duration // 0: as long as it takes
+	// Monitor is how long a container without a health check must keep
+	// running to be stable, from the moment it is seen to run.
+	Monitor time.Duration
+}
+
+// Options say how to wait. The zero value works.
+type Options struct {
+	// ProbeEngineOnly leaves the checks to the engine; muster runs none.
+	ProbeEngineOnly bool
+	// Report is told what a wait is at: the number of muster's own checks so
+	// far and what the last one printed, or how the container is. It is called
+	// from the one goroutine that serves all waits and must not block for long.
+	Report func(name string, try int, output string)
+	// LogLines is how many of a failed container's last lines go into its [Failure]; 0 is 10.
+	LogLines int
+}
+
+// ErrClosed is returned by waits of a [Waiter] that was closed or never started.
+var ErrClosed = errors.New("waiting has ended")
+
+// Waiter serves all waits of one run with one stream of events and one
+// goroutine, which owns everything that is known about the containers.
+type Waiter struct {
+	engine Engine
+	o      Options
+
+	ask  chan func(*scheduler) // what others want done with the owner's state
+	gone chan struct{}         // closed when the owner has ended
+	stop context.CancelFunc
+
+	calls sync.WaitGroup // engine calls in flight
+}
+
+// New makes a Waiter; nothing happens before [Waiter.Start].
+func New(engine Engine, o Options) *Waiter {
+	if o.LogLines <= 0 {
+		o.LogLines = 10
+	}
+	return &Waiter{engine: engine, o: o, ask: make(chan func(*scheduler)), gone: make(chan struct{})}
+}
+
+// Start begins to collect events. Whatever happens to a container after it
+// has returned is noticed, so it is called before the first start.
+func (w *Waiter) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	events, err := w.engine.Watch(ctx)
+	if err != nil {
+		cancel()
+		return fmt.Errorf("watch containers: %w", err)
+	}
+	w.stop = cancel
+	go newScheduler(w, ctx).run(events)
+	return nil
+}
+
+// Close ends all waits with [ErrClosed] and returns when nothing runs any more.
+func (w *Waiter) Close() {
+	if w.stop == nil {
+		return
+	}
+	w.stop()
+	<-w.gone
+	w.calls.Wait()
+}
+
+// Wait returns nil when the target's condition is met, a [*Failure] when it no
+// longer can be or the time is over, and the cause of ctx when that ends first.
+func (w *Waiter) Wait(ctx context.Context, t Target) error {
+	if w.stop == nil {
+		return ErrClosed
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	p := &pending{Target: t, result: make(chan error, 1)}
+	if !w.do(func(s *scheduler) { s.add(p) }) {
+		return ErrClosed
+	}
+	select {
+	case err := <-p.result:
+		return w.explain(ctx, err)
+	case <-ctx.Done():
+		w.do(func(s *scheduler) { s.forget(p) })
+		return context.Cause(ctx)
+	case <-w.gone:
+		return ErrClosed
+	}
+}
+
+// do has the owner run f, and says whether it will.
+func (w *Waiter) do(f func(*scheduler)) bool {
+	select {
+	case w.ask <- f:
+		return true
+	case <-w.gone:
+		return false
+	}
+}
+
+// call runs f beside the owner and hands it what to do with the answer.
+func (w *Waiter) call(f func() func(*scheduler)) {
+	w.calls.Go(func() { w.do(f()) })
+}
+
+// tailTime bounds the fetching of a failed container's last lines.
+const tailTime = 5 * time.Second
+
+// explain adds the container's last lines to a failure. It works in the
+// waiting caller, so that a slow engine delays nobody else.
+func (w *Waiter) explain(ctx context.Context, err error) error {
+	f, ok := err.(*Failure)
+	if !ok || f.Reason == reasonGone {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tailTime)
+	defer cancel()
+	// Without the lines the failure is still worth telling.
+	f.Log, _ = w.engine.Tail(ctx, f.Name, w.o.LogLines)
+	return f
+}

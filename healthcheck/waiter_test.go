@@ -1,0 +1,455 @@
+package healthcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fake is an engine whose containers are scripts of this package's tests.
+type fake struct {
+	mu      sync.Mutex
+	start   time.Time
+	streams []chan Event
+	status  map[string]Status
+	readyAt map[string]time.Duration // after start; a probe succeeds from then on
+	takes   time.Duration            // of one probe
+	lookErr error
+	watches, looks,
+	probes int
+	flight, most int // probes at once in one container
+	probeErr     error
+	probedAt     []time.Duration
+	lastProbe    time.Duration
+}
+
+func newFake() *fake {
+	return &fake{start: time.Now(), status: map[string]Status{}, readyAt: map[string]time.Duration{}}
+}
+
+func (f *fake) Watch(ctx context.Context) (<-chan Event, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watches++
+	c := make(chan Event, 100)
+	f.streams = append(f.streams, c)
+	return c, nil
+}
+
+func (f *fake) Look(_ context.Context, name string) (Status, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looks++
+	if f.lookErr != nil {
+		return Status{}, f.lookErr
+	}
+	s, ok := f.status[name]
+	if !ok {
+		return Status{}, fmt.Errorf("look: %w", ErrNoContainer)
+	}
+	return s, nil
+}
+
+func (f *fake) Probe(ctx context.Context, name string, _ []string) (ProbeResult, error) {
+	f.mu.Lock()
+	f.probes++
+	f.flight++
+	f.most = max(f.most, f.flight)
+	f.probedAt = append(f.probedAt, time.Since(f.start))
+	takes := f.takes
+	f.mu.Unlock()
+	defer func() { f.mu.Lock(); f.flight--; f.mu.Unlock() }()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return ProbeResult{}, context.Cause(ctx)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.probeErr != nil {
+		return ProbeResult{}, f.probeErr
+	}
+	f.lastProbe = time.Since(f.start)
+	if at, ok := f.readyAt[name]; ok && time.Since(f.start) >= at {
+		return ProbeResult{Output: "ok"}, nil
+	}
+	return ProbeResult{ExitCode: 1, Output: "connection refused"}, nil
+}
+
+func (f *fake) Tail(_ context.Context, name string, n int) ([]string, error) {
+	return []string{"last words of " + name}, nil
+}
+
+// set changes a container, without or with an event.
+func (f *fake) set(name string, s Status, events ...Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status[name] = s
+	for _, e := range events {
+		e.Name = name
+		f.streams[len(f.streams)-1] <- e
+	}
+}
+
+func (f *fake) at(d time.Duration, do func()) {
+	time.AfterFunc(d-time.Since(f.start), do)
+}
+
+func checked(health string) Status {
+	return Status{Running: true, Health: health, Test: []string{"CMD", "check"}, StartedAt: time.Unix(1, 0)}
+}
+
+// waiter starts a Waiter that ends with the test.
+func waiter(t *testing.T, f *fake, o Options) *Waiter {
+	w := New(f, o)
+	if err := w.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+func TestWait(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	running := Status{Running: true, StartedAt: time.Unix(1, 0)}
+	exited := func(code int) Status { return Status{Exited: true, ExitCode: code} }
+	tests := []struct {
+		name       string
+		before     Status // zero: created and not started
+		absent     bool
+		script     func(f *fake)
+		engineOnly bool
+		target     Target
+		takes      time.Duration // wanted
+		want       string        // error; empty for success
+	}{
+		{name: "running already", before: running, target: Target{Condition: Running}},
+		{name: "no check is ready when it runs", before: running, target: Target{Condition: Ready}},
+		{name: "started later", target: Target{Condition: Running}, takes: 3 * s, script: func(f *fake) {
+			f.at(3*s, func() { f.set("c", running, Event{What: "start"}) })
+		}},
+		{name: "healthy already", before: checked("healthy"), target: Target{Condition: Healthy}},
+		{name: "engine's verdict healthy", before: checked("starting"), engineOnly: true, target: Target{Condition: Healthy}, takes: 7 * s,
+			script: func(f *fake) {
+				f.at(7*s, func() { f.set("c", checked("healthy"), Event{What: "health", Health: "healthy"}) })
+			}},
+		{name: "engine's verdict unhealthy", before: checked("starting"), target: Target{Condition: Ready}, takes: 5 * s,
+			want: "c unhealthy", script: func(f *fake) {
+				f.at(5*s, func() { f.set("c", checked("unhealthy"), Event{What: "health", Health: "unhealthy"}) })
+			}},
+		{name: "an old verdict is checked again", before: checked("unhealthy"), target: Target{Condition: Healthy},
+			script: func(f *fake) { f.readyAt["c"] = 0 }},
+		{name: "an old verdict that is still true", before: checked("unhealthy"), target: Target{Condition: Healthy}, want: "c unhealthy"},
+		{name: "an old verdict and no probes", before: checked("unhealthy"), engineOnly: true, target: Target{Condition: Healthy}, want: "c unhealthy"},
+		{name: "unhealthy of a run that is over does not count", before: checked("starting"), engineOnly: true, target: Target{Condition: Healthy},
+			takes: 6 * s, script: func(f *fake) {
+				// By the time of the look the container has been started again.
+				f.at(2*s, func() { f.set("c", checked("starting"), Event{What: "health", Health: "unhealthy"}) })
+				f.at(6*s, func() { f.set("c", checked("healthy"), Event{What: "health", Health: "healthy"}) })
+			}},
+		{name: "healthy without a check", before: running, target: Target{Condition: Healthy}, want: "c has no health check"},
+		{name: "healthy with check NONE", before: Status{Running: true, Test: []string{"NONE"}}, target: Target{Condition: Healthy}, want: "c has no health check"},
+		{name: "exit while waiting for health", before: checked("starting"), target: Target{Condition: Healthy}, takes: 2 * s,
+			want: "c exited with code 3", script: func(f *fake) {
+				f.at(2*s, func() { f.set("c", exited(3), Event{What: "die", ExitCode: 3}) })
+			}},
+		{name: "exit before the wait", before: exited(1), target: Target{Condition: Running}, want: "c exited with code 1"},
+		{name: "out of memory", before: Status{Exited: true, ExitCode: 137, OOMKilled: true}, target: Target{Condition: Ready},
+			want: "c exited with code 137, out of memory"},
+		{name: "timeout of health", before: checked("starting"), target: Target{Condition: Ready, Timeout: 30 * s}, takes: 30 * s,
+			want: "c not healthy within 30s"},
+		{name: "timeout of completion", before: running, target: Target{Condition: Completed, Timeout: time.Minute}, takes: time.Minute,
+			want: "c not completed within 1m"},
+		{name: "completed", before: running, target: Target{Condition: Completed}, takes: 4 * s, script: func(f *fake) {
+			f.at(4*s, func() { f.set("c", exited(0), Event{What: "die"}) })
+		}},
+		{name: "completed already", before: exited(0), target: Target{Condition: Completed}},
+		{name: "job failed", before: running, target: Target{Condition: Completed}, takes: 4 * s, want: "c exited with code 2",
+			script: func(f *fake) { f.at(4*s, func() { f.set("c", exited(2), Event{What: "die", ExitCode: 2}) }) }},
+		{name: "job fails and is tried again", before: running, target: Target{Condition: Completed}, takes: 5 * s,
+			script: func(f *fake) {
+				f.at(2*s, func() {
+					f.set("c", Status{Restarting: true, Restarts: true, ExitCode: 2}, Event{What: "die", ExitCode: 2})
+				})
+				f.at(3*s, func() { f.set("c", Status{Running: true, StartedAt: time.Unix(2, 0)}, Event{What: "start"}) })
+				f.at(5*s, func() { f.set("c", exited(0), Event{What: "die"}) })
+			}},
+		{name: "job is restarted although it did well", before: running, target: Target{Condition: Completed}, takes: 2 * s,
+			script: func(f *fake) {
+				f.at(2*s, func() {
+					f.set("c", Status{Running: true, Restarts: true, StartedAt: time.Unix(2, 0)}, Event{What: "die"}, Event{What: "start"})
+				})
+			}},
+		{name: "restart loop", before: checked("starting"), target: Target{Condition: Healthy}, takes: 8 * s,
+			want: "c exited with code 1, for the 8th time; the engine keeps restarting it", script: func(f *fake) {
+				for i := 1; i <= 20; i++ {
+					f.at(time.Duration(i)*s-100*ms, func() {
+						up := checked("starting")
+						up.StartedAt, up.Restarts = time.Unix(int64(i), 0), true
+						f.set("c", up, Event{What: "start"})
+					})
+					f.at(time.Duration(i)*s, func() {
+						f.set("c", Status{Running: true, Restarting: true, Restarts: true, ExitCode: 1}, Event{What: "die", ExitCode: 1})
+					})
+				}
+			}},
+		{name: "comes up at the third start", before: checked("starting"), target: Target{Condition: Healthy}, takes: 3 * s,
+			script: func(f *fake) {
+				f.readyAt["c"] = 3 * s
+				for i := 1; i <= 2; i++ {
+					f.at(time.Duration(i)*s, func() {
+						f.set("c", Status{Restarting: true, Restarts: true, ExitCode: 1}, Event{What: "die", ExitCode: 1})
+					})
+					f.at(time.Duration(i)*s+500*ms, func() {
+						up := checked("starting")
+						up.StartedAt = time.Unix(int64(i)+10, 0)
+						f.set("c", up, Event{What: "start"})
+					})
+				}
+			}},
+		{name: "stable without a check", before: running, target: Target{Condition: Stable, Monitor: 5 * s}, takes: 5 * s},
+		{name: "stable with a check does not wait for the window", before: checked("starting"), target: Target{Condition: Stable, Monitor: 5 * s},
+			script: func(f *fake) { f.readyAt["c"] = 0 }},
+		{name: "not stable: it dies once", before: running, target: Target{Condition: Stable, Monitor: 5 * s}, takes: 2 * s,
+			want: "c exited with code 1", script: func(f *fake) {
+				f.at(2*s, func() {
+					f.set("c", Status{Restarting: true, Restarts: true, ExitCode: 1}, Event{What: "die", ExitCode: 1})
+				})
+			}},
+		{name: "paused", before: Status{Running: true, Paused: true}, target: Target{Condition: Ready}, want: "c is paused"},
+		{name: "never made", absent: true, target: Target{Condition: Ready}, want: "c does not exist"},
+		{name: "removed", before: checked("starting"), target: Target{Condition: Ready}, takes: 2 * s, want: "c was removed while it was waited for",
+			script: func(f *fake) {
+				f.at(2*s, func() {
+					f.set("c", Status{}, Event{What: "destroy"})
+					f.mu.Lock()
+					delete(f.status, "c")
+					f.mu.Unlock()
+				})
+			}},
+		{name: "stream breaks and the change is found afterwards", before: checked("starting"), engineOnly: true, target: Target{Condition: Ready},
+			takes: 5*s + 50*ms, script: func(f *fake) {
+				f.at(5*s, func() { f.set("c", checked("healthy")); close(f.streams[0]) })
+			}},
+		{name: "events were lost", before: checked("starting"), engineOnly: true, target: Target{Condition: Ready}, takes: 5 * s,
+			script: func(f *fake) { f.at(5*s, func() { f.set("c", checked("healthy"), Event{What: "resync"}) }) }},
+		{name: "a death nobody told of", before: running, target: Target{Condition: Stable, Monitor: 10 * s}, takes: 5 * s,
+			want: "c died and was started again by the engine", script: func(f *fake) {
+				f.at(5*s, func() { f.set("c", Status{Running: true, StartedAt: time.Unix(9, 0)}, Event{What: "resync"}) })
+			}},
+		{name: "the engine does not answer", before: running, target: Target{Condition: Ready}, takes: 1550 * ms,
+			want: `look at container "c": engine is gone`, script: func(f *fake) { f.lookErr = errors.New("engine is gone") }},
+		{name: "the engine does not answer at first", before: running, target: Target{Condition: Ready}, takes: 150 * ms,
+			script: func(f *fake) {
+				f.lookErr = errors.New("engine is gone")
+				f.at(100*ms, func() { f.mu.Lock(); f.lookErr = nil; f.mu.Unlock() })
+			}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				w := waiter(t, f, Options{ProbeEngineOnly: test.engineOnly})
+				if !test.absent {
+					f.set("c", test.before)
+				}
+				if test.script != nil {
+					test.script(f)
+				}
+				test.target.Name = "c"
+				err := w.Wait(t.Context(), test.target)
+				got := ""
+				if err != nil {
+					got = err.Error()
+				}
+				if got != test.want {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+				// Own probes may notice readiness a tenth late.
+				if took := time.Since(f.start); took < test.takes || took > test.takes+test.takes/10+20*ms {
+					t.Errorf("took %v, want %v", took, test.takes)
+				}
+			})
+		})
+	}
+}
+
+func TestFailureTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		w := waiter(t, f, Options{})
+		f.set("c", checked("starting"))
+		f.at(time.Second, func() {
+			f.set("c", Status{Exited: true, ExitCode: 137, OOMKilled: true}, Event{What: "die", ExitCode: 137})
+		})
+		err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy})
+		want := &Failure{Name: "c", Reason: "exited with code 137, out of memory", ExitCode: 137, OOMKilled: true,
+			Probe: "connection refused", Log: []string{"last words of c"}, Advice: "raise its memory limit"}
+		if diff := cmp.Diff(error(want), err); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// The probes of a container that becomes ready after d: noticed soon, never
+// two at once, none afterwards, and not many.
+func TestProbing(t *testing.T) {
+	for _, test := range []struct {
+		ready, takes time.Duration
+		late         time.Duration // at most
+		probes       int           // at most
+	}{
+		{0, 80 * time.Millisecond, 80 * time.Millisecond, 1},
+		{300 * time.Millisecond, 80 * time.Millisecond, 160 * time.Millisecond, 4},
+		{300 * time.Millisecond, 5 * time.Millisecond, 35 * time.Millisecond, 14},
+		{5 * time.Second, 80 * time.Millisecond, 700 * time.Millisecond, 30},
+		{time.Minute, 80 * time.Millisecond, 2100 * time.Millisecond, 60},
+	} {
+		t.Run(fmt.Sprint(test.ready, test.takes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				f.takes = test.takes
+				f.readyAt["c"] = test.ready
+				w := waiter(t, f, Options{})
+				f.set("c", checked("starting"))
+				if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); err != nil {
+					t.Fatal(err)
+				}
+				took := time.Since(f.start)
+				if took > test.ready+test.late {
+					t.Errorf("ready after %v was noticed after %v", test.ready, took)
+				}
+				if f.probes > test.probes {
+					t.Errorf("%d probes, want at most %d, at %v", f.probes, test.probes, f.probedAt)
+				}
+				if f.most > 1 {
+					t.Errorf("%d probes at once", f.most)
+				}
+				probes := f.probes
+				time.Sleep(time.Hour)
+				if f.probes != probes {
+					t.Errorf("%d probes after readiness", f.probes-probes)
+				}
+			})
+		})
+	}
+}
+
+func TestProbeIsBoundedByTheChecksTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.takes = time.Hour
+		w := waiter(t, f, Options{})
+		status := checked("starting")
+		status.Timeout = 3 * time.Second
+		f.set("c", status)
+		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy, Timeout: 7 * time.Second}); err == nil {
+			t.Fatal("it cannot be healthy")
+		}
+		want := []time.Duration{0, 6 * time.Second}
+		if diff := cmp.Diff(want, f.probedAt); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestProbeThatCannotBeRunIsLeftToTheEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.probeErr = errors.New("no shell")
+		w := waiter(t, f, Options{})
+		f.set("c", checked("starting"))
+		f.at(30*time.Second, func() { f.set("c", checked("healthy"), Event{What: "health", Health: "healthy"}) })
+		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); err != nil {
+			t.Fatal(err)
+		}
+		if f.probes != maxProbeErrors {
+			t.Errorf("%d probes", f.probes)
+		}
+	})
+}
+
+func TestCancelAndClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		w := waiter(t, f, Options{})
+		f.set("c", checked("starting"))
+		why := errors.New("interrupted")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		f.at(time.Second, func() { cancel(why) })
+		if err := w.Wait(ctx, Target{Name: "c", Condition: Healthy}); err != why {
+			t.Errorf("got %v", err)
+		}
+		synctest.Wait()
+		probes := f.probes
+		time.Sleep(time.Minute)
+		if f.probes != probes {
+			t.Error("probes go on after the wait was cancelled")
+		}
+		f.at(2*time.Minute, w.Close)
+		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); err != ErrClosed {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.readyAt["c"] = 50 * time.Millisecond
+		var got []string
+		w := waiter(t, f, Options{Report: func(name string, try int, output string) {
+			got = append(got, fmt.Sprintf("%s %d %s", name, try, output))
+		}})
+		f.set("c", checked("starting"))
+		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"c 1 connection refused", "c 2 connection refused", "c 3 connection refused"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Many waits share one stream, and their probes do not pile up.
+func TestManyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.takes = 100 * time.Millisecond
+		w := waiter(t, f, Options{})
+		const n = 200
+		var all sync.WaitGroup
+		for i := range n {
+			name := fmt.Sprint("c", i)
+			f.set(name, checked("starting"))
+			all.Go(func() {
+				if err := w.Wait(t.Context(), Target{Name: name, Condition: Healthy}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		f.at(time.Minute, func() {
+			for i := range n {
+				f.set(fmt.Sprint("c", i), checked("healthy"), Event{What: "health", Health: "healthy"})
+				synctest.Wait()
+			}
+		})
+		all.Wait()
+		if f.watches != 1 || f.looks != n {
+			t.Errorf("%d streams, %d looks", f.watches, f.looks)
+		}
+		if f.most > maxProbes {
+			t.Errorf("%d probes at once", f.most)
+		}
+		if f.probes > 3*n {
+			t.Errorf("%d probes in a minute", f.probes)
+		}
+	})
+}
