@@ -322,6 +322,7 @@ func TestProbing(t *testing.T) {
 					t.Fatal(err)
 				}
 				took := time.Since(f.start)
+				synctest.Wait()
 				if took > test.ready+test.late {
 					t.Errorf("ready after %v was noticed after %v", test.ready, took)
 				}
@@ -333,6 +334,7 @@ func TestProbing(t *testing.T) {
 				}
 				probes := f.probes
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				if f.probes != probes {
 					t.Errorf("%d probes after readiness", f.probes-probes)
 				}
@@ -352,6 +354,7 @@ func TestProbeIsBoundedByTheChecksTimeout(t *testing.T) {
 		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy, Timeout: 7 * time.Second}); err == nil {
 			t.Fatal("it cannot be healthy")
 		}
+		w.Close()
 		want := []time.Duration{0, 6 * time.Second}
 		if diff := cmp.Diff(want, f.probedAt); diff != "" {
 			t.Error(diff)
@@ -369,6 +372,7 @@ func TestProbeThatCannotBeRunIsLeftToTheEngine(t *testing.T) {
 		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); err != nil {
 			t.Fatal(err)
 		}
+		w.Close()
 		if f.probes != maxProbeErrors {
 			t.Errorf("%d probes", f.probes)
 		}
@@ -389,6 +393,7 @@ func TestCancelAndClose(t *testing.T) {
 		synctest.Wait()
 		probes := f.probes
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if f.probes != probes {
 			t.Error("probes go on after the wait was cancelled")
 		}
@@ -442,6 +447,7 @@ func TestManyWaits(t *testing.T) {
 			}
 		})
 		all.Wait()
+		w.Close()
 		if f.watches != 1 || f.looks != n {
 			t.Errorf("%d streams, %d looks", f.watches, f.looks)
 		}
