@@ -1,0 +1,359 @@
+package memory
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+)
+
+// container finds a container by name or ID.
+func (e *Engine) container(name string) (*Container, error) {
+	if c := e.s.Containers[name]; c != nil {
+		return c, nil
+	}
+	for _, key := range sorted(e.s.Containers) {
+		if c := e.s.Containers[key]; c.ID == name {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("no such container: %s: %w", name, notFound{})
+}
+
+// notFound is both this package's and the health check's sentinel.
+type notFound struct{}
+
+func (notFound) Error() string { return ErrNotFound.Error() }
+func (notFound) Is(target error) bool {
+	return target == ErrNotFound || target == healthcheck.ErrNoContainer
+}
+
+// create makes a container and everything that comes with it, or nothing.
+func (e *Engine) create(a planner.CreateContainer) error {
+	if have := e.s.Containers[a.Name]; have != nil {
+		if maps.Equal(have.Labels, a.Labels) {
+			return nil
+		}
+		return fmt.Errorf("the container name %q is already in use by container %q: %w", "/"+a.Name, have.ID, ErrConflict)
+	}
+	image := e.image(a.Image)
+	if image == nil {
+		return fmt.Errorf("no such image: %s: %w", a.Image, ErrNotFound)
+	}
+	c := &Container{Container: planner.Container{ID: e.newID("container" + a.Name), Name: a.Name, Image: a.Image, ImageID: image.ID,
+		Status: planner.Created, Created: time.Now(), Command: strings.Join(a.Spec.Command, " "), Labels: maps.Clone(a.Labels)}}
+	if c.Labels == nil {
+		c.Labels = map[string]string{}
+	}
+	c.Restart, c.Attempts = restartOf(a.Spec)
+	c.Check = checkOf(a.Spec.HealthCheck, image.Check)
+	if a.Spec.StopGracePeriod != nil {
+		c.Grace = Span(*a.Spec.StopGracePeriod)
+	}
+	var err error
+	if c.Publish, err = portsOf(a.Spec.Ports); err != nil {
+		return err
+	}
+	if err := e.join(c, a); err != nil {
+		return err
+	}
+	if err := e.mount(c, a, image); err != nil {
+		return err
+	}
+	e.s.Containers[a.Name] = c
+	return nil
+}
+
+// join puts a new container into its networks and namespaces.
+func (e *Engine) join(c *Container, a planner.CreateContainer) error {
+	for _, mode := range []string{a.Spec.NetworkMode, a.Spec.Ipc, a.Spec.Pid} {
+		if other, ok := strings.CutPrefix(mode, "container:"); ok {
+			if _, err := e.container(other); err != nil {
+				return err
+			}
+			c.Joined = append(c.Joined, other)
+		}
+	}
+	if a.Spec.NetworkMode != "" && a.Spec.NetworkMode != "bridge" {
+		return nil
+	}
+	for _, key := range sorted(a.Networks) {
+		if err := e.endpoint(c, a.Networks[key], a.Spec, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endpoint gives a container its place in a network; "already in it" renews the settings.
+func (e *Engine) endpoint(c *Container, network string, spec project.Service, key string) error {
+	if e.s.Networks[network] == nil {
+		return fmt.Errorf("network %s not found: %w", network, ErrNotFound)
+	}
+	p := planner.Endpoint{Network: network, Aliases: []string{}}
+	for _, alias := range []string{c.Labels[planner.LabelService], c.Name} {
+		if alias != "" {
+			p.Aliases = append(p.Aliases, alias)
+		}
+	}
+	if settings := spec.Networks[key]; settings != nil {
+		p.Aliases = append(p.Aliases, settings.Aliases...)
+		p.MAC = settings.MacAddress
+		if settings.Ipv4Address != "" {
+			ensure(&c.Static)
+			c.Static[network] = settings.Ipv4Address
+		}
+	}
+	slices.Sort(p.Aliases)
+	p.Aliases = slices.Compact(p.Aliases)
+	c.Endpoints = slices.DeleteFunc(c.Endpoints, func(p planner.Endpoint) bool { return p.Network == network })
+	c.Endpoints = append(c.Endpoints, p)
+	slices.SortFunc(c.Endpoints, func(a, b planner.Endpoint) int { return strings.Compare(a.Network, b.Network) })
+	return nil
+}
+
+// mount gives a new container its volumes: those of its service, those that
+// its image declares, and the anonymous ones of the container it inherits from.
+func (e *Engine) mount(c *Container, a planner.CreateContainer, image *Image) error {
+	inherited, err := e.anonymousOf(a.Inherit)
+	if err != nil {
+		return err
+	}
+	for _, from := range a.Spec.VolumesFrom {
+		parts := strings.Split(strings.TrimPrefix(from, "container:"), ":")
+		other, err := e.container(parts[0])
+		if err != nil {
+			return err
+		}
+		for _, m := range other.Mounts {
+			m.ReadOnly = m.ReadOnly || len(parts) > 1 && parts[1] == "ro"
+			c.addMount(m)
+		}
+	}
+	for _, v := range a.Spec.Volumes {
+		m := planner.Mount{Type: v.Type, Source: v.Source, Target: v.Target, ReadOnly: v.ReadOnly}
+		if v.Type == types.VolumeTypeVolume {
+			m.Source = ""
+			if m.Name = a.Volumes[v.Source]; m.Name == "" && v.Source != "" {
+				m.Name = v.Source
+			}
+			if m.Name == "" {
+				m.Name = inherited[v.Target]
+			}
+			m.Name = e.needVolume(m.Name)
+		}
+		c.addMount(m)
+	}
+	for _, target := range a.Spec.Tmpfs {
+		c.addMount(planner.Mount{Type: "tmpfs", Target: strings.SplitN(target, ":", 2)[0]})
+	}
+	for _, target := range image.Volumes {
+		if !c.has(target) {
+			c.addMount(planner.Mount{Type: "volume", Name: e.needVolume(inherited[target]), Target: target})
+		}
+	}
+	slices.SortFunc(c.Mounts, func(a, b planner.Mount) int { return strings.Compare(a.Target, b.Target) })
+	return nil
+}
+
+func (c *Container) has(target string) bool {
+	return slices.ContainsFunc(c.Mounts, func(m planner.Mount) bool { return m.Target == target })
+}
+
+func (c *Container) addMount(m planner.Mount) {
+	c.Mounts = slices.DeleteFunc(c.Mounts, func(old planner.Mount) bool { return old.Target == m.Target })
+	c.Mounts = append(c.Mounts, m)
+}
+
+// anonymousLabel marks the volumes that nobody has named.
+const anonymousLabel = "com.docker.volume.anonymous"
+
+// anonymousOf maps a container's targets to its anonymous volumes.
+func (e *Engine) anonymousOf(name string) (map[string]string, error) {
+	if name == "" {
+		return nil, nil
+	}
+	c, err := e.container(name)
+	if err != nil {
+		return nil, fmt.Errorf("inherit volumes: %w", err)
+	}
+	out := map[string]string{}
+	for _, m := range c.Mounts {
+		if v := e.s.Volumes[m.Name]; v != nil {
+			if _, anonymous := v.Labels[anonymousLabel]; anonymous {
+				out[m.Target] = m.Name
+			}
+		}
+	}
+	return out, nil
+}
+
+// needVolume makes a volume where there is none, as an engine does; without a
+// name it is an anonymous one.
+func (e *Engine) needVolume(name string) string {
+	labels := map[string]string{}
+	if name == "" {
+		name = e.newID("volume")
+		labels[anonymousLabel] = ""
+	}
+	if e.s.Volumes[name] == nil {
+		e.s.Volumes[name] = &planner.Volume{Name: name, Driver: "local", Labels: labels}
+	}
+	return name
+}
+
+// remove takes a container away, running or not.
+func (e *Engine) remove(a planner.RemoveContainer) error {
+	c := e.s.Containers[a.Name]
+	if c == nil {
+		return nil
+	}
+	if active(c) {
+		c.ByHand = true
+		e.end(c, 137, false)
+	}
+	e.unplan(c)
+	delete(e.s.Containers, c.Name)
+	if a.Volumes {
+		for _, m := range c.Mounts {
+			if v := e.s.Volumes[m.Name]; v != nil && e.userOf(m.Name, "") == "" {
+				if _, anonymous := v.Labels[anonymousLabel]; anonymous {
+					delete(e.s.Volumes, m.Name)
+				}
+			}
+		}
+	}
+	e.emit(healthcheck.Event{Name: c.Name, What: "destroy"})
+	return nil
+}
+
+func (e *Engine) rename(a planner.RenameContainer) error {
+	c, to := e.s.Containers[a.Name], e.s.Containers[a.To]
+	switch {
+	case a.Name == a.To && c != nil, c == nil && to != nil:
+		return nil
+	case c == nil:
+		_, err := e.container(a.Name)
+		return err
+	case to != nil:
+		return fmt.Errorf("error when allocating new name: the container name %q is already in use by container %q: %w", "/"+a.To, to.ID, ErrConflict)
+	}
+	delete(e.s.Containers, a.Name)
+	c.Name = a.To
+	e.s.Containers[a.To] = c
+	for i, p := range c.Endpoints {
+		aliases := slices.DeleteFunc(slices.Clone(p.Aliases), func(alias string) bool { return alias == a.Name })
+		aliases = append(aliases, a.To)
+		slices.Sort(aliases)
+		c.Endpoints[i].Aliases = slices.Compact(aliases)
+	}
+	e.emit(healthcheck.Event{Name: a.Name, What: "rename"})
+	return nil
+}
+
+func (e *Engine) update(a planner.UpdateContainer) error {
+	c, err := e.container(a.Name)
+	if err != nil {
+		return err
+	}
+	c.Restart, c.Attempts = restartOf(a.Spec)
+	c.Limits = map[string]string{"memory": fmt.Sprint(int64(a.Spec.MemLimit)), "cpus": fmt.Sprint(a.Spec.CPUS)}
+	return nil
+}
+
+func (e *Engine) connect(a planner.ConnectNetwork) error {
+	c, err := e.container(a.Name)
+	if err != nil {
+		return err
+	}
+	if err := e.endpoint(c, a.Network, a.Spec, a.Key); err != nil {
+		return err
+	}
+	if active(c) {
+		return e.address(c)
+	}
+	return nil
+}
+
+func (e *Engine) disconnect(a planner.DisconnectNetwork) error {
+	c, err := e.container(a.Name)
+	if err != nil {
+		return nil // not there, so not in it
+	}
+	c.Endpoints = slices.DeleteFunc(c.Endpoints, func(p planner.Endpoint) bool { return p.Network == a.Network })
+	return nil
+}
+
+// restartOf is the restart policy that a service comes to.
+func restartOf(spec project.Service) (policy string, attempts int) {
+	policy, count, _ := strings.Cut(spec.Restart, ":")
+	attempts, _ = strconv.Atoi(count)
+	if spec.Restart == "" && spec.Deploy != nil && spec.Deploy.RestartPolicy != nil {
+		policy = map[string]string{"any": "always", "": "always", "on-failure": "on-failure", "none": "no"}[spec.Deploy.RestartPolicy.Condition]
+		if n := spec.Deploy.RestartPolicy.MaxAttempts; n != nil {
+			attempts = int(*n)
+		}
+	}
+	if policy == "" {
+		policy = "no"
+	}
+	return policy, attempts
+}
+
+// checkOf is the health check of a container: its service's, over its image's.
+func checkOf(spec *types.HealthCheckConfig, image *Check) *Check {
+	check := Check{}
+	if image != nil {
+		check = *image
+	}
+	if spec != nil {
+		if spec.Disable || len(spec.Test) > 0 && spec.Test[0] == "NONE" {
+			return nil
+		}
+		if len(spec.Test) > 0 {
+			check.Test = spec.Test
+		}
+		for from, to := range map[*types.Duration]*Span{spec.Interval: &check.Interval, spec.Timeout: &check.Timeout,
+			spec.StartPeriod: &check.StartPeriod, spec.StartInterval: &check.StartInterval} {
+			if from != nil {
+				*to = Span(*from)
+			}
+		}
+		if spec.Retries != nil {
+			check.Retries = int(*spec.Retries)
+		}
+	}
+	if len(check.Test) == 0 || check.Test[0] == "NONE" {
+		return nil
+	}
+	return &check
+}
+
+// portsOf lists the ports to publish. Of a range the first one counts.
+func portsOf(specs []types.ServicePortConfig) ([]planner.Port, error) {
+	var out []planner.Port
+	for _, p := range specs {
+		port := planner.Port{HostIP: p.HostIP, Target: int(p.Target), Protocol: p.Protocol}
+		if port.Protocol == "" {
+			port.Protocol = "tcp"
+		}
+		first, _, _ := strings.Cut(p.Published, "-")
+		if first != "" {
+			n, err := strconv.Atoi(first)
+			if err != nil {
+				return nil, fmt.Errorf("invalid port %q: %w", p.Published, err)
+			}
+			port.Published = n
+		}
+		out = append(out, port)
+	}
+	return out, nil
+}

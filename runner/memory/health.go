@@ -1,0 +1,162 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+)
+
+// stream is one watcher's queue; the engine never waits for a watcher.
+type stream struct {
+	queue  []healthcheck.Event
+	wake   chan struct{} // holds one when there is something in the queue
+	broken chan struct{}
+	closed bool
+}
+
+func (s *stream) close() {
+	if !s.closed {
+		s.closed = true
+		close(s.broken)
+	}
+}
+
+// Watch streams what happens to all containers.
+func (e *Engine) Watch(ctx context.Context) (<-chan healthcheck.Event, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.look(ctx, "Watch"); err != nil {
+		return nil, err
+	}
+	s := &stream{wake: make(chan struct{}, 1), broken: make(chan struct{})}
+	e.streams[s] = true
+	out := make(chan healthcheck.Event)
+	go e.pump(ctx, s, out)
+	return out, nil
+}
+
+// pump hands a watcher its events until it goes or the stream breaks.
+func (e *Engine) pump(ctx context.Context, s *stream, out chan<- healthcheck.Event) {
+	defer close(out)
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.streams, s)
+	}()
+	for {
+		select {
+		case <-s.wake:
+		case <-s.broken:
+			return
+		case <-ctx.Done():
+			return
+		}
+		e.mu.Lock()
+		queue := s.queue
+		s.queue = nil
+		e.mu.Unlock()
+		for _, event := range queue {
+			select {
+			case out <- event:
+			case <-s.broken:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// emit tells all watchers.
+func (e *Engine) emit(event healthcheck.Event) {
+	for s := range e.streams {
+		s.queue = append(s.queue, event)
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Look says how a container is.
+func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.look(ctx, "Look"); err != nil {
+		return healthcheck.Status{}, err
+	}
+	c, err := e.container(name)
+	if err != nil {
+		return healthcheck.Status{}, err
+	}
+	out := healthcheck.Status{
+		Running: active(c), Paused: c.Status == planner.Paused, Restarting: c.Status == planner.Restarting,
+		Exited: c.Status == planner.Exited && c.Runs > 0, ExitCode: c.ExitCode, OOMKilled: c.OOMKilled,
+		Restarts: c.Status == planner.Restarting || active(c) && c.Restart != "no" && c.Restart != "",
+		Health:   string(c.Health), StartedAt: c.StartedAt, LastProbe: c.LastProbe,
+	}
+	if c.Check != nil {
+		out.Test, out.Timeout = c.Check.Test, time.Duration(c.Check.Timeout)
+	}
+	return out, nil
+}
+
+// Probe runs a container's check, whatever the test says.
+func (e *Engine) Probe(ctx context.Context, name string, _ []string) (healthcheck.ProbeResult, error) {
+	e.mu.Lock()
+	if err := e.look(ctx, "Probe"); err != nil {
+		e.mu.Unlock()
+		return healthcheck.ProbeResult{}, err
+	}
+	c, err := e.container(name)
+	if err != nil {
+		e.mu.Unlock()
+		return healthcheck.ProbeResult{}, err
+	}
+	b := e.behaviour(c)
+	e.probing[name]++
+	e.mostEver = max(e.mostEver, e.probing[name])
+	e.mu.Unlock()
+
+	err = pass(ctx, time.Duration(b.ProbeTakes))
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.probing[name]--
+	switch {
+	case err != nil:
+		return healthcheck.ProbeResult{}, err
+	case e.dead:
+		return healthcheck.ProbeResult{}, ErrDead
+	case c.Status != planner.Running:
+		return healthcheck.ProbeResult{}, ErrConflict
+	case e.passes(c):
+		return healthcheck.ProbeResult{Output: "ok"}, nil
+	default:
+		return healthcheck.ProbeResult{ExitCode: 1, Output: b.Probe}, nil
+	}
+}
+
+// MostProbes is how many probes were ever in flight at once in one container.
+func (e *Engine) MostProbes() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.mostEver
+}
+
+// Tail gives the last lines that a container has printed.
+func (e *Engine) Tail(ctx context.Context, name string, lines int) ([]string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.look(ctx, "Tail"); err != nil {
+		return nil, err
+	}
+	c, err := e.container(name)
+	if err != nil {
+		return nil, err
+	}
+	all := e.behaviour(c).Output
+	return append([]string(nil), all[max(0, len(all)-lines):]...), nil
+}
