@@ -227,10 +227,10 @@ func TestWait(t *testing.T) {
 		{name: "removed", before: checked("starting"), target: Target{Condition: Ready}, takes: 2 * s, want: "c was removed while it was waited for",
 			script: func(f *fake) {
 				f.at(2*s, func() {
-					f.set("c", Status{}, Event{What: "destroy"})
 					f.mu.Lock()
+					defer f.mu.Unlock()
 					delete(f.status, "c")
-					f.mu.Unlock()
+					f.streams[0] <- Event{Name: "c", What: "destroy"}
 				})
 			}},
 		{name: "stream breaks and the change is found afterwards", before: checked("starting"), engineOnly: true, target: Target{Condition: Ready},

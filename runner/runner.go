@@ -5,7 +5,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -45,6 +44,9 @@ type Options struct {
 	Health healthcheck.Engine
 	// ProbeEngineOnly leaves readiness to the engine's own checks.
 	ProbeEngineOnly bool
+	// UndoTimeout bounds the taking back of one group, which goes on after
+	// a cancellation; 0 is one minute.
+	UndoTimeout time.Duration
 }
 
 // Event is something that happened during a run.
@@ -117,8 +119,32 @@ func (es Errors) Unwrap() []error {
 }
 
 // Run carries out plan on engine. A failed step skips exactly what needs it; the
-// rest goes on. The error is [Errors], or ctx's cause where it was
-// cancelled.
+// rest goes on. When a step of a group fails or is cancelled, what its group has
+// done is taken back by the steps' undo actions, unless the group has already
+// removed something for good.
+//
+// When ctx is cancelled no further step begins, those in flight get the
+// cancellation, and unfinished groups are taken back in a time of their own.
+// The error is [Errors], or ctx's cause where it was cancelled, or both joined. A
+// plan that is not a graph is refused before anything is done.
 func Run(ctx context.Context, engine Engine, plan planner.Plan, o Options) error {
-	return errors.New("not built yet")
+	g, err := newGraph(plan)
+	if err != nil {
+		return err
+	}
+	if len(plan.Steps) == 0 {
+		return nil
+	}
+	w := newWalk(ctx, engine, g, o)
+	if g.awaits {
+		stop, err := w.startWaiter(ctx)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	// Workers that still want to tell something are let go before the waiter
+	// is, which may be one of them.
+	defer close(w.over)
+	return w.run()
 }

@@ -1,0 +1,385 @@
+package runner
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+)
+
+// undoTimeout bounds the taking back of one group where Options do not.
+const undoTimeout = time.Minute
+
+// walk is one run. The goroutine that calls run owns it; workers get what they
+// need as arguments and answer through tell.
+type walk struct {
+	ctx    context.Context
+	engine Engine
+	graph  *graph
+	o      Options
+	waiter *healthcheck.Waiter
+
+	mail chan func()   // what workers tell, run by the owner
+	over chan struct{} // closed when the owner no longer listens
+
+	state    []StepState // empty until begun
+	needs    []int       // not done yet
+	ready    [classes]*queue
+	inflight [classes]int
+	total    int // in flight, in all bounded classes
+	running  int // steps and undos in flight, waits too
+	limit    [classes]int
+
+	errs   map[int]*StepError // by step
+	groups map[string]*group
+	awaits map[string][]int // steps in flight that wait for a container, by its name
+
+	cancelled bool
+}
+
+// newWalk makes everything that a run needs, and does nothing.
+func newWalk(ctx context.Context, engine Engine, g *graph, o Options) *walk {
+	w := &walk{ctx: ctx, engine: engine, graph: g, o: o,
+		mail: make(chan func()), over: make(chan struct{}),
+		state: make([]StepState, len(g.steps)), needs: append([]int(nil), g.needs...),
+		limit: limits(o.Parallel), errs: map[int]*StepError{}, groups: map[string]*group{}, awaits: map[string][]int{}}
+	for c := range w.ready {
+		w.ready[c] = &queue{graph: g}
+	}
+	for name, members := range g.groups {
+		w.groups[name] = &group{steps: members}
+	}
+	return w
+}
+
+// limits are the bounds on actions in flight. What a user asks for bounds
+// everything together. Otherwise quick actions do not queue behind downloads
+// and stops: twice the processors keeps a local engine at work without a crowd at
+// its locks, an engine fetches three layers at a time anyway, and a stop
+// mostly sleeps.
+func limits(parallel int) [classes]int {
+	if parallel > 0 {
+		return [classes]int{quick: parallel, fetch: parallel, linger: parallel}
+	}
+	return [classes]int{quick: min(max(2*runtime.GOMAXPROCS(0), 4), 16), fetch: 4, linger: 64}
+}
+
+// startWaiter begins to collect events, before the first step can cause any.
+func (w *walk) startWaiter(ctx context.Context) (stop func(), err error) {
+	if w.o.Health == nil {
+		return nil, errors.New("the plan waits for containers, and nobody can say how they are")
+	}
+	// Waits that a cancellation takes back still need the events.
+	ctx = context.WithoutCancel(ctx)
+	w.waiter = healthcheck.New(w.o.Health, healthcheck.Options{ProbeEngineOnly: w.o.ProbeEngineOnly, Report: w.waitReport})
+	if err := w.waiter.Start(ctx); err != nil {
+		return nil, err
+	}
+	return w.waiter.Close, nil
+}
+
+// tell hands f to the owner; it is dropped when the run is over.
+func (w *walk) tell(f func()) {
+	select {
+	case w.mail <- f:
+	case <-w.over:
+	}
+}
+
+// run is the owner's loop.
+func (w *walk) run() error {
+	for i, n := range w.needs {
+		if n == 0 {
+			w.enqueue(i)
+		}
+	}
+	done := w.ctx.Done()
+	if w.ctx.Err() != nil {
+		w.cancel()
+		done = nil
+	}
+	w.begin()
+	for w.running > 0 {
+		select {
+		case f := <-w.mail:
+			f()
+		case <-done:
+			w.cancel()
+			done = nil
+		}
+		w.begin()
+	}
+	return w.result()
+}
+
+// enqueue makes a step ready.
+func (w *walk) enqueue(i int) {
+	heap.Push(w.ready[classOf(w.graph.steps[i].Action)], i)
+}
+
+// begin starts every step that may start now.
+func (w *walk) begin() {
+	for c := range classes {
+		for w.ready[c].Len() > 0 && w.room(c) {
+			i := heap.Pop(w.ready[c]).(int)
+			if w.state[i] == "" {
+				w.start(i, c)
+			}
+		}
+	}
+}
+
+// room says whether one more action of a class may begin.
+func (w *walk) room(c class) bool {
+	switch {
+	case c == unbound:
+		return true
+	case w.o.Parallel > 0:
+		return w.total < w.o.Parallel
+	default:
+		return w.inflight[c] < w.limit[c]
+	}
+}
+
+func (w *walk) start(i int, c class) {
+	// A cancellation that has come but was not read yet counts already.
+	if !w.cancelled && w.ctx.Err() != nil {
+		w.cancel()
+		return
+	}
+	step := w.graph.steps[i]
+	w.state[i] = Begun
+	w.count(c, 1)
+	if g := w.groups[step.Group]; g != nil {
+		g.inflight++
+	}
+	w.emit(Event{Step: step, State: Begun, Action: step.Action})
+	if a, ok := step.Action.(planner.Await); ok {
+		w.awaits[a.Name] = append(w.awaits[a.Name], i)
+	}
+	report := func(p Progress) {
+		w.tell(func() { w.working(i, p) })
+	}
+	go func() {
+		err := w.apply(w.ctx, step.Action, report)
+		w.tell(func() { w.ended(i, c, err) })
+	}()
+}
+
+func (w *walk) count(c class, by int) {
+	w.running += by
+	w.inflight[c] += by
+	if c != unbound {
+		w.total += by
+	}
+}
+
+// working passes progress on, unless its step has ended.
+func (w *walk) working(i int, p Progress) {
+	if w.state[i] == Begun {
+		step := w.graph.steps[i]
+		w.emit(Event{Step: step, State: Working, Progress: p, Action: step.Action})
+	}
+}
+
+// waitReport passes on what a wait is at; it is called from the waiter's goroutine.
+func (w *walk) waitReport(name string, try int, output string) {
+	w.tell(func() {
+		for _, i := range w.awaits[name] {
+			w.working(i, Progress{Text: output, Current: int64(try)})
+		}
+	})
+}
+
+// ended takes in how a step ended.
+func (w *walk) ended(i int, c class, err error) {
+	step := w.graph.steps[i]
+	w.count(c, -1)
+	if a, ok := step.Action.(planner.Await); ok {
+		w.awaits[a.Name] = without(w.awaits[a.Name], i)
+	}
+	g := w.groups[step.Group]
+	if g != nil {
+		g.inflight--
+	}
+	switch {
+	case err == nil:
+		w.finish(i, Done, nil)
+		if g != nil {
+			g.done = append(g.done, i)
+		}
+		for _, j := range w.graph.next[i] {
+			if w.needs[j]--; w.needs[j] == 0 && w.state[j] == "" {
+				w.enqueue(j)
+			}
+		}
+	case w.cancelled && stopped(w.ctx, err):
+		w.finish(i, Cancelled, context.Cause(w.ctx))
+		if g != nil {
+			g.halfDone = append(g.halfDone, i)
+			g.broken = true
+		}
+	default:
+		w.failed(i, err)
+	}
+	w.takeBack(g)
+}
+
+// failed notes a failure and skips what can no longer be done.
+func (w *walk) failed(i int, cause error) {
+	failure := &StepError{Step: w.graph.steps[i], Cause: cause}
+	var hinter Hinter
+	if errors.As(cause, &hinter) {
+		failure.Hint = hinter.Hint()
+	}
+	w.errs[i] = failure
+	// Whoever gets the event may keep it, while what is taken back is still added here.
+	told := *failure
+	w.finish(i, Failed, &told)
+	if g := w.groups[failure.Step.Group]; g != nil {
+		g.halfDone = append(g.halfDone, i)
+		w.breakUp(g, failure)
+	}
+	w.skip(w.graph.next[i], failure, &told)
+}
+
+// breakUp gives a group up because of a failure of its own or one that it depends on.
+func (w *walk) breakUp(g *group, failure *StepError) {
+	g.broken = true
+	if g.failure == nil {
+		g.failure = failure
+	}
+}
+
+// skip ends the given steps and all that need them, as far as they have not
+// begun. A group of which one step cannot be done is not done any further: the rest of a
+// replacement would get in the way of its undo.
+func (w *walk) skip(steps []int, failure, told *StepError) {
+	stack := append([]int(nil), steps...)
+	if g := w.groups[failure.Step.Group]; g != nil {
+		stack = append(stack, g.steps...)
+	}
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if w.state[i] != "" {
+			continue
+		}
+		w.finish(i, Skipped, told)
+		stack = append(stack, w.graph.next[i]...)
+		if g := w.groups[w.graph.steps[i].Group]; g != nil && !g.broken {
+			w.breakUp(g, failure)
+			stack = append(stack, g.steps...)
+			w.takeBack(g)
+		}
+	}
+}
+
+// cancel ends every step that has not begun. Those in flight get the
+// cancellation through their context.
+func (w *walk) cancel() {
+	if w.cancelled {
+		return
+	}
+	w.cancelled = true
+	for i := range w.state {
+		if w.state[i] == "" {
+			w.finish(i, Cancelled, context.Cause(w.ctx))
+			if g := w.groups[w.graph.steps[i].Group]; g != nil {
+				g.broken = true
+			}
+		}
+	}
+	for _, name := range sortedKeys(w.groups) {
+		w.takeBack(w.groups[name])
+	}
+}
+
+// finish ends a step.
+func (w *walk) finish(i int, s StepState, err error) {
+	w.state[i] = s
+	step := w.graph.steps[i]
+	w.emit(Event{Step: step, State: s, Err: err, Action: step.Action})
+}
+
+func (w *walk) emit(e Event) {
+	if w.o.Events != nil {
+		e.At = time.Now()
+		w.o.Events(e)
+	}
+}
+
+// result is what Run returns.
+func (w *walk) result() error {
+	var errs Errors
+	cut := false
+	for i := range w.graph.steps {
+		if e := w.errs[i]; e != nil {
+			errs = append(errs, e)
+		}
+		cut = cut || w.state[i] == Cancelled
+	}
+	switch {
+	case cut && len(errs) > 0:
+		return errors.Join(context.Cause(w.ctx), errs)
+	case cut:
+		return context.Cause(w.ctx)
+	case len(errs) > 0:
+		return errs
+	default:
+		return nil
+	}
+}
+
+// stopped says whether err is only the echo of ctx's end.
+func stopped(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Cause(ctx))
+}
+
+// PanicError is a panic of an engine, which must not take the program down
+// while other containers are half way.
+type PanicError struct {
+	Value any
+	Stack string
+}
+
+// Error gives the panic's value.
+func (e *PanicError) Error() string { return fmt.Sprintf("engine panicked: %v", e.Value) }
+
+func without(list []int, i int) []int {
+	out := list[:0]
+	for _, j := range list {
+		if j != i {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// queue holds the ready steps of one class: the head of the longest chain
+// first, and among equals in the plan's order.
+type queue struct {
+	graph *graph
+	steps []int
+}
+
+func (q *queue) Len() int { return len(q.steps) }
+func (q *queue) Less(i, j int) bool {
+	a, b := q.steps[i], q.steps[j]
+	if x, y := q.graph.chain[a], q.graph.chain[b]; x != y {
+		return x > y
+	}
+	return a < b
+}
+func (q *queue) Swap(i, j int) { q.steps[i], q.steps[j] = q.steps[j], q.steps[i] }
+func (q *queue) Push(x any)    { q.steps = append(q.steps, x.(int)) }
+func (q *queue) Pop() any {
+	last := q.steps[len(q.steps)-1]
+	q.steps = q.steps[:len(q.steps)-1]
+	return last
+}
