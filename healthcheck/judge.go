@@ -62,7 +62,7 @@ func judge(t Target, s Status, p past) (verdict, *Failure) {
 
 // judgeEnded judges a container that is not running but was.
 func judgeEnded(t Target, s Status, p past) (verdict, *Failure) {
-	if t.Condition == Completed && s.Exited && s.ExitCode == 0 {
+	if (t.Condition == Completed || t.OrCompleted && t.Condition != Healthy) && s.Exited && s.ExitCode == 0 {
 		return met, nil
 	}
 	again := s.Restarts || s.Restarting

@@ -28,6 +28,9 @@ type Target struct {
 	// Monitor is how long a container without a health check must keep
 	// running to be stable, from the moment it is seen to run.
 	Monitor time.Duration
+	// OrCompleted: where running for long is waited for (ready, stable, running), having
+	// exited with 0 is as good.
+	OrCompleted bool
 }
 
 // Options say how to wait. The zero value works.

@@ -222,6 +222,16 @@ func TestWait(t *testing.T) {
 					f.set("c", Status{Restarting: true, Restarts: true, ExitCode: 1}, Event{What: "die", ExitCode: 1})
 				})
 			}},
+		{name: "a job may end before it is stable", before: running, target: Target{Condition: Stable, Monitor: 5 * s, OrCompleted: true},
+			takes: 2 * s, script: func(f *fake) { f.at(2*s, func() { f.set("c", exited(0), Event{What: "die"}) }) }},
+		{name: "a job that fails is not stable", before: running, target: Target{Condition: Stable, Monitor: 5 * s, OrCompleted: true},
+			takes: 2 * s, want: "c exited with code 1", script: func(f *fake) {
+				f.at(2*s, func() { f.set("c", exited(1), Event{What: "die", ExitCode: 1}) })
+			}},
+		{name: "a service may not end", before: running, target: Target{Condition: Stable, Monitor: 5 * s},
+			takes: 2 * s, want: "c exited with code 0", script: func(f *fake) {
+				f.at(2*s, func() { f.set("c", exited(0), Event{What: "die"}) })
+			}},
 		{name: "paused", before: Status{Running: true, Paused: true}, target: Target{Condition: Ready}, want: "c is paused"},
 		{name: "never made", absent: true, target: Target{Condition: Ready}, want: "c does not exist"},
 		{name: "removed", before: checked("starting"), target: Target{Condition: Ready}, takes: 2 * s, want: "c was removed while it was waited for",

@@ -24,9 +24,12 @@ const (
 	execPause  = 5 * time.Millisecond
 )
 
-// Look says how a container is now.
+// Look says how a container is now, or [healthcheck.ErrNoContainer].
 func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, error) {
 	got, err := e.inspect(ctx, name)
+	if gone(err) {
+		return healthcheck.Status{}, fmt.Errorf("look at %q: %w", name, healthcheck.ErrNoContainer)
+	}
 	if err != nil {
 		return healthcheck.Status{}, err
 	}

@@ -73,7 +73,9 @@ func (e *Engine) start(name string) error {
 	case planner.Running:
 		return nil
 	case planner.Paused:
-		return fmt.Errorf("cannot start a paused container, try unpause instead: %w", ErrConflict)
+		c.Status = planner.Running
+		e.emit(healthcheck.Event{Name: c.Name, What: "unpause"})
+		return nil
 	}
 	c.ByHand = false
 	c.Restarts = 0
