@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 )
 
 // Options say what to load. The zero value finds the files from the current
@@ -33,29 +34,127 @@ type Options struct {
 	NoDeps bool
 	// Environ is the process environment as KEY=VALUE; nil is os.Environ.
 	Environ []string
-	// Compatibility joins container names with _ (--compatibility).
+	// Compatibility joins container names with _ (--compatibility, COMPOSE_COMPATIBILITY).
 	Compatibility bool
 	// Strict turns warnings about ignored keys into errors.
 	Strict bool
 	// Target is the kind of engine the support table is asked for; empty is "docker".
 	Target string
+	// TolerateMissing makes a missing file of a config, a secret or a build
+	// context a warning, and its digest empty: for commands that only look
+	// (config, plan). Without it such a file is an error.
+	TolerateMissing bool
 	// NoInterpolate, NoNormalize, NoPathResolution, NoEnvResolution and NoConsistency are
 	// config's switches; a project loaded with them is for printing only.
 	NoInterpolate, NoNormalize, NoPathResolution, NoEnvResolution, NoConsistency bool
 }
 
+// ErrNoFile is returned (wrapped) when no Compose file is found.
+var ErrNoFile = errors.New("no compose file found")
+
 // Load reads, merges, checks and resolves. What is wrong in the files comes
 // back as [Errors], all of it at once; [ErrNoFile] says that there is no file.
+// Files are read and nothing else happens.
 func Load(ctx context.Context, o Options) (*Project, error) {
-	return nil, errors.New("not built yet")
+	where, err := locate(o)
+	if err != nil {
+		return nil, err
+	}
+	if len(where.files) == 0 {
+		return nil, where.noFile()
+	}
+	src, err := where.read(o.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	name, err := where.projectName(src)
+	if err != nil {
+		return nil, err
+	}
+	l := &loading{o: o, where: where, src: src, name: name, places: newPlaces(where, src)}
+	return l.load(ctx)
 }
 
 // Name finds the project's name without reading more than it must: -p, then
 // COMPOSE_PROJECT_NAME, then the files' top-level name, then the folder's. It
-// serves the commands that work from labels.
+// serves the commands that work from labels; without a file and without a
+// name given the error is [ErrNoFile], wrapped.
 func Name(ctx context.Context, o Options) (string, error) {
-	return "", errors.New("not built yet")
+	where, err := locate(o)
+	if name := where.givenName(); name != "" {
+		return checkedName(name, where.givenBy())
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(where.files) == 0 {
+		return "", where.noFile()
+	}
+	src, err := where.read(o.Stdin)
+	if err != nil {
+		return "", err
+	}
+	return where.projectName(src)
 }
 
-// ErrNoFile is returned (wrapped) when no Compose file is found.
-var ErrNoFile = errors.New("no compose file found")
+// loading is one call of [Load] on its way.
+type loading struct {
+	o      Options
+	where  *location
+	src    []*document
+	name   string
+	places *places
+	// unset is true once interpolation met a variable without a value.
+	unset bool
+	// lenient leaves the schema out, once its findings are told.
+	lenient bool
+}
+
+// load asks compose-go for the model first, because good files are the rule and
+// shall cost no second look. Only files that have mistakes are gone through node by
+// node, to name all of them.
+func (l *loading) load(ctx context.Context) (*Project, error) {
+	m, err := l.compose(ctx, l.src)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, l.diagnose(ctx, err)
+	}
+	p, errs := l.finish(m)
+	if len(errs) > 0 {
+		return nil, errs.sorted(l.places)
+	}
+	return p, nil
+}
+
+// sorted puts errors in the order of files and lines and drops repetitions.
+func (es Errors) sorted(ps *places) Errors {
+	rank := func(e *Error) int { return ps.rank(e.File) }
+	slices.SortStableFunc(es, func(a, b *Error) int {
+		if c := rank(a) - rank(b); c != 0 {
+			return c
+		}
+		if c := a.Line - b.Line; c != 0 {
+			return c
+		}
+		if c := a.Column - b.Column; c != 0 {
+			return c
+		}
+		if a.Path != b.Path {
+			return compareText(a.Path, b.Path)
+		}
+		return compareText(a.Problem, b.Problem)
+	})
+	return slices.CompactFunc(es, func(a, b *Error) bool { return *a == *b })
+}
+
+func compareText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

@@ -59,8 +59,15 @@ type Project struct {
 	Environment map[string]string
 	// Warnings are what the user should know although nothing is wrong.
 	Warnings []Warning
-	// Model is compose-go's own project, all services of it; config prints it.
+	// Separator stands between the parts of a container's name: "-", or "_" with
+	// --compatibility.
+	Separator string
+	// Model is compose-go's own project, all services of it; config prints it. It is nil when
+	// loaded with NoInterpolate.
 	Model *types.Project
+	// raw is the model before it is bound to types, for printing what was not
+	// interpolated.
+	raw map[string]any
 }
 
 // Warning is something that works but not as a reader of the file would

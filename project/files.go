@@ -1,0 +1,260 @@
+package project
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// resolveFiles brings env_file and label_file into the services that stay, and
+// drops the keys, as docker compose does.
+func (l *loading) resolveFiles(m *types.Project) (*types.Project, Errors) {
+	var errs Errors
+	needEnv, needLabels := false, false
+	for _, name := range m.ServiceNames() {
+		s := m.Services[name]
+		needEnv = needEnv || needsEnvironment(s)
+		for i, f := range s.EnvFiles {
+			if !l.o.NoEnvResolution {
+				errs = append(errs, l.missingFile(f.Path, bool(f.Required), "services", name, "env_file", index(i))...)
+			}
+		}
+		for i, f := range s.LabelFiles {
+			needLabels = true
+			errs = append(errs, l.missingFile(f, true, "services", name, "label_file", index(i))...)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	var err error
+	if needEnv && !l.o.NoEnvResolution {
+		if m, err = m.WithServicesEnvironmentResolved(true); err != nil {
+			return nil, Errors{l.envFileError(err)}
+		}
+	}
+	if needLabels {
+		// The resolved labels count; the key would only make the service's hash differ
+		// from docker compose's.
+		if m, err = m.WithServicesLabelsResolved(true); err != nil {
+			return nil, Errors{l.envFileError(err)}
+		}
+	}
+	return m, nil
+}
+
+// needsEnvironment says whether resolving would change anything: each
+// resolving costs a deep copy of the model.
+func needsEnvironment(s Service) bool {
+	if len(s.EnvFiles) > 0 {
+		return true
+	}
+	for _, v := range s.Environment {
+		if v == nil {
+			return true
+		}
+	}
+	for _, h := range s.PreStart {
+		if len(h.EnvFiles) > 0 || len(h.Environment) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// missingFile is the error about a file that a path of the model names.
+func (l *loading) missingFile(file string, required bool, path ...string) Errors {
+	problem := unreadable(file)
+	if problem == "" {
+		if info, err := os.Stat(file); err == nil && info.Size() > maxFile {
+			problem = tooLarge("").Problem
+		}
+	}
+	if problem == "" || !required && problem == "no such file" {
+		return nil
+	}
+	e := l.places.find(path...).at()
+	e.Path, e.Problem = dotted(path[:len(path)-1]), quote(l.where.show(file))+": "+problem
+	if path[2] == "env_file" && problem == "no such file" {
+		e.Hint = "create it, or write {path: …, required: false}"
+	}
+	return Errors{e}
+}
+
+// envFileError is about the inside of an env file or label file.
+func (l *loading) envFileError(err error) *Error {
+	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "failed to read "); ok {
+		if file, problem, ok := strings.Cut(rest, ": "); ok {
+			return l.where.envError([]string{file}, fmt.Errorf("failed to read %s: %s", file, problem))
+		}
+	}
+	return l.reworded(err)
+}
+
+// content fills in the digests of configs and secrets, and looks for the folders
+// that images are built from.
+func (l *loading) content(p *Project) ([]Warning, Errors) {
+	p.Content = map[string]string{}
+	if l.o.NoPathResolution {
+		return nil, nil // relative paths lead nowhere
+	}
+	var lost Errors
+	for _, key := range sortedKeys(p.Configs) {
+		c := types.FileObjectConfig(p.Configs[key])
+		lost = append(lost, l.contentOf(p, "configs", key, c)...)
+	}
+	for _, key := range sortedKeys(p.Secrets) {
+		c := types.FileObjectConfig(p.Secrets[key])
+		lost = append(lost, l.contentOf(p, "secrets", key, c)...)
+	}
+	var doubtful Errors // the image may be there or be pulled
+	for _, name := range sortedKeys(p.Services) {
+		if s := p.Services[name]; s.Image != "" {
+			doubtful = append(doubtful, l.missingContext(name, s)...)
+		} else {
+			lost = append(lost, l.missingContext(name, s)...)
+		}
+	}
+	if l.o.TolerateMissing {
+		lost, doubtful = nil, append(lost, doubtful...)
+	}
+	warnings := make([]Warning, len(doubtful))
+	for i, e := range doubtful {
+		warnings[i] = Warning(*e)
+	}
+	return warnings, lost
+}
+
+// contentOf sets the digest of one config or secret. Nothing of the content gets
+// into an error.
+func (l *loading) contentOf(p *Project, section, key string, c types.FileObjectConfig) Errors {
+	switch {
+	case bool(c.External) || c.Driver != "":
+		return nil
+	case c.File != "":
+		sum, err := digestPath(c.File)
+		if err == nil {
+			p.Content[section+"."+key] = sum
+			return nil
+		}
+		e := l.places.find(section, key, "file").at()
+		e.Path = section + "." + key + ".file"
+		e.Problem = quote(l.where.show(c.File)) + ": " + fileProblem(err)
+		return Errors{e}
+	case c.Environment != "":
+		value, ok := l.where.env[c.Environment]
+		if ok || c.Content != "" {
+			if c.Content != "" {
+				value = c.Content
+			}
+			p.Content[section+"."+key] = digestText(value)
+			return nil
+		}
+		e := l.places.find(section, key, "environment").at()
+		e.Path = section + "." + key + ".environment"
+		e.Problem, e.Hint = "variable "+c.Environment+" is not set", "set it in the environment or in .env"
+		return Errors{e}
+	}
+	p.Content[section+"."+key] = digestText(c.Content)
+	return nil
+}
+
+func fileProblem(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "no such file"
+	}
+	return "cannot be read: " + cause(err)
+}
+
+// missingContext looks for a build's folder and Dockerfile.
+func (l *loading) missingContext(name string, s Service) Errors {
+	b := s.Build
+	if b == nil || b.Context == "" || remote(b.Context) || strings.HasPrefix(b.Context, types.ServicePrefix) || !filepath.IsAbs(b.Context) {
+		return nil
+	}
+	path := []string{"services", name, "build"}
+	info, err := os.Stat(b.Context)
+	if err != nil || !info.IsDir() {
+		e := l.places.find(append(path, "context")...).at()
+		e.Path = dotted(append(path, "context"))
+		e.Problem = quote(l.where.show(b.Context)) + ": no such folder"
+		if err == nil {
+			e.Problem = quote(l.where.show(b.Context)) + " is a file, not a folder"
+		}
+		return Errors{e}
+	}
+	if b.DockerfileInline != "" || b.Dockerfile == "" {
+		return nil
+	}
+	file := b.Dockerfile
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(b.Context, file)
+	}
+	if problem := unreadable(file); problem != "" {
+		e := l.places.find(append(path, "dockerfile")...).at()
+		e.Path = dotted(append(path, "dockerfile"))
+		e.Problem = quote(l.where.show(file)) + ": " + problem
+		return Errors{e}
+	}
+	return nil
+}
+
+func digestText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// digestPath digests a file, or a folder's files with their names and permissions.
+func digestPath(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	if info.IsDir() {
+		err = digestTree(h, path)
+	} else {
+		err = digestFile(h, path)
+	}
+	if err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func digestFile(h hash.Hash, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	_, err = io.Copy(h, f)
+	return err
+}
+
+func digestTree(h hash.Hash, root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(h, "%d:%s %s\n", len(rel), rel, d.Type())
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		return digestFile(h, path)
+	})
+}

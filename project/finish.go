@@ -1,0 +1,123 @@
+package project
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+func asError[T error](err error, target *T) bool { return errors.As(err, target) }
+
+// finish checks the model, chooses the services, resolves what lies in further
+// files and makes the Project.
+func (l *loading) finish(m *model) (*Project, Errors) {
+	p := &Project{
+		Name:        l.name,
+		WorkingDir:  l.where.dir,
+		Files:       l.where.files,
+		EnvFiles:    l.where.envFiles,
+		Environment: l.where.env,
+		Warnings:    slices.Clone(l.where.warnings),
+		Separator:   "-",
+		raw:         m.dict,
+	}
+	p.Environment["COMPOSE_PROJECT_NAME"] = l.name
+	if l.o.Compatibility || truth(l.where.env["COMPOSE_COMPATIBILITY"]) {
+		p.Separator = "_"
+	}
+	if m.project == nil {
+		return p, nil // NoInterpolate: nothing in it can be judged
+	}
+	enabled, errs := l.enable(m.project)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	errs = l.check(enabled)
+	selected := enabled
+	if len(errs) == 0 {
+		selected, errs = l.only(enabled)
+	}
+	if len(errs) == 0 {
+		selected, errs = l.resolveFiles(selected)
+	}
+	if selected == nil {
+		return nil, errs
+	}
+	warnings, ignored := l.warn(&model{dict: m.dict, project: selected})
+	p.Warnings = append(p.Warnings, warnings...)
+	errs = append(errs, ignored...)
+	p.fill(selected)
+	contentWarnings, contentErrs := l.content(p)
+	p.Warnings = append(p.Warnings, contentWarnings...)
+	if errs = append(errs, contentErrs...); len(errs) > 0 {
+		return nil, errs
+	}
+	p.Warnings = l.sortedWarnings(p.Warnings)
+	return p, nil
+}
+
+// sortedWarnings puts warnings in the order of files and lines.
+func (l *loading) sortedWarnings(ws []Warning) []Warning {
+	es := make(Errors, len(ws))
+	for i := range ws {
+		e := Error(ws[i])
+		es[i] = &e
+	}
+	out := make([]Warning, 0, len(ws))
+	for _, e := range es.sorted(l.places) {
+		out = append(out, Warning(*e))
+	}
+	return out
+}
+
+// fill copies the maps that others work with out of compose-go's project.
+func (p *Project) fill(m *types.Project) {
+	p.Model = m
+	p.Services = maps.Clone(map[string]Service(m.Services))
+	p.Inactive = maps.Clone(map[string]Service(m.DisabledServices))
+	used := m.WithoutUnnecessaryResources()
+	p.Networks = used.Networks
+	p.Volumes = used.Volumes
+	p.Configs = used.Configs
+	p.Secrets = used.Secrets
+}
+
+// enable activates the services that the user named, with their profiles.
+func (l *loading) enable(m *types.Project) (*types.Project, Errors) {
+	if len(l.o.Services) == 0 {
+		return m, nil
+	}
+	var errs Errors
+	known := slices.Concat(m.ServiceNames(), m.DisabledServiceNames())
+	for _, name := range l.o.Services {
+		if !slices.Contains(known, name) {
+			errs = append(errs, &Error{Problem: "no service " + quote(name), Hint: didYouMean(name, known)})
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	enabled, err := m.WithServicesEnabled(l.o.Services...)
+	if err != nil {
+		return nil, Errors{l.reworded(err)}
+	}
+	return enabled, nil
+}
+
+// only leaves the named services and what they depend on.
+func (l *loading) only(m *types.Project) (*types.Project, Errors) {
+	if len(l.o.Services) == 0 {
+		return m, nil
+	}
+	policy := types.IncludeDependencies
+	if l.o.NoDeps {
+		policy = types.IgnoreDependencies
+	}
+	selected, err := m.WithSelectedServices(l.o.Services, policy)
+	if err != nil {
+		return nil, Errors{l.reworded(err)}
+	}
+	return selected, nil
+}

@@ -1,0 +1,103 @@
+package project
+
+import (
+	"path/filepath"
+	"regexp"
+
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/template"
+	"gopkg.in/yaml.v3"
+)
+
+// givenName is the name from -p or COMPOSE_PROJECT_NAME.
+func (w *location) givenName() string {
+	if w.o.Name != "" {
+		return w.o.Name
+	}
+	return w.env["COMPOSE_PROJECT_NAME"]
+}
+
+func (w *location) givenBy() string {
+	if w.o.Name != "" {
+		return "-p"
+	}
+	return "COMPOSE_PROJECT_NAME"
+}
+
+// checkedName refuses a name that no engine resource can carry.
+func checkedName(name, by string) (string, error) {
+	if loader.NormalizeProjectName(name) == name {
+		return name, nil
+	}
+	return "", Errors{invalidName(&Error{Path: by}, name)}
+}
+
+func invalidName(e *Error, name string) *Error {
+	e.Problem = quote(name) + " is not a project name"
+	e.Hint = "use lower-case letters, digits, - and _, beginning with a letter or digit"
+	if n := loader.NormalizeProjectName(name); n != "" {
+		e.Hint = "write " + n + "; " + e.Hint
+	}
+	return e
+}
+
+// projectName applies the rules of precedence: given, then the last file that
+// has a top-level name, then the project's folder, then the current one.
+func (w *location) projectName(src []*document) (string, error) {
+	if name := w.givenName(); name != "" {
+		return checkedName(name, w.givenBy())
+	}
+	for i := len(src) - 1; i >= 0; i-- {
+		node := src[i].topLevelName()
+		if node == nil || node.Value == "" {
+			continue
+		}
+		name := node.Value
+		e := &Error{File: src[i].name, Line: node.Line, Column: node.Column, Path: "name"}
+		if !w.o.NoInterpolate {
+			text, err := template.SubstituteWithOptions(name, w.env.Resolve, template.WithoutLogging)
+			if err != nil {
+				return "", Errors{templateError(e, name, err)}
+			}
+			name = text
+		}
+		// docker compose makes a name of the file usable without a word. Text that
+		// leaves nothing is a mistake.
+		if n := loader.NormalizeProjectName(name); n != "" {
+			return n, nil
+		}
+		if name != "" {
+			return "", Errors{invalidName(e, name)}
+		}
+	}
+	for _, dir := range []string{w.dir, w.cwd} {
+		if n := loader.NormalizeProjectName(filepath.Base(dir)); n != "" {
+			return n, nil
+		}
+	}
+	return "", Errors{{File: w.show(w.dir), Problem: "the folder's name makes no project name",
+		Hint: "give one with -p, COMPOSE_PROJECT_NAME or a top-level name in the file"}}
+}
+
+// mayHaveName finds out without parsing that a file has no top-level name,
+// which is the common case. A file in flow style begins with a brace.
+var mayHaveName = regexp.MustCompile(`(?m)^\s*(["']?name["']?\s*:|[{?])`)
+
+// topLevelName is the node of the file's top-level name; the last YAML
+// document that has one counts. Nil for none, and for a file that does not parse.
+func (d *document) topLevelName() *yaml.Node {
+	if !mayHaveName.Match(d.content) {
+		return nil
+	}
+	roots, err := d.parse()
+	if err != nil {
+		return nil // told with all the other mistakes
+	}
+	var name *yaml.Node
+	for _, root := range roots {
+		if _, v := child(root, "name"); v != nil && v.Kind == yaml.ScalarNode {
+			name = v
+		}
+	}
+	return name
+}

@@ -1,0 +1,197 @@
+package project
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/template"
+	"gopkg.in/yaml.v3"
+)
+
+// maxSources bounds how many files a project may be made of.
+const maxSources = 1000
+
+// others are the files that the given ones include or extend, directly or not.
+// compose-go reads them itself; here they are read again only for a place.
+func (ps *places) others() []*document {
+	if ps.sought {
+		return ps.extra
+	}
+	ps.sought = true
+	for i := 0; i < len(ps.given)+len(ps.extra) && i < maxSources; i++ {
+		d := ps.nth(i)
+		roots, err := d.parse()
+		if err != nil {
+			continue
+		}
+		for _, root := range roots {
+			if !d.base {
+				ps.seekIncludes(d, root)
+			}
+			ps.seekExtends(d, root)
+		}
+	}
+	return ps.extra
+}
+
+func (ps *places) nth(i int) *document {
+	if i < len(ps.given) {
+		return ps.given[i]
+	}
+	return ps.extra[i-len(ps.given)]
+}
+
+// opened is a document by its file, nil when it was not read.
+func (ps *places) opened(file string) *document {
+	for i := range len(ps.given) + len(ps.extra) {
+		if d := ps.nth(i); d.file == file {
+			return d
+		}
+	}
+	return nil
+}
+
+// open reads a file that another one names, unless it is read already; why it
+// cannot be read is told at the place that names it.
+func (ps *places) open(s spot, path, file string) *document {
+	if d := ps.opened(file); d != nil {
+		return d
+	}
+	problem := unreadable(file)
+	if problem == "" {
+		d, err := ps.where.readFile(file, nil)
+		if err == nil {
+			ps.extra = append(ps.extra, d)
+			return d
+		}
+		problem = err.Problem
+	}
+	e := s.at()
+	e.Path, e.Problem = path, quote(ps.where.show(file))+": "+problem
+	if s.value != nil && remote(s.value.Value) {
+		e.Problem, e.Hint = "files from git and registries cannot be read yet", "clone or download it, and name the local file"
+	}
+	ps.lost = append(ps.lost, e)
+	return nil
+}
+
+func (d *document) resolve(path string) string {
+	path = d.substitute(path)
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(d.dir, path)
+}
+
+// substitute interpolates quietly; what is wrong with a template is told elsewhere.
+func (d *document) substitute(text string) string {
+	out, err := template.SubstituteWithOptions(text, d.env.Resolve, template.WithoutLogging)
+	if err != nil {
+		return text
+	}
+	return out
+}
+
+func (ps *places) seekIncludes(d *document, root *yaml.Node) {
+	_, inc := child(root, "include")
+	inc = followed(inc)
+	if inc == nil || inc.Kind != yaml.SequenceNode {
+		return
+	}
+	for i, e := range inc.Content {
+		path := dotted([]string{"include", index(i)})
+		entry := followed(e)
+		paths := []*yaml.Node{e}
+		dir := ""
+		if entry.Kind == yaml.MappingNode {
+			_, p := child(entry, "path")
+			paths = []*yaml.Node{p}
+			if p := followed(p); p != nil && p.Kind == yaml.SequenceNode {
+				paths = p.Content
+			}
+			if _, pd := child(entry, "project_directory"); pd != nil && pd.Value != "" {
+				dir = d.resolve(pd.Value)
+			}
+		}
+		for j, p := range paths {
+			n := followed(p)
+			if n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
+				continue
+			}
+			file := d.resolve(n.Value)
+			if j == 0 && dir == "" {
+				dir = filepath.Dir(file)
+			}
+			inc := ps.open(spot{doc: d, value: p}, path, file)
+			if inc != nil && inc.dir != dir && ps.isExtra(inc) {
+				inc.dir, inc.env = dir, d.includedEnv(entry, dir)
+			}
+		}
+	}
+}
+
+func (ps *places) isExtra(d *document) bool {
+	for _, e := range ps.extra {
+		if e == d {
+			return true
+		}
+	}
+	return false
+}
+
+// includedEnv is what an included file is interpolated with: our environment over
+// its env files, which are .env in its folder where none is named.
+func (d *document) includedEnv(entry *yaml.Node, dir string) map[string]string {
+	var files []string
+	_, given := child(entry, "env_file")
+	given = followed(given)
+	switch {
+	case given == nil:
+		if f := filepath.Join(dir, ".env"); unreadable(f) == "" {
+			files = append(files, f)
+		}
+	case given.Kind == yaml.ScalarNode:
+		files = append(files, d.resolve(given.Value))
+	default:
+		for _, n := range given.Content {
+			files = append(files, d.resolve(followed(n).Value))
+		}
+	}
+	var readable []string
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil && info.Mode().IsRegular() && info.Size() <= maxFile {
+			readable = append(readable, f)
+		}
+	}
+	env := d.env.Clone()
+	if vars, err := dotenv.GetEnvFromFile(d.env, readable); err == nil {
+		env.Merge(vars)
+	}
+	return env
+}
+
+func (ps *places) seekExtends(d *document, root *yaml.Node) {
+	_, services := child(root, "services")
+	services = followed(services)
+	if services == nil || services.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(services.Content); i += 2 {
+		key := services.Content[i]
+		name, file := extendsOf(services.Content[i+1])
+		if file == "" {
+			continue
+		}
+		_, ext := child(services.Content[i+1], "extends")
+		fk, fv := child(ext, "file")
+		base := ps.open(spot{doc: d, key: fk, value: fv}, "services."+key.Value+".extends.file", d.resolve(file))
+		if base == nil || !ps.isExtra(base) {
+			continue
+		}
+		if !base.base && len(base.extended) == 0 && base.dir == ps.where.dir {
+			base.base, base.dir, base.env = true, filepath.Dir(base.file), d.env
+		}
+		base.extended = append(base.extended, name)
+	}
+}

@@ -1,0 +1,92 @@
+package project
+
+import (
+	"slices"
+	"strings"
+)
+
+// Support says what becomes of a key on a target.
+type Support string
+
+// The kinds of support.
+const (
+	Honoured Support = "honoured"
+	Warned   Support = "warned"  // accepted, without effect, and said so
+	Refused  Support = "refused" // an error
+)
+
+// Row is one line of the support table.
+type Row struct {
+	// Key is a path of the Compose model; * stands for a name and [] for an
+	// element. It speaks for everything below it that has no row of its own.
+	Key     string  `json:"key"`
+	Target  string  `json:"target"`
+	Support Support `json:"support"`
+	// API is the lowest version of the Docker Engine API that has it; empty is any.
+	API string `json:"api,omitempty"`
+	// Note says how, or why not.
+	Note string `json:"note,omitempty"`
+}
+
+// Targets are the kinds of engine that the table speaks of.
+func Targets() []string { return []string{"docker"} }
+
+// SupportTable is the whole table, by target and key. It is what `config --support`
+// prints and what the documentation is made from.
+func SupportTable() []Row {
+	rows := slices.Concat(topLevelRows(), serviceRows(), nestedRows())
+	for i := range rows {
+		if rows[i].Target == "" {
+			rows[i].Target = "docker"
+		}
+	}
+	slices.SortFunc(rows, func(a, b Row) int {
+		if c := strings.Compare(a.Target, b.Target); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return rows
+}
+
+// SupportOf is the row that speaks for a path on a target: its own, or that of
+// the nearest piece above it.
+func SupportOf(target, path string) (Row, bool) {
+	parts := strings.Split(path, ".")
+	var best Row
+	found, most := false, 0
+	for _, row := range SupportTable() {
+		pattern := strings.Split(row.Key, ".")
+		if row.Target == target && len(pattern) > most && matchesParts(pattern, parts) {
+			best, found, most = row, true, len(pattern)
+		}
+	}
+	return best, found
+}
+
+func matchesParts(pattern, parts []string) bool {
+	if len(pattern) > len(parts) {
+		return false
+	}
+	for i, p := range pattern {
+		if p != "*" && p != parts[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// honoured, warned and refused make rows for one section.
+func honoured(prefix string, keys ...string) []Row { return rows(Honoured, prefix, "", keys...) }
+
+func warned(prefix, note string, keys ...string) []Row { return rows(Warned, prefix, note, keys...) }
+
+func refused(prefix, note string, keys ...string) []Row { return rows(Refused, prefix, note, keys...) }
+
+func rows(s Support, prefix, note string, keys ...string) []Row {
+	out := make([]Row, len(keys))
+	for i, k := range keys {
+		out[i] = Row{Key: prefix + k, Support: s, Note: note}
+	}
+	return out
+}

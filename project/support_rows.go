@@ -1,0 +1,70 @@
+package project
+
+import "slices"
+
+func topLevelRows() []Row {
+	return slices.Concat(
+		honoured("", "name", "include", "services", "networks", "volumes", "configs", "secrets"),
+		[]Row{{Key: "version", Support: Warned, Note: "obsolete: the newest form of the format always counts"}},
+		warned("", "the docker target runs no models yet", "models"),
+		warned("", "jobs are not run yet", "jobs"),
+		honoured("networks.*.", "name", "driver", "driver_opts", "ipam", "external", "internal", "attachable", "enable_ipv4", "enable_ipv6", "labels"),
+		honoured("volumes.*.", "name", "driver", "driver_opts", "external", "labels"),
+		honoured("configs.*.", "name", "file", "content", "environment"),
+		honoured("secrets.*.", "name", "file", "environment"),
+		warned("configs.*.", "configs are files here and have no labels", "labels"),
+		warned("secrets.*.", "secrets are files here and have no labels", "labels"),
+		refused("configs.*.", "the docker target keeps no configs", "external", "template_driver"),
+		refused("secrets.*.", "the docker target keeps no secrets", "external", "driver", "driver_opts", "template_driver"),
+	)
+}
+
+// serviceRows has a row for each key of a service.
+func serviceRows() []Row {
+	const s = "services.*."
+	return slices.Concat(
+		honoured(s,
+			"attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent",
+			"command", "configs", "container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota",
+			"cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "depends_on", "deploy", "develop",
+			"device_cgroup_rules", "devices", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "env_file",
+			"environment", "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck",
+			"hostname", "image", "init", "ipc", "label_file", "labels", "links", "logging", "mac_address",
+			"mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "network_mode", "networks",
+			"oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_stop",
+			"privileged", "profiles", "pull_policy", "read_only", "restart", "runtime", "scale", "secrets",
+			"security_opt", "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "storage_opt", "sysctls",
+			"tmpfs", "tty", "ulimits", "user", "userns_mode", "uts", "volumes", "volumes_from", "working_dir"),
+		warned(s, "credential specs are for Windows and are not passed on yet", "credential_spec"),
+		warned(s, "isolation is for Windows and is not passed on yet", "isolation"),
+		warned(s, "models are not run yet", "models"),
+		warned(s, "hooks before the start are not run yet", "pre_start"),
+		warned(s, "providers are not run yet", "provider"),
+		warned(s, "the period is not kept yet; pull_policy is", "pull_refresh_after"),
+		warned(s, "the engine's API has no umask", "umask"),
+		warned(s, "the engine's socket is not passed on yet; mount it as a volume", "use_api_socket"),
+		warned(s, "give the driver to the volume itself, in the top-level volumes", "volume_driver"),
+	)
+}
+
+// nestedRows are the pieces of honoured keys that differ from them.
+func nestedRows() []Row {
+	const d = "services.*.deploy."
+	return slices.Concat(
+		honoured(d, "mode", "replicas", "resources", "restart_policy", "update_config", "rollback_config"),
+		warned(d, "labels of a service exist in a swarm only; labels of its containers are the service's labels", "labels"),
+		warned(d, "there is one host to place containers on", "placement"),
+		warned(d, "clients find the containers by the engine's DNS", "endpoint_mode"),
+		warned(d+"resources.reservations.", "one host reserves memory and devices only", "cpus", "generic_resources"),
+		warned(d+"restart_policy.", "the engine restarts by its own schedule", "delay", "window"),
+		[]Row{
+			{Key: "services.*.networks.*.interface_name", Support: Honoured, API: "1.49"},
+			{Key: "services.*.networks.*.gw_priority", Support: Honoured, API: "1.48"},
+			{Key: "services.*.volumes.[].image", Support: Honoured, API: "1.48"},
+			{Key: "services.*.volumes.[].volume.subpath", Support: Honoured, API: "1.45"},
+			{Key: "services.*.healthcheck.start_interval", Support: Honoured, API: "1.44"},
+			{Key: "services.*.annotations", Support: Honoured, API: "1.43"},
+			{Key: "networks.*.enable_ipv4", Support: Honoured, API: "1.48"},
+		},
+	)
+}
