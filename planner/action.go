@@ -94,6 +94,9 @@ type CreateContainer struct {
 	// does the same for named volumes.
 	Networks map[string]string `json:"networks,omitempty"`
 	Volumes  map[string]string `json:"volumes,omitempty"`
+	// As is the name that it will get by RenameContainer once it has proven
+	// itself; empty where Name is final. What others find it by, such as network aliases, follows As.
+	As string `json:"as,omitempty"`
 	// Files are the configs and secrets to put in.
 	Files []File `json:"files,omitempty"`
 	// Inherit names the container whose anonymous volumes this one takes over;
@@ -121,7 +124,8 @@ func (h Hidden) String() string { return "(hidden)" }
 // MarshalText never shows the text.
 func (h Hidden) MarshalText() ([]byte, error) { return []byte("(hidden)"), nil }
 
-// StartContainer starts a container that exists. "Already running" is success.
+// StartContainer starts a container that exists. "Already running" is success; one that
+// is paused goes on.
 type StartContainer struct {
 	Name    string `json:"name"`
 	Service string `json:"service"`
@@ -169,6 +173,9 @@ type Await struct {
 	Timeout   time.Duration `json:"timeout,omitempty"` // 0: as long as it takes
 	// Monitor is how long a container must keep running to count as good, with condition Stable.
 	Monitor time.Duration `json:"monitor,omitempty"`
+	// OrCompleted: with Stable and Ready, an exit with code 0 is as good. It is set for
+	// services that the engine does not start again, since they may be meant to end.
+	OrCompleted bool `json:"or_completed,omitempty"`
 }
 
 // Condition is what an Await waits for.

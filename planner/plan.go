@@ -1,11 +1,6 @@
 package planner
 
-import (
-	"errors"
-	"time"
-
-	"github.com/musterhq/muster/project"
-)
+import "time"
 
 // Plan is what to do, and why. Steps come after what they need. An empty
 // plan has no steps; its Items still say what was found.
@@ -69,6 +64,8 @@ type Item struct {
 	// Summary is the rest of the headline: "replace 3 of 3, one at a time".
 	Summary string
 	Changes []Change
+	// Containers is how many a service has when the plan is done.
+	Containers int
 	// After are the waits before it: "db healthy", "migrate completed".
 	After  []string
 	Impact Impact
@@ -94,8 +91,8 @@ const (
 // plain `up`.
 type Policy struct {
 	// Services are those that the user named; empty is all. What they depend
-	// on is brought up too, but not replaced unless AlwaysRecreateDeps, unless
-	// the project was loaded without it.
+	// on is brought up too, and replaced where it differs; RecreateAlways and RenewAnonVolumes
+	// are for the named ones only, unless AlwaysRecreateDeps.
 	Services []string
 	// NoDeps leaves the named services' dependencies alone.
 	NoDeps bool
@@ -141,24 +138,3 @@ const (
 	RecreateAlways                  // --force-recreate
 	RecreateNever                   // --no-recreate
 )
-
-var errTODO = errors.New("not built yet")
-
-// ScopeOf says what [Build] needs to know of the engine for this project.
-func ScopeOf(want *project.Project) Scope { return Scope{Project: want.Name} }
-
-// Build plans the way from have to want.
-func Build(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
-
-// Teardown plans the removal of everything that have holds. want may be nil: then
-// the labels say in what order things stop; else hooks and grace come from it.
-func Teardown(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
-
-// Start plans the start of what exists and is stopped, in dependency order.
-func Start(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
-
-// Stop plans the stop of what runs, in reverse dependency order.
-func Stop(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }
-
-// Restarts plans the restart of containers, with the dependents that asked for it.
-func Restarts(want *project.Project, have State, how Policy) (Plan, error) { return Plan{}, errTODO }

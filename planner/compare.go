@@ -1,0 +1,216 @@
+package planner
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// changes says in what a container differs from its service so that only another
+// container can mend it.
+func (b *builder) changes(s *service, c *Container) []Change {
+	out := b.specChanges(s, c)
+	if !mentions(out, s.path("image")) {
+		out = append(out, b.imageChanges(s, c)...)
+	}
+	out = append(out, b.contentChanges(s, c)...)
+	out = append(out, b.mountChanges(s, c)...)
+	out = append(out, b.staleEndpoints(s, c)...)
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Path < out[j].Path })
+	return out
+}
+
+func mentions(changes []Change, path string) bool {
+	for _, c := range changes {
+		if c.Path == path {
+			return true
+		}
+	}
+	return false
+}
+
+// specChanges compares the file with what the container was made from.
+func (b *builder) specChanges(s *service, c *Container) []Change {
+	label := c.Labels[LabelSpec]
+	if label == "" {
+		return b.foreignChanges(s, c)
+	}
+	recorded, err := b.codec.decode(label)
+	if err == nil {
+		var changes []Change
+		if changes, err = diffSpecs("services."+s.name+".", recorded, s.json, serviceRules{}); err == nil {
+			b.nameImages(s, c, changes)
+			return changes
+		}
+	}
+	return []Change{{Path: s.path("record"), From: "unreadable", To: "this file"}}
+}
+
+// nameImages adds short digests to a change of the image's name, where they are known.
+func (b *builder) nameImages(s *service, c *Container, changes []Change) {
+	for i := range changes {
+		if changes[i].Path != s.path("image") {
+			continue
+		}
+		changes[i].From = withDigest(changes[i].From, c.ImageID)
+		if image := b.image(changes[i].To); image != nil {
+			changes[i].To = withDigest(changes[i].To, image.ID)
+		}
+	}
+}
+
+func withDigest(ref, id string) string {
+	if ref == "" || id == "" || strings.Contains(ref, "@") {
+		return ref
+	}
+	return ref + " (" + short(id) + ")"
+}
+
+// foreignChanges judge a container that muster did not make. docker compose's hash says whether it is
+// what the file says; where it does not fit, all that State knows is compared, so that at least some of
+// the reason can be named.
+func (b *builder) foreignChanges(s *service, c *Container) []Change {
+	have := c.Labels[LabelConfigHash]
+	if have != "" {
+		for _, h := range b.hashes(s) {
+			if h == have {
+				return nil
+			}
+		}
+	}
+	maker := "something else than muster"
+	if v := c.Labels[LabelVersion]; v != "" && have != "" {
+		maker = "docker compose " + v
+	}
+	what := "its config-hash differs"
+	if have == "" {
+		what = "it carries no record of its service"
+	}
+	var out []Change
+	if ref := imageRef(b.want, s.spec); c.Image != "" && familiar(ref) != familiar(c.Image) && !strings.HasPrefix(c.Image, "sha256:") {
+		out = append(out, Change{Path: s.path("image"), From: c.Image, To: ref})
+	}
+	for _, k := range keys(s.spec.Labels) {
+		if was, ok := c.Labels[k]; !ok || was != s.spec.Labels[k] {
+			out = append(out, Change{Path: s.path("labels." + k), From: was, To: s.spec.Labels[k], Secret: secretive(k, s.spec.Labels[k])})
+		}
+	}
+	out = append(out, b.foreignPorts(s, c)...)
+	return append(out, Change{Path: s.path("config-hash"), From: "made by " + maker + "; " + what, To: "this file"})
+}
+
+// foreignPorts compares fixed host ports with what the engine reports of a running container.
+func (b *builder) foreignPorts(s *service, c *Container) []Change {
+	if c.Status != Running {
+		return nil
+	}
+	was := map[string]bool{}
+	for _, p := range c.Ports {
+		if p.Published > 0 {
+			was[fmt.Sprintf("%d:%d/%s", p.Published, p.Target, p.Protocol)] = true
+		}
+	}
+	var out []Change
+	for _, p := range s.spec.Ports {
+		protocol := p.Protocol
+		if protocol == "" {
+			protocol = "tcp"
+		}
+		text := fmt.Sprintf("%s:%d/%s", p.Published, p.Target, protocol)
+		if fixed(p) && !was[text] {
+			out = append(out, Change{Path: s.path(fmt.Sprintf("ports.%d", p.Target)), To: text})
+		}
+	}
+	return out
+}
+
+// imageChanges notices that the tag means other content by now.
+func (b *builder) imageChanges(s *service, c *Container) []Change {
+	ref := imageRef(b.want, s.spec)
+	image := b.image(ref)
+	if image == nil || c.ImageID == "" || image.ID == c.ImageID {
+		return nil
+	}
+	return []Change{{Path: s.path("image"), From: withDigest(ref, c.ImageID), To: withDigest(ref, image.ID)}}
+}
+
+// contentChanges compares what stands in configs and secrets. A container without
+// a record of it is not judged: it was made by another tool.
+func (b *builder) contentChanges(s *service, c *Container) []Change {
+	if c.Labels[LabelSpec] == "" {
+		return nil
+	}
+	now, was := b.content(s.spec), readContent(c.Labels[LabelContent])
+	var out []Change
+	for _, key := range keys(now) {
+		if old, ok := was[key]; ok && old != now[key] {
+			out = append(out, Change{Path: s.path(key + ".content"), From: short(old), To: short(now[key])})
+		}
+	}
+	return out
+}
+
+// mountChanges notices a named volume under another name: the service's own spec has only its key.
+func (b *builder) mountChanges(s *service, c *Container) []Change {
+	if len(c.Mounts) == 0 {
+		return nil
+	}
+	at := map[string]Mount{}
+	for _, m := range c.Mounts {
+		at[m.Target] = m
+	}
+	var out []Change
+	for _, v := range s.spec.Volumes {
+		if v.Type != "volume" || v.Source == "" {
+			continue
+		}
+		name := b.volume(v.Source)
+		if m, ok := at[v.Target]; ok && m.Type == "volume" && m.Name != name {
+			out = append(out, Change{Path: s.path("volumes." + v.Target), From: m.Name, To: name})
+		}
+	}
+	return out
+}
+
+// staleEndpoints notices that a network was made anew behind the container's back: it cannot be
+// started again, since the engine remembers the old network's ID.
+func (b *builder) staleEndpoints(s *service, c *Container) []Change {
+	var out []Change
+	for _, key := range networkKeys(s.spec) {
+		name := b.network(key)
+		e := c.endpoint(name)
+		if e == nil || e.NetworkID == "" {
+			continue
+		}
+		n := b.have.networks[name]
+		switch {
+		case n == nil:
+			out = append(out, Change{Path: s.path("networks." + key), From: name + " (gone)", To: name, Drift: true})
+		case n.ID != "" && n.ID != e.NetworkID:
+			out = append(out, Change{Path: s.path("networks." + key), From: name + " (an older one)", To: name, Drift: true})
+		}
+	}
+	return out
+}
+
+func (c *Container) endpoint(network string) *Endpoint {
+	for i := range c.Endpoints {
+		if c.Endpoints[i].Network == network {
+			return &c.Endpoints[i]
+		}
+	}
+	return nil
+}
+
+// network is the name on the engine of the network with key.
+func (b *builder) network(key string) string { return networkName(b.want, key, b.want.Networks[key]) }
+
+// volume is the name on the engine of the volume with key.
+func (b *builder) volume(key string) string { return volumeName(b.want, key, b.want.Volumes[key]) }
+
+// fixed says whether a port takes one particular port of the host.
+func fixed(p project.ServicePort) bool {
+	return p.Published != "" && p.Published != "0" && !strings.Contains(p.Published, "-")
+}

@@ -1,0 +1,138 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// mend is something that was changed on the engine's side and is put right
+// without another container.
+type mend struct {
+	change     Change
+	connect    string // key of a network to join
+	disconnect string // name of a network to leave
+	rename     bool
+}
+
+// mend finds what has drifted on a container that is otherwise as it shall be.
+func (b *builder) mend(s *service, r *replica) {
+	c := r.old
+	if c.Name != r.name {
+		r.mends = append(r.mends, mend{rename: true, change: Change{
+			Path: s.path("name"), From: c.Name, To: r.name, Drift: true}})
+	}
+	b.mendEndpoints(s, r)
+	if b.how.NoStart {
+		return
+	}
+	switch c.Status {
+	case Created:
+		r.verb = start
+		r.because = append(r.because, Change{Path: s.path("status"), From: "created, never started", To: "running", Drift: true})
+	case Exited:
+		if s.job && c.completed() {
+			return
+		}
+		r.verb = start
+		r.because = append(r.because, Change{Path: s.path("status"), From: exitText(c), To: "running", Drift: true})
+	case Paused:
+		r.verb = start
+		r.because = append(r.because, Change{Path: s.path("status"), From: "paused", To: "running", Drift: true})
+	}
+}
+
+// exitText says how a container ended and, where the engine says so, how long ago.
+func exitText(c *Container) string {
+	text := statusText(c)
+	if _, ago, ok := strings.Cut(c.Since, ") "); ok && strings.HasSuffix(ago, " ago") {
+		text += " " + strings.ToLower(ago)
+	}
+	return text
+}
+
+// mendEndpoints compares the networks that a container is in with those that it shall be in.
+func (b *builder) mendEndpoints(s *service, r *replica) {
+	if s.spec.NetworkMode != "" {
+		return
+	}
+	wanted := map[string]bool{}
+	for _, key := range networkKeys(s.spec) {
+		name := b.network(key)
+		wanted[name] = true
+		if builtIn(name) || r.old.endpoint(name) != nil {
+			continue
+		}
+		if _, known := b.want.Networks[key]; !known {
+			continue
+		}
+		r.mends = append(r.mends, mend{connect: key, change: Change{
+			Path: s.path("networks." + key), From: "not connected", To: name, Drift: true}})
+	}
+	for _, e := range r.old.Endpoints {
+		n := b.have.networks[e.Network]
+		// Other networks are none of our business: somebody may be looking on.
+		if wanted[e.Network] || n == nil || n.Labels[LabelProject] != b.want.Name {
+			continue
+		}
+		r.mends = append(r.mends, mend{disconnect: e.Network, change: Change{
+			Path: s.path("networks." + n.Labels[LabelNetwork]), From: e.Network, To: "not connected", Drift: true}})
+	}
+}
+
+// rerunJobs lets completed jobs run once more for a service that waits for
+// their completion and is itself started, replaced or new. docker compose runs them at every up; what
+// they do may depend on files that no label knows, such as bind-mounted migrations.
+func (b *builder) rerunJobs() {
+	if b.how.NoStart {
+		return
+	}
+	for i := len(b.order) - 1; i >= 0; i-- {
+		s := b.services[b.order[i]]
+		if !s.starting() {
+			continue
+		}
+		for _, e := range s.edges {
+			if e.condition != project.ConditionCompleted {
+				continue
+			}
+			for _, r := range e.to.replicas {
+				if r.verb == keep && r.old.completed() {
+					r.verb = start
+					r.because = append(r.because, Change{Path: e.to.path("status"), From: "completed", To: "run again for " + s.name})
+				}
+			}
+		}
+	}
+}
+
+// restartDependents finds running containers that must notice that a
+// dependency is another one, because the file says so or because they live in its namespaces.
+func (b *builder) restartDependents() {
+	if b.how.NoStart {
+		return
+	}
+	for _, name := range b.order {
+		s := b.services[name]
+		var why []Change
+		for _, e := range s.edges {
+			if e.restart && e.to.renewed() {
+				why = append(why, Change{Path: s.path("depends_on." + e.to.name), From: e.to.name, To: e.to.name + " (replaced)"})
+			}
+		}
+		for _, p := range s.parents {
+			if len(p.to.replicas) > 0 && p.process && (p.to.replicas[0].verb == start || p.to.replicas[0].verb == restart) {
+				why = append(why, Change{Path: s.path(p.field), From: p.to.name, To: p.to.name + " (started again)"})
+			}
+		}
+		if len(why) == 0 {
+			continue
+		}
+		for _, r := range s.replicas {
+			if r.verb == keep && (r.old.Status == Running || r.old.Status == Restarting) {
+				r.verb = restart
+				r.because = append(r.because, why...)
+			}
+		}
+	}
+}

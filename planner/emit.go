@@ -1,0 +1,312 @@
+package planner
+
+import (
+	"path"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/project"
+)
+
+// emit writes the steps of one service. Its dependencies have been written before.
+func (b *builder) emit(s *service) {
+	gates := &gate{b: b, of: s}
+	chain := newBatches(s)
+	for _, r := range s.replicas {
+		switch r.verb {
+		case keep:
+			b.emitMends(s, r)
+		case start:
+			b.emitStart(s, r, gates.needs())
+		case restart:
+			b.emitRestart(s, r, gates.needs())
+		case create:
+			b.emitCreate(s, r, gates)
+		case replace:
+			b.emitReplace(s, r, gates.needs(), chain.before())
+			chain.add(r.commit)
+		case finish:
+			b.emitFinish(s, r, chain.before())
+			chain.add(r.commit)
+		}
+	}
+	for _, x := range s.surplus {
+		b.discard(x.container, x.because)
+	}
+	if b.how.Wait && !b.how.NoStart {
+		for _, r := range s.replicas {
+			b.await(s, r, b.readiness(s))
+		}
+	}
+	b.items = append(b.items, b.itemOf(s, gates))
+}
+
+// emitMends puts right what can be put right on a container as it is. The
+// answer is what must be done before it may start.
+func (b *builder) emitMends(s *service, r *replica) []StepID {
+	needs := b.clear(r)
+	for _, m := range r.mends {
+		step := Step{Because: []Change{m.change}, Impact: InPlace, Needs: b.after(r.old.Name)}
+		switch {
+		case m.rename:
+			step.Action = RenameContainer{Name: r.old.Name, To: r.name, Service: s.name}
+			step.Needs = append(step.Needs, needs...)
+		case m.connect != "":
+			name := b.network(m.connect)
+			step.Action = ConnectNetwork{Name: r.old.Name, Service: s.name, Network: name, Key: m.connect, Spec: b.resolve(s.spec)}
+			step.Needs = append(step.Needs, b.networkSteps[name])
+		default:
+			step.Action = DisconnectNetwork{Name: r.old.Name, Service: s.name, Network: m.disconnect}
+		}
+		needs = append(needs, b.graph.add(step))
+	}
+	// The rename comes last: the other steps know the container by its old name.
+	b.renameLast(r)
+	r.done = needs
+	return needs
+}
+
+// renameLast lets a rename wait for the other mends of the same container.
+func (b *builder) renameLast(r *replica) {
+	if r.old.Name == r.name {
+		return
+	}
+	rename := b.graph.byID[idOf(RenameContainer{Name: r.old.Name, To: r.name})]
+	for _, m := range r.mends {
+		if m.connect != "" {
+			rename.Needs = append(rename.Needs, idOf(ConnectNetwork{Name: r.old.Name, Network: b.network(m.connect)}))
+		}
+		if m.disconnect != "" {
+			rename.Needs = append(rename.Needs, idOf(DisconnectNetwork{Name: r.old.Name, Network: m.disconnect}))
+		}
+	}
+}
+
+func (b *builder) emitStart(s *service, r *replica, gates []StepID) {
+	needs := append(b.emitMends(s, r), gates...)
+	needs = append(needs, b.after(r.old.Name)...)
+	last := b.graph.add(Step{Action: StartContainer{Name: r.name, Service: s.name}, Needs: needs, Because: r.because})
+	if r.old.Status != Paused {
+		last = b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")
+	}
+	r.done = []StepID{last}
+}
+
+func (b *builder) emitRestart(s *service, r *replica, gates []StepID) {
+	needs := append(b.emitMends(s, r), gates...)
+	needs = append(needs, b.after(r.old.Name)...)
+	if len(s.spec.PreStop) > 0 {
+		needs = []StepID{b.hooks("pre_stop", s.spec.PreStop, r.name, s.name, needs, "")}
+	}
+	last := b.graph.add(Step{
+		Action: RestartContainer{Name: r.name, Service: s.name, Grace: b.how.Timeout},
+		Needs:  needs, Because: r.because, Impact: Restart,
+	})
+	r.done = []StepID{b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")}
+}
+
+// emitCreate makes a container that has no predecessor. It is created ahead of what it waits for: only its
+// start has to wait.
+func (b *builder) emitCreate(s *service, r *replica, gates *gate) {
+	needs := append(b.clear(r), b.resources(s)...)
+	r.create = b.graph.add(Step{Action: b.creation(s, r, r.name, "", ""), Needs: needs, Because: r.because})
+	r.done = []StepID{r.create}
+	if b.how.NoStart {
+		return
+	}
+	last := b.graph.add(Step{
+		Action: StartContainer{Name: r.name, Service: s.name},
+		Needs:  append([]StepID{r.create}, gates.needs()...), Because: r.because,
+	})
+	r.done = []StepID{b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")}
+}
+
+// clear removes what an interrupted run left in a replica's place.
+func (b *builder) clear(r *replica) []StepID {
+	var out []StepID
+	for _, c := range r.litter {
+		out = append(out, b.discard(c, []Change{{Path: "containers." + c.Name, From: "left over (" + statusText(c) + ")", Drift: true}}))
+	}
+	return out
+}
+
+// discard stops a container, if it runs, and removes it.
+func (b *builder) discard(c *Container, because []Change) StepID {
+	needs := b.after(c.Name)
+	if c.up() {
+		needs = []StepID{b.stop(c, c.Name, needs, because, "", nil)}
+	}
+	return b.graph.add(Step{
+		Action: RemoveContainer{Name: c.Name, Service: c.Service}, Needs: needs, Because: because, Impact: Replace,
+	})
+}
+
+// stop runs the hooks that a container has before its end and stops it. name is
+// what it is called by then.
+func (b *builder) stop(c *Container, name string, needs []StepID, because []Change, group string, undo []Action) StepID {
+	if c.Status == Running {
+		if hooks := b.preStop(c); len(hooks) > 0 {
+			needs = []StepID{b.hooks("pre_stop", hooks, name, c.Service, needs, group)}
+		}
+	}
+	return b.graph.add(Step{
+		Action: StopContainer{Name: name, Service: c.Service, Grace: b.how.Timeout},
+		Needs:  needs, Because: because, Impact: Replace, Group: group, Undo: undo,
+	})
+}
+
+// preStop are the hooks of a container: those of the file, else those that it was made with.
+func (b *builder) preStop(c *Container) []project.ServiceHook {
+	if b.want != nil {
+		if s, ok := b.want.Services[c.Service]; ok {
+			return s.PreStop
+		}
+		if s, ok := b.want.Inactive[c.Service]; ok {
+			return s.PreStop
+		}
+	}
+	return b.codec.recorded(c.Labels).PreStop
+}
+
+// hooks adds a service's hooks, one after the other, and answers with the last
+// step, or with the last need where there are none.
+func (b *builder) hooks(when string, hooks []project.ServiceHook, container, service string, needs []StepID, group string) StepID {
+	for i, h := range hooks {
+		needs = []StepID{b.graph.add(Step{
+			Action: RunHook{Name: container, Service: service, When: when, Index: i, Hook: h},
+			Needs:  needs, Group: group,
+			Because: []Change{{Path: "services." + service + "." + when, To: strings.Join(h.Command, " ")}},
+		})}
+	}
+	if len(needs) == 0 {
+		return ""
+	}
+	return needs[len(needs)-1]
+}
+
+// after are the steps that all others on the container called name have to follow.
+func (b *builder) after(name string) []StepID {
+	return append([]StepID(nil), b.before[name]...)
+}
+
+// resources are the steps that make what a container of s needs to exist.
+func (b *builder) resources(s *service) []StepID {
+	needs := []StepID{b.imageSteps[imageRef(b.want, s.spec)]}
+	for _, key := range networkKeys(s.spec) {
+		needs = append(needs, b.networkSteps[b.network(key)])
+	}
+	for _, v := range s.spec.Volumes {
+		switch {
+		case v.Type == "volume" && v.Source != "":
+			needs = append(needs, b.volumeSteps[b.volume(v.Source)])
+		case v.Type == "image":
+			needs = append(needs, b.imageSteps[volumeImage(b.want, v.Source)])
+		}
+	}
+	for _, p := range s.parents {
+		if len(p.to.replicas) == 0 {
+			continue
+		}
+		first := p.to.replicas[0]
+		if first.create != "" {
+			needs = append(needs, first.create)
+			continue
+		}
+		needs = append(needs, first.done...)
+	}
+	return needs
+}
+
+// creation is the action that makes a container of s. as is the name that it will have in the end.
+func (b *builder) creation(s *service, r *replica, name, replaces, inherit string) CreateContainer {
+	a := CreateContainer{
+		Name: name, Number: r.number, Spec: b.resolve(s.spec), Image: imageRef(b.want, s.spec),
+		Labels: b.containerLabels(s, r.number, replaces), Files: b.files(s.spec), Inherit: inherit,
+	}
+	if name != r.name {
+		a.As = r.name
+	}
+	for _, key := range networkKeys(s.spec) {
+		if _, known := b.want.Networks[key]; known {
+			a.Networks = put(a.Networks, key, b.network(key))
+		}
+	}
+	for _, v := range s.spec.Volumes {
+		if v.Type == "volume" && v.Source != "" {
+			a.Volumes = put(a.Volumes, v.Source, b.volume(v.Source))
+		}
+	}
+	return a
+}
+
+func put(m map[string]string, key, value string) map[string]string {
+	if m == nil {
+		m = map[string]string{}
+	}
+	m[key] = value
+	return m
+}
+
+// resolve replaces references to services by the names that their containers have in the end.
+func (b *builder) resolve(s project.Service) project.Service {
+	return resolved(s, func(name string) string {
+		if to := b.services[name]; to != nil && len(to.replicas) > 0 {
+			return to.replicas[0].name
+		}
+		if list := b.have.services[name]; len(list) > 0 {
+			return list[0].Name
+		}
+		return ""
+	})
+}
+
+// files are the configs and secrets of a service with where they come from and go to.
+func (b *builder) files(s project.Service) []File {
+	var out []File
+	for _, ref := range s.Configs {
+		c := b.want.Configs[ref.Source]
+		f := fileOf("configs."+ref.Source, project.FileReference(ref), "/")
+		f.Source, f.Content = c.File, Hidden(b.contentOf(c.Content, c.Environment))
+		out = append(out, f)
+	}
+	for _, ref := range s.Secrets {
+		c := b.want.Secrets[ref.Source]
+		f := fileOf("secrets."+ref.Source, project.FileReference(ref), "/run/secrets")
+		f.Source, f.Content = c.File, Hidden(b.contentOf(c.Content, c.Environment))
+		out = append(out, f)
+	}
+	return out
+}
+
+func (b *builder) contentOf(content, variable string) string {
+	if content == "" && variable != "" {
+		return b.want.Environment[variable]
+	}
+	return content
+}
+
+func fileOf(key string, ref project.FileReference, folder string) File {
+	target := ref.Target
+	if target == "" {
+		target = ref.Source
+	}
+	if !strings.HasPrefix(target, "/") {
+		target = path.Join(folder, target)
+	}
+	f := File{Key: key, Target: target, UID: ref.UID, GID: ref.GID}
+	if ref.Mode != nil {
+		f.Mode = uint32(*ref.Mode)
+	}
+	return f
+}
+
+// monitor is how long a replaced container without health check is watched.
+func (b *builder) monitor(s *service) time.Duration {
+	if s.spec.Deploy != nil && s.spec.Deploy.UpdateConfig != nil && s.spec.Deploy.UpdateConfig.Monitor > 0 {
+		return time.Duration(s.spec.Deploy.UpdateConfig.Monitor)
+	}
+	if b.how.DefaultMonitor > 0 {
+		return b.how.DefaultMonitor
+	}
+	return time.Second
+}

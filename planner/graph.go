@@ -1,0 +1,185 @@
+package planner
+
+import (
+	"container/heap"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// graph collects the steps of a plan and puts them in order.
+type graph struct {
+	steps []*Step
+	byID  map[StepID]*Step
+	// wishes are needs that are dropped where they would close a circle: who gives a
+	// port or a name up goes before who takes it, if that is possible at all.
+	wishes map[StepID][]StepID
+	// last is the latest step that each container was given, by the name it had then.
+	last map[string]StepID
+}
+
+func newGraph() *graph {
+	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}, last: map[string]StepID{}}
+}
+
+// add appends a step and answers with its ID, which is made from the action. Empty
+// needs are left out.
+func (g *graph) add(s Step) StepID {
+	if s.ID == "" {
+		s.ID = idOf(s.Action)
+	}
+	base := s.ID
+	for n := 2; g.byID[s.ID] != nil; n++ {
+		s.ID = StepID(fmt.Sprintf("%s (%d)", base, n))
+	}
+	g.steps = append(g.steps, &s)
+	g.byID[s.ID] = &s
+	return s.ID
+}
+
+// ordered answers with the steps in an order in which needs come before
+// needers and which is otherwise that of adding.
+func (g *graph) ordered() ([]Step, error) {
+	if steps, ok := g.sort(true); ok {
+		return steps, nil
+	}
+	steps, ok := g.sort(false)
+	if !ok {
+		return nil, fmt.Errorf("the plan's steps wait for each other: %s", g.circle(steps))
+	}
+	return steps, nil
+}
+
+func (g *graph) sort(wishes bool) ([]Step, bool) {
+	place := make(map[StepID]int, len(g.steps))
+	for i, s := range g.steps {
+		place[s.ID] = i
+	}
+	needs := make([][]StepID, len(g.steps))
+	waiting := make([]int, len(g.steps))
+	needers := make([][]int, len(g.steps))
+	for i, s := range g.steps {
+		all := s.Needs
+		if wishes {
+			all = append(append([]StepID(nil), all...), g.wishes[s.ID]...)
+		}
+		needs[i] = g.known(all, s.ID)
+		waiting[i] = len(needs[i])
+		for _, n := range needs[i] {
+			needers[place[n]] = append(needers[place[n]], i)
+		}
+	}
+	var ready intHeap
+	for i, n := range waiting {
+		if n == 0 {
+			ready = append(ready, i)
+		}
+	}
+	heap.Init(&ready)
+	out := make([]Step, 0, len(g.steps))
+	for ready.Len() > 0 {
+		i := heap.Pop(&ready).(int)
+		step := *g.steps[i]
+		step.Needs = needs[i]
+		out = append(out, step)
+		for _, n := range needers[i] {
+			if waiting[n]--; waiting[n] == 0 {
+				heap.Push(&ready, n)
+			}
+		}
+	}
+	return out, len(out) == len(g.steps)
+}
+
+// known sorts needs and drops doubles, blanks, the step itself and steps that the plan does not have.
+func (g *graph) known(needs []StepID, self StepID) []StepID {
+	out := make([]StepID, 0, len(needs))
+	for _, n := range needs {
+		if n != self && g.byID[n] != nil {
+			out = append(out, n)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	unique := out[:0]
+	for i, n := range out {
+		if i == 0 || n != out[i-1] {
+			unique = append(unique, n)
+		}
+	}
+	if len(unique) == 0 {
+		return nil
+	}
+	return unique
+}
+
+// circle names the steps that are not among the sorted ones.
+func (g *graph) circle(sorted []Step) string {
+	done := map[StepID]bool{}
+	for _, s := range sorted {
+		done[s.ID] = true
+	}
+	var left []string
+	for _, s := range g.steps {
+		if !done[s.ID] {
+			left = append(left, string(s.ID))
+		}
+	}
+	return strings.Join(left, ", ")
+}
+
+// intHeap gives the smallest first.
+type intHeap []int
+
+func (h intHeap) Len() int           { return len(h) }
+func (h intHeap) Less(i, j int) bool { return h[i] < h[j] }
+func (h intHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *intHeap) Push(x any)        { *h = append(*h, x.(int)) }
+func (h *intHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+// idOf names a step by what it does and to what.
+func idOf(a Action) StepID {
+	switch a := a.(type) {
+	case CreateNetwork:
+		return StepID("create network " + a.Name)
+	case RemoveNetwork:
+		return StepID("remove network " + a.Name)
+	case CreateVolume:
+		return StepID("create volume " + a.Name)
+	case RemoveVolume:
+		return StepID("remove volume " + a.Name)
+	case PullImage:
+		return StepID("pull " + a.Ref)
+	case BuildImage:
+		return StepID("build " + a.Ref)
+	case RemoveImage:
+		return StepID("remove image " + a.Ref)
+	case CreateContainer:
+		return StepID("create " + a.Name)
+	case StartContainer:
+		return StepID("start " + a.Name)
+	case StopContainer:
+		return StepID("stop " + a.Name)
+	case RestartContainer:
+		return StepID("restart " + a.Name)
+	case RemoveContainer:
+		return StepID("remove " + a.Name)
+	case RenameContainer:
+		return StepID("rename " + a.Name + " to " + a.To)
+	case Await:
+		return StepID("await " + a.Name + " " + string(a.Condition))
+	case RunHook:
+		return StepID(fmt.Sprintf("run %s %d in %s", a.When, a.Index+1, a.Name))
+	case UpdateContainer:
+		return StepID("update " + a.Name)
+	case ConnectNetwork:
+		return StepID("connect " + a.Name + " to " + a.Network)
+	case DisconnectNetwork:
+		return StepID("disconnect " + a.Name + " from " + a.Network)
+	}
+	return StepID(fmt.Sprintf("%T %s", a, a.Resource().Name))
+}

@@ -1,0 +1,171 @@
+package planner
+
+import (
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Images plans what has to be done to images whether they are there or not: build
+// them anew because that was asked for, or pull them because their policy says so. What comes out
+// cannot be known before, so it is run first, the engine is observed again, and [Build] sees the new content. It
+// is empty where no image has to be refreshed; Build itself fetches those that are missing.
+func Images(want *project.Project, have State, how Policy) (Plan, error) {
+	b := newBuilder(want, have, how)
+	b.choose()
+	if len(b.problems) == 0 {
+		for _, name := range b.order {
+			b.refresh(b.services[name])
+		}
+	}
+	return b.finish()
+}
+
+// refresh adds the step that renews a service's image, if one is due.
+func (b *builder) refresh(s *service) {
+	if s.scale == 0 {
+		return
+	}
+	ref := imageRef(b.want, s.spec)
+	policy, every := b.pullPolicy(s)
+	have := b.image(ref)
+	buildable := s.spec.Build != nil
+	switch {
+	case buildable && !b.how.NoBuild && (b.how.Build || policy == project.PullBuild):
+		why := Change{Path: s.path("build"), To: "asked for with --build"}
+		if !b.how.Build {
+			why = Change{Path: s.path("pull_policy"), To: policy}
+		}
+		b.buildImage(s, ref, why)
+	case buildable && (s.spec.Image == "" || have == nil):
+		// There is nothing to pull, or it is missing and Build makes it.
+	case policy == project.PullAlways:
+		b.pullImage(s, ref, Change{Path: s.path("pull_policy"), To: policy}, buildable)
+	case policy == project.PullRefresh && have != nil && b.how.Now.Sub(have.Created) >= every:
+		b.pullImage(s, ref, Change{Path: s.path("pull_policy"), From: "created " + ago(b.how.Now.Sub(have.Created)) + " ago", To: s.spec.PullPolicy}, true)
+	}
+}
+
+func ago(d time.Duration) string {
+	if d > 48*time.Hour {
+		return plural(int(d/(24*time.Hour)), "day")
+	}
+	return duration(d.Round(time.Minute))
+}
+
+// pullPolicy is the policy that counts, and the period of those that have one.
+func (b *builder) pullPolicy(s *service) (string, time.Duration) {
+	spec := s.spec
+	if b.how.Pull != "" {
+		spec.PullPolicy = b.how.Pull
+	}
+	policy, every, err := spec.GetPullPolicy()
+	if err != nil {
+		b.fail(s.ref(), "write always, never, missing, build, daily, weekly or every_<time>", "%s: %v", s.name, err)
+		return project.PullMissing, 0
+	}
+	return policy, every
+}
+
+// planImages fetches or builds the images that are missing and needed for a new container.
+func (b *builder) planImages() {
+	for _, name := range b.order {
+		s := b.services[name]
+		needed := false
+		for _, r := range s.replicas {
+			needed = needed || r.verb == create || r.verb == replace
+		}
+		if !needed {
+			continue
+		}
+		b.provide(s)
+		for _, v := range s.spec.Volumes {
+			if v.Type != "image" {
+				continue
+			}
+			if of := b.services[v.Source]; of != nil {
+				b.provide(of)
+			} else if b.image(v.Source) == nil && b.imageSteps[v.Source] == "" {
+				b.pullImage(s, v.Source, Change{Path: s.path("volumes." + v.Target), To: v.Source + " is missing"}, false)
+			}
+		}
+	}
+}
+
+// provide makes sure that a service's image will be there.
+func (b *builder) provide(s *service) {
+	ref := imageRef(b.want, s.spec)
+	if b.image(ref) != nil || b.imageSteps[ref] != "" {
+		return
+	}
+	policy, _ := b.pullPolicy(s)
+	why := Change{Path: s.path("image"), To: ref + " is missing"}
+	switch {
+	case s.spec.Build != nil && !b.how.NoBuild:
+		b.buildImage(s, ref, why)
+	case s.spec.Image == "":
+		b.fail(s.ref(), "leave out --no-build, or run `muster build "+s.name+"`", "%s: image %s is missing and must not be built", s.name, ref)
+	case policy == project.PullNever:
+		b.fail(s.ref(), "pull it with `docker pull "+ref+"`, or change pull_policy", "%s: image %s is missing and must not be pulled (pull_policy never)", s.name, ref)
+	default:
+		b.pullImage(s, ref, why, false)
+	}
+}
+
+// pullImage adds one step for an image, however many services run it.
+func (b *builder) pullImage(s *service, ref string, why Change, optional bool) {
+	if id := b.imageSteps[ref]; id != "" {
+		step := b.graph.byID[id]
+		if pull, ok := step.Action.(PullImage); ok && !contains(pull.Services, s.name) {
+			pull.Services = append(pull.Services, s.name)
+			sort.Strings(pull.Services)
+			pull.Optional = pull.Optional && optional
+			step.Action = pull
+			step.Because = append(step.Because, why)
+		}
+		return
+	}
+	b.imageSteps[ref] = b.graph.add(Step{
+		Action:  PullImage{Ref: ref, Platform: s.spec.Platform, Services: []string{s.name}, Optional: optional},
+		Because: []Change{why},
+	})
+}
+
+func (b *builder) buildImage(s *service, ref string, why Change) {
+	if b.imageSteps[ref] != "" {
+		return
+	}
+	// Claimed first: contexts that name each other must not go round in circles.
+	id := b.graph.add(Step{
+		Action: BuildImage{Ref: ref, Service: s.name, Spec: s.spec, Labels: map[string]string{
+			LabelProject: b.want.Name, LabelService: s.name, LabelVersion: composeVersion,
+		}},
+		Because: []Change{why},
+	})
+	b.imageSteps[ref] = id
+	for _, name := range keys(s.spec.Build.AdditionalContexts) {
+		other, ok := strings.CutPrefix(s.spec.Build.AdditionalContexts[name], "service:")
+		if !ok || b.services[other] == nil {
+			continue
+		}
+		base := b.services[other]
+		if b.how.Build && base.spec.Build != nil {
+			b.buildImage(base, imageRef(b.want, base.spec), Change{Path: base.path("build"), To: "context of " + s.name})
+		} else {
+			b.provide(base)
+		}
+		step := b.graph.byID[id]
+		step.Needs = append(step.Needs, b.imageSteps[imageRef(b.want, base.spec)])
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,197 @@
+package planner
+
+import (
+	"fmt"
+	"strings"
+)
+
+// itemOf tells what the plan does to a service.
+func (b *builder) itemOf(s *service, gates *gate) Item {
+	item := Item{Ref: s.ref(), Verdict: Unchanged, After: gates.after, Containers: len(s.replicas)}
+	t := tally{}
+	for _, r := range s.replicas {
+		t.add(r)
+	}
+	var parts []string
+	switch {
+	case s.fresh && t.created > 0:
+		item.Verdict = Create
+		parts = append(parts, "new service, "+plural(t.created, "replica"))
+	case t.created > 0 || len(s.surplus) > 0:
+		item.Verdict = Modify
+		from := len(s.replicas) - t.created + len(s.surplus)
+		parts = append(parts, scaleText(from, len(s.replicas)))
+	}
+	if t.replaced > 0 {
+		item.Verdict = Modify
+		if !fileChanged(s) {
+			item.Verdict = Mend
+		}
+		parts = append(parts, b.replacing(s, t.replaced)...)
+	}
+	if len(t.mended) > 0 {
+		if item.Verdict == Unchanged {
+			item.Verdict = Mend
+		}
+		parts = append(parts, "drift: "+strings.Join(distinctInOrder(t.mended), "; "))
+	}
+	if t.rerun > 0 {
+		if item.Verdict == Unchanged {
+			item.Verdict = Modify
+		}
+		parts = append(parts, t.why)
+	}
+	if t.restarted > 0 {
+		if item.Verdict == Unchanged {
+			item.Verdict = Modify
+		}
+		parts = append(parts, t.why)
+	}
+	if b.how.NoStart && t.created+t.replaced > 0 {
+		parts = append(parts, "not started")
+	}
+	item.Summary = strings.Join(parts, "; ")
+	item.Changes = t.changes
+	item.Impact = t.impact
+	if len(s.surplus) > 0 {
+		item.Impact = max(item.Impact, Replace)
+	}
+	return item
+}
+
+// tally counts what becomes of a service's replicas.
+type tally struct {
+	created, replaced, rerun, restarted int
+	mended                              []string
+	why                                 string
+	changes                             []Change
+	impact                              Impact
+	seen                                map[Change]bool
+}
+
+func (t *tally) add(r *replica) {
+	for _, m := range r.mends {
+		t.mended = append(t.mended, mendText(m))
+		t.impact = max(t.impact, InPlace)
+	}
+	for range r.litter {
+		t.mended = append(t.mended, "left over from an interrupted run → remove")
+	}
+	switch r.verb {
+	case create:
+		t.created++
+	case replace, finish:
+		t.replaced++
+		t.impact = max(t.impact, Replace)
+		for _, c := range r.because {
+			t.note(c)
+		}
+	case start:
+		for _, c := range r.because {
+			if c.Drift {
+				t.mended = append(t.mended, c.From+" → "+startWord(r))
+			} else {
+				t.rerun++
+				t.why = c.To
+			}
+		}
+	case restart:
+		t.restarted++
+		t.impact = max(t.impact, Restart)
+		t.why = "restart, since " + r.because[0].To
+	}
+}
+
+func startWord(r *replica) string {
+	if r.old.Status == Paused {
+		return "unpause"
+	}
+	return "start"
+}
+
+func (t *tally) note(c Change) {
+	if t.seen == nil {
+		t.seen = map[Change]bool{}
+	}
+	if !t.seen[c] {
+		t.seen[c] = true
+		t.changes = append(t.changes, c)
+	}
+}
+
+func mendText(m mend) string {
+	switch {
+	case m.rename:
+		return "named " + m.change.From + " → rename"
+	case m.connect != "":
+		return "not on network " + m.change.To + " → connect"
+	}
+	return "on network " + m.disconnect + " → disconnect"
+}
+
+// fileChanged says whether a replacement comes from the file and not from what happened on the engine.
+func fileChanged(s *service) bool {
+	for _, r := range s.replicas {
+		if r.verb != replace && r.verb != finish {
+			continue
+		}
+		for _, c := range r.because {
+			if !c.Drift {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// replacing words a replacement: how many, how fast, in what order.
+func (b *builder) replacing(s *service, n int) []string {
+	text := replaceText(n, len(s.replicas))
+	finishing := 0
+	for _, r := range s.replicas {
+		if r.verb == finish {
+			finishing++
+		}
+	}
+	if finishing == n {
+		text = "finish the interrupted replacement"
+		if n > 1 {
+			text = fmt.Sprintf("finish %d interrupted replacements", n)
+		}
+	}
+	if p := pace(s, n); p != "" {
+		text += ", " + p
+	}
+	if ok, why := b.startFirst(s); ok {
+		text += ", start-first"
+	} else if why != "" {
+		text += ", stop-first (not start-first: " + why + ")"
+	}
+	return []string{text}
+}
+
+func scaleText(from, to int) string {
+	return fmt.Sprintf("scale from %d to %d", from, to)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if strings.HasSuffix(what, "y") {
+		what = strings.TrimSuffix(what, "y") + "ie"
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func distinctInOrder(list []string) []string {
+	seen := map[string]bool{}
+	out := list[:0:0]
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}

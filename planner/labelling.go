@@ -1,0 +1,155 @@
+package planner
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// composeVersion is the version of docker compose whose labels these are: tools
+// that read com.docker.compose.version expect one of its numbers.
+const composeVersion = "2.40.3"
+
+// containerLabels are the service's own labels with the ecosystem's and
+// muster's on top: those identify the container and cannot be overridden.
+func (b *builder) containerLabels(s *service, number int, replaces string) map[string]string {
+	labels := make(map[string]string, len(s.spec.Labels)+len(s.spec.CustomLabels)+16)
+	for k, v := range s.spec.Labels {
+		labels[k] = v
+	}
+	for k, v := range s.spec.CustomLabels {
+		labels[k] = v
+	}
+	labels[LabelProject] = b.want.Name
+	labels[LabelService] = s.name
+	labels[LabelNumber] = strconv.Itoa(number)
+	labels[LabelOneOff] = "False"
+	labels[LabelVersion] = composeVersion
+	labels[LabelWorkingDir] = b.want.WorkingDir
+	labels[LabelConfigFiles] = strings.Join(b.want.Files, ",")
+	labels[LabelDependsOn] = dependsOnLabel(s.spec)
+	if len(b.want.EnvFiles) > 0 {
+		labels[LabelEnvFiles] = strings.Join(b.want.EnvFiles, ",")
+	}
+	if hashes := b.hashes(s); len(hashes) > 0 {
+		labels[LabelConfigHash] = hashes[0]
+	}
+	if image := b.image(imageRef(b.want, s.spec)); image != nil {
+		labels[LabelImage] = image.ID
+	}
+	labels[LabelSpec] = s.label(&b.codec)
+	if content := b.contentLabel(s.spec); content != "" {
+		labels[LabelContent] = content
+	}
+	if replaces != "" {
+		labels[LabelReplaces] = replaces
+	}
+	return labels
+}
+
+// networkLabels are those of a network that this project makes.
+func (b *builder) networkLabels(key string, n project.Network) map[string]string {
+	labels := merged(n.Labels, n.CustomLabels)
+	labels[LabelProject] = b.want.Name
+	labels[LabelNetwork] = key
+	labels[LabelVersion] = composeVersion
+	labels[LabelConfigHash] = networkHash(n)
+	labels[LabelSpec] = b.codec.encode(networkSpec(n))
+	return labels
+}
+
+// volumeLabels are those of a volume that this project makes.
+func (b *builder) volumeLabels(key string, v project.Volume) map[string]string {
+	labels := merged(v.Labels, v.CustomLabels)
+	labels[LabelProject] = b.want.Name
+	labels[LabelVolume] = key
+	labels[LabelVersion] = composeVersion
+	labels[LabelConfigHash] = volumeHash(v)
+	labels[LabelSpec] = b.codec.encode(volumeSpec(v))
+	return labels
+}
+
+func merged(maps ...map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, m := range maps {
+		for k, v := range m {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// dependsOnLabel writes depends_on so that stop and down find the order without the file.
+func dependsOnLabel(s project.Service) string {
+	parts := make([]string, 0, len(s.DependsOn))
+	for name, d := range s.DependsOn {
+		condition := d.Condition
+		if condition == "" {
+			condition = project.ConditionStarted
+		}
+		parts = append(parts, name+":"+condition+":"+strconv.FormatBool(d.Restart))
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ",")
+}
+
+// readDependsOn reads the label back, also in the older form that has names only.
+func readDependsOn(label string) map[string]project.Dependency {
+	out := map[string]project.Dependency{}
+	for _, part := range strings.Split(label, ",") {
+		fields := strings.Split(part, ":")
+		if fields[0] == "" {
+			continue
+		}
+		d := project.Dependency{Condition: project.ConditionStarted, Required: true}
+		if len(fields) > 1 {
+			d.Condition = fields[1]
+		}
+		if len(fields) > 2 {
+			d.Restart = fields[2] == "true"
+		}
+		out[fields[0]] = d
+	}
+	return out
+}
+
+// contentLabel has the digests of the configs and secrets that a service gets.
+func (b *builder) contentLabel(s project.Service) string {
+	digests := b.content(s)
+	parts := make([]string, 0, len(digests))
+	for key, digest := range digests {
+		parts = append(parts, key+"="+digest)
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, ",")
+}
+
+// content is the digest of each config and secret of a service, by
+// "configs.KEY" and "secrets.KEY".
+func (b *builder) content(s project.Service) map[string]string {
+	out := map[string]string{}
+	for _, c := range s.Configs {
+		if digest := b.want.Content["configs."+c.Source]; digest != "" {
+			out["configs."+c.Source] = digest
+		}
+	}
+	for _, c := range s.Secrets {
+		if digest := b.want.Content["secrets."+c.Source]; digest != "" {
+			out["secrets."+c.Source] = digest
+		}
+	}
+	return out
+}
+
+// readContent reads [LabelContent] back.
+func readContent(label string) map[string]string {
+	out := map[string]string{}
+	for _, part := range strings.Split(label, ",") {
+		if key, digest, ok := strings.Cut(part, "="); ok {
+			out[key] = digest
+		}
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Start plans the start of what exists and is stopped, in dependency order. want may be nil: then the
+// labels say what depends on what.
+func Start(want *project.Project, have State, how Policy) (Plan, error) {
+	st := newStanding(want, have, how, false)
+	st.checkNames()
+	done := map[string][]StepID{}
+	for _, name := range st.names {
+		var needs []StepID
+		for _, to := range keys(st.on[name]) {
+			needs = append(needs, st.holds(to, st.on[name][to], done[to])...)
+		}
+		started := 0
+		for _, c := range byNumber(st.all[name]) {
+			if !st.takesPart(name) {
+				continue
+			}
+			if c.Status == Created || c.Status == Exited || c.Status == Paused {
+				started++
+				id := st.graph.add(Step{
+					Action: StartContainer{Name: c.Name, Service: name}, Needs: needs,
+					Because: []Change{{Path: "services." + name + ".status", From: exitText(c), To: "running"}},
+				})
+				id = st.hooks("post_start", st.postStart(name), c.Name, name, []StepID{id}, "")
+				done[name] = append(done[name], id)
+			}
+			if how.Wait {
+				st.waitReady(name, c, done[name])
+			}
+		}
+		st.note(name, started, "start")
+	}
+	return st.finish()
+}
+
+// takesPart says whether a service is started: it was named, or one that was named depends on it.
+func (st *standing) takesPart(name string) bool {
+	if st.chosen(name) {
+		return true
+	}
+	if st.how.NoDeps {
+		return false
+	}
+	for needer := range st.needers[name] {
+		if st.takesPart(needer) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds are the steps after which a dependency's condition holds. Nothing is waited for that is not
+// started here and is good by now.
+func (st *standing) holds(name string, d project.Dependency, done []StepID) []StepID {
+	if awaited(condition(d)) == IsRunning {
+		return done
+	}
+	var out []StepID
+	for _, c := range byNumber(st.all[name]) {
+		if len(done) == 0 && known(c, awaited(condition(d))) {
+			continue
+		}
+		if !st.takesPart(name) {
+			continue
+		}
+		wait := Await{Name: c.Name, Service: name, Condition: awaited(condition(d)), Timeout: st.how.WaitTimeout}
+		id := idOf(wait)
+		if st.graph.byID[id] == nil {
+			st.graph.add(Step{Action: wait, Needs: done, Because: []Change{{Path: "services." + name, To: condition(d)}}})
+		}
+		out = append(out, id)
+	}
+	return out
+}
+
+func (st *standing) waitReady(name string, c *Container, needs []StepID) {
+	wait := Await{Name: c.Name, Service: name, Condition: IsReady, Timeout: st.how.WaitTimeout, OrCompleted: true}
+	for _, d := range st.needers[name] {
+		if d.Condition == project.ConditionCompleted {
+			wait.Condition, wait.OrCompleted = IsCompleted, false
+		}
+	}
+	if len(needs) == 0 && known(c, wait.Condition) || st.graph.byID[idOf(wait)] != nil {
+		return
+	}
+	st.graph.add(Step{Action: wait, Needs: needs, Because: []Change{{Path: "services." + name + ".ready", To: "asked for with --wait"}}})
+}
+
+// note adds the item of a service with which something happens, or nothing.
+func (st *standing) note(name string, n int, what string) {
+	if !st.takesPart(name) {
+		return
+	}
+	item := Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Unchanged, Containers: len(st.all[name])}
+	if n > 0 {
+		item.Verdict = Modify
+		item.Summary = what + " " + plural(n, "container")
+	}
+	st.items = append(st.items, item)
+}
+
+// Stop plans the stop of what runs, in reverse dependency order, hooks first. want may be nil.
+func Stop(want *project.Project, have State, how Policy) (Plan, error) {
+	st := newStanding(want, have, how, false)
+	st.checkNames()
+	stopped := map[string][]StepID{}
+	for i := len(st.names) - 1; i >= 0; i-- {
+		name := st.names[i]
+		if !st.chosen(name) {
+			continue
+		}
+		needs := st.dependentsStopped(name, stopped)
+		n := 0
+		for _, c := range byNumber(st.all[name]) {
+			if c.up() {
+				n++
+				stopped[name] = append(stopped[name], st.stop(c, c.Name, needs, nil, "", nil))
+			}
+		}
+		if n > 0 {
+			st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Modify,
+				Summary: "stop " + plural(n, "container"), Impact: Replace, Containers: len(st.all[name])})
+		}
+	}
+	return st.finish()
+}
+
+// dependentsStopped are the stops of everything that depends on a service, directly or through
+// services that have nothing to stop.
+func (st *standing) dependentsStopped(name string, stopped map[string][]StepID) []StepID {
+	var out []StepID
+	seen := map[string]bool{name: true}
+	var visit func(string)
+	visit = func(n string) {
+		for _, needer := range keys(st.needers[n]) {
+			if seen[needer] {
+				continue
+			}
+			seen[needer] = true
+			if len(stopped[needer]) > 0 {
+				out = append(out, stopped[needer]...)
+				continue
+			}
+			visit(needer)
+		}
+	}
+	visit(name)
+	return out
+}
+
+// Restarts plans the restart of containers in dependency order, with the dependents that asked for
+// it by depends_on.restart. What does not run is started. want may be nil.
+func Restarts(want *project.Project, have State, how Policy) (Plan, error) {
+	st := newStanding(want, have, how, false)
+	st.checkNames()
+	why := map[string]string{}
+	done := map[string][]StepID{}
+	for _, name := range st.names {
+		var needs []StepID
+		for _, to := range keys(st.on[name]) {
+			if len(done[to]) == 0 {
+				continue
+			}
+			needs = append(needs, st.holds(to, st.on[name][to], done[to])...)
+			if st.on[name][to].Restart && !how.NoDeps && why[name] == "" {
+				why[name] = to + " is restarted"
+			}
+		}
+		if st.chosen(name) {
+			why[name] = "asked for"
+		}
+		if why[name] == "" {
+			continue
+		}
+		for _, c := range byNumber(st.all[name]) {
+			done[name] = append(done[name], st.restartOne(name, c, needs, why[name]))
+		}
+		if n := len(st.all[name]); n > 0 {
+			summary := "restart " + plural(n, "container")
+			if !st.chosen(name) {
+				summary += ", since " + strings.TrimSpace(why[name])
+			}
+			st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Modify, Summary: summary, Impact: Restart, Containers: n})
+		}
+	}
+	return st.finish()
+}
+
+func (st *standing) restartOne(name string, c *Container, needs []StepID, why string) StepID {
+	because := []Change{{Path: "services." + name + ".restart", To: why}}
+	if c.Status == Running {
+		if hooks := st.preStop(c); len(hooks) > 0 {
+			needs = []StepID{st.hooks("pre_stop", hooks, c.Name, name, needs, "")}
+		}
+	}
+	id := st.graph.add(Step{
+		Action: RestartContainer{Name: c.Name, Service: name, Grace: st.how.Timeout},
+		Needs:  needs, Because: because, Impact: Restart,
+	})
+	return st.hooks("post_start", st.postStart(name), c.Name, name, []StepID{id}, "")
+}

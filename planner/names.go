@@ -1,0 +1,94 @@
+package planner
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// successorSuffix ends the name that a container has while it is not yet
+// proven. A dot cannot stand in a service's own container name by default, so it meets no other.
+const successorSuffix = ".next"
+
+// separator joins the parts of container and image names.
+func separator(p *project.Project) string {
+	return "-"
+}
+
+// containerName is the name of replica number of a service.
+func containerName(p *project.Project, s project.Service, number int) string {
+	if s.ContainerName != "" {
+		return s.ContainerName
+	}
+	sep := separator(p)
+	return p.Name + sep + s.Name + sep + strconv.Itoa(number)
+}
+
+// successorName is what the successor of the container called name is called
+// until it has proven itself.
+func successorName(name string) string { return name + successorSuffix }
+
+// isSuccessor says whether c still has its temporary name.
+func isSuccessor(c *Container) bool {
+	return c.Labels[LabelReplaces] != "" && strings.HasSuffix(c.Name, successorSuffix)
+}
+
+// networkName is a network's name on the engine. Names never follow the
+// separator of container names: they are always joined by _.
+func networkName(p *project.Project, key string, n project.Network) string {
+	switch {
+	case n.Name != "":
+		return n.Name
+	case bool(n.External):
+		return key
+	}
+	return p.Name + "_" + key
+}
+
+// volumeName is a volume's name on the engine.
+func volumeName(p *project.Project, key string, v project.Volume) string {
+	switch {
+	case v.Name != "":
+		return v.Name
+	case bool(v.External):
+		return key
+	}
+	return p.Name + "_" + key
+}
+
+// imageRef is the image that a service runs; one that is only built is named after the
+// project and the service.
+func imageRef(p *project.Project, s project.Service) string {
+	if s.Image != "" {
+		return s.Image
+	}
+	return p.Name + separator(p) + s.Name
+}
+
+// familiar is the shortest way to write an image reference, with its tag:
+// engines list images so.
+func familiar(ref string) string {
+	for _, prefix := range []string{"docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/"} {
+		if rest, ok := strings.CutPrefix(ref, prefix); ok {
+			ref = rest
+			break
+		}
+	}
+	if name, digest, ok := strings.Cut(ref, "@"); ok {
+		// A tag beside a digest says nothing that the digest does not.
+		return untagged(name) + "@" + digest
+	}
+	if untagged(ref) == ref {
+		return ref + ":latest"
+	}
+	return ref
+}
+
+// untagged is ref without its tag; a colon before a slash is a port.
+func untagged(ref string) string {
+	if colon := strings.LastIndex(ref, ":"); colon > strings.LastIndex(ref, "/") {
+		return ref[:colon]
+	}
+	return ref
+}

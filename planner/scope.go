@@ -1,0 +1,67 @@
+package planner
+
+import (
+	"sort"
+
+	"github.com/musterhq/muster/project"
+)
+
+// ScopeOf says what [Build] needs to know of the engine for this project: the
+// images of its services, and its networks and volumes by name, since they may
+// exist without the project's label.
+func ScopeOf(want *project.Project) Scope {
+	scope := Scope{Project: want.Name}
+	for name, s := range want.Services {
+		s.Name = name
+		if s.Provider != nil {
+			continue
+		}
+		scope.Images = append(scope.Images, imageRef(want, s))
+		for _, v := range s.Volumes {
+			if v.Type == "image" {
+				scope.Images = append(scope.Images, volumeImage(want, v.Source))
+			}
+		}
+	}
+	for key, n := range want.Networks {
+		scope.Networks = append(scope.Networks, networkName(want, key, n))
+	}
+	for key, v := range want.Volumes {
+		scope.Volumes = append(scope.Volumes, volumeName(want, key, v))
+	}
+	scope.Images = distinct(scope.Images)
+	scope.Networks = distinct(scope.Networks)
+	scope.Volumes = distinct(scope.Volumes)
+	return scope
+}
+
+// volumeImage is the image behind a mount of type image, whose source may be a service.
+func volumeImage(want *project.Project, source string) string {
+	if s, ok := want.Services[source]; ok {
+		s.Name = source
+		return imageRef(want, s)
+	}
+	return source
+}
+
+// distinct sorts and drops doubles.
+func distinct(names []string) []string {
+	sort.Strings(names)
+	out := names[:0]
+	for i, n := range names {
+		if i == 0 || n != names[i-1] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// keys are the keys of a map, sorted.
+func keys[V any](m map[string]V) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}

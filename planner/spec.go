@@ -1,0 +1,92 @@
+package planner
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// maxSpec bounds what a label may inflate to, in bytes: labels are written by whoever can
+// reach the engine.
+const maxSpec = 8 << 20
+
+// EncodeSpec packs canonical JSON into the value of [LabelSpec].
+func EncodeSpec(canonical []byte) string {
+	var codec specCodec
+	return codec.encode(canonical)
+}
+
+// DecodeSpec unpacks the value of [LabelSpec].
+func DecodeSpec(label string) ([]byte, error) {
+	var codec specCodec
+	return codec.decode(label)
+}
+
+// specCodec packs and unpacks spec labels. It keeps its compressor, which is far more
+// expensive to make than to use.
+type specCodec struct {
+	deflate *flate.Writer
+	inflate io.ReadCloser
+	buffer  bytes.Buffer
+}
+
+func (c *specCodec) encode(canonical []byte) string {
+	c.buffer.Reset()
+	if c.deflate == nil {
+		// The level is a constant in range, and a buffer does not fail.
+		c.deflate, _ = flate.NewWriter(&c.buffer, flate.BestCompression)
+	} else {
+		c.deflate.Reset(&c.buffer)
+	}
+	_, _ = c.deflate.Write(canonical)
+	_ = c.deflate.Close()
+	return base64.StdEncoding.EncodeToString(c.buffer.Bytes())
+}
+
+func (c *specCodec) decode(label string) ([]byte, error) {
+	packed := base64.NewDecoder(base64.StdEncoding, strings.NewReader(label))
+	if c.inflate == nil {
+		c.inflate = flate.NewReader(packed)
+	} else if err := c.inflate.(flate.Resetter).Reset(packed, nil); err != nil {
+		return nil, fmt.Errorf("unpack spec label: %w", err)
+	}
+	c.buffer.Reset()
+	if _, err := io.Copy(&c.buffer, io.LimitReader(c.inflate, maxSpec+1)); err != nil {
+		return nil, fmt.Errorf("unpack spec label: %w", err)
+	}
+	if c.buffer.Len() > maxSpec {
+		return nil, errors.New("unpack spec label: it is too long")
+	}
+	return bytes.Clone(c.buffer.Bytes()), nil
+}
+
+// applied is the part of a recorded service that is needed again when the file
+// is not at hand: hooks before a stop, and endpoints.
+type applied struct {
+	PreStop  []project.ServiceHook              `json:"pre_stop"`
+	Networks map[string]*project.ServiceNetwork `json:"networks"`
+}
+
+// recorded reads back what a container was made from; the zero value where it has no record.
+func (c *specCodec) recorded(labels map[string]string) applied {
+	var a applied
+	label := labels[LabelSpec]
+	if label == "" {
+		return a
+	}
+	text, err := c.decode(label)
+	if err != nil {
+		return a
+	}
+	if json.Unmarshal(text, &a) != nil {
+		return applied{}
+	}
+	return a
+}

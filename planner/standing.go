@@ -1,0 +1,163 @@
+package planner
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// standing is what exists of a project, service by service, with the order that the file or
+// else the labels give. Commands that do not compare work on it.
+type standing struct {
+	*builder
+	names []string // of services, dependencies first
+	// on has the services that each one depends on, needers the other direction.
+	on, needers map[string]map[string]project.Dependency
+	all         map[string][]*Container // with one-offs where they count
+}
+
+// newStanding reads what exists. Services whose file is not at hand are put together from labels.
+func newStanding(want *project.Project, have State, how Policy, oneOffs bool) *standing {
+	if want == nil {
+		want = &project.Project{Name: projectOf(have)}
+	}
+	st := &standing{
+		builder: newBuilder(want, have, how),
+		on:      map[string]map[string]project.Dependency{}, needers: map[string]map[string]project.Dependency{},
+		all: map[string][]*Container{},
+	}
+	for name, list := range st.have.services {
+		st.all[name] = append(st.all[name], list...)
+	}
+	if oneOffs {
+		for _, c := range st.have.oneOffs {
+			st.all[c.Service] = append(st.all[c.Service], c)
+		}
+	}
+	for name := range st.all {
+		st.depend(name)
+	}
+	st.names = st.sorted()
+	return st
+}
+
+func projectOf(have State) string {
+	for _, c := range have.Containers {
+		if p := c.Labels[LabelProject]; p != "" {
+			return p
+		}
+	}
+	for _, n := range have.Networks {
+		if p := n.Labels[LabelProject]; p != "" {
+			return p
+		}
+	}
+	for _, v := range have.Volumes {
+		if p := v.Labels[LabelProject]; p != "" {
+			return p
+		}
+	}
+	return ""
+}
+
+// declared is a service of the file, active or not.
+func (st *standing) declared(name string) (project.Service, bool) {
+	if s, ok := st.want.Services[name]; ok {
+		return s, true
+	}
+	s, ok := st.want.Inactive[name]
+	return s, ok
+}
+
+// depend notes what a service depends on, as far as that exists.
+func (st *standing) depend(name string) {
+	found := map[string]project.Dependency{}
+	if s, ok := st.declared(name); ok {
+		for to, d := range s.DependsOn {
+			found[to] = d
+		}
+		for _, j := range joined(s) {
+			if _, ok := found[j[1]]; !ok {
+				found[j[1]] = project.Dependency{Condition: project.ConditionStarted, Restart: true}
+			}
+		}
+	} else {
+		for _, c := range st.all[name] {
+			for to, d := range readDependsOn(c.Labels[LabelDependsOn]) {
+				found[to] = d
+			}
+		}
+	}
+	st.on[name] = map[string]project.Dependency{}
+	for to, d := range found {
+		if to == name || len(st.all[to]) == 0 {
+			continue
+		}
+		st.on[name][to] = d
+		if st.needers[to] == nil {
+			st.needers[to] = map[string]project.Dependency{}
+		}
+		st.needers[to][name] = d
+	}
+}
+
+// sorted puts dependencies first. Labels of different ages may form a circle, which is cut
+// where it is met: nobody shall be kept from stopping a stack.
+func (st *standing) sorted() []string {
+	var order []string
+	state := map[string]int{}
+	var visit func(name string)
+	visit = func(name string) {
+		if state[name] != 0 {
+			return
+		}
+		state[name] = 1
+		for _, to := range keys(st.on[name]) {
+			if state[to] == 1 {
+				delete(st.on[name], to)
+				delete(st.needers[to], name)
+				continue
+			}
+			visit(to)
+		}
+		state[name] = 2
+		order = append(order, name)
+	}
+	for _, name := range keys(st.all) {
+		visit(name)
+	}
+	return order
+}
+
+// chosen says whether a service is among those that the user named.
+func (st *standing) chosen(name string) bool {
+	return len(st.how.Services) == 0 || contains(st.how.Services, name)
+}
+
+// checkNames refuses names that neither the file nor the engine knows.
+func (st *standing) checkNames() {
+	for _, name := range st.how.Services {
+		if _, ok := st.declared(name); !ok && len(st.all[name]) == 0 {
+			st.fail(Ref{Kind: KindService, Name: name}, "", "no service %q", name)
+		}
+	}
+}
+
+// postStart are the hooks after a start; they are known from the file only.
+func (st *standing) postStart(name string) []project.ServiceHook {
+	s, _ := st.declared(name)
+	return s.PostStart
+}
+
+// byNumber sorts containers as people count them.
+func byNumber(list []*Container) []*Container {
+	out := append([]*Container(nil), list...)
+	sort.SliceStable(out, func(i, j int) bool {
+		if a, b := out[i].number(), out[j].number(); a != b {
+			return a < b
+		}
+		return strings.Compare(out[i].Name, out[j].Name) < 0
+	})
+	return out
+}

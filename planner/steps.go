@@ -1,0 +1,62 @@
+package planner
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// StepsText prints the graph: a line a step, with the steps that it needs and why it is done.
+func (p Plan) StepsText(o TextOptions) string {
+	if len(p.Steps) == 0 {
+		return p.headline() + "\n"
+	}
+	number := make(map[StepID]int, len(p.Steps))
+	needs := make([]string, len(p.Steps))
+	first, second := 0, 0
+	for i, s := range p.Steps {
+		number[s.ID] = i + 1
+		needs[i] = needText(s.Needs, number)
+		first = max(first, min(utf8.RuneCountInString(string(s.ID)), 48))
+		second = max(second, min(utf8.RuneCountInString(needs[i]), 24))
+	}
+	width := len(strconv.Itoa(len(p.Steps)))
+	var out strings.Builder
+	for i, s := range p.Steps {
+		line := fmt.Sprintf("%*d  %s%s%s", width, i+1, pad(string(s.ID), first+2), pad(needs[i], second+2), s.why(o))
+		out.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return out.String()
+}
+
+func needText(needs []StepID, number map[StepID]int) string {
+	if len(needs) == 0 {
+		return ""
+	}
+	places := make([]int, 0, len(needs))
+	for _, n := range needs {
+		places = append(places, number[n])
+	}
+	parts := make([]string, 0, len(places))
+	sort.Ints(places)
+	for _, n := range places {
+		parts = append(parts, strconv.Itoa(n))
+	}
+	return "after " + strings.Join(parts, ", ")
+}
+
+// why is the reason in a few words.
+func (s Step) why(o TextOptions) string {
+	const shown = 2
+	var parts []string
+	for i, c := range s.Because {
+		if i == shown {
+			parts = append(parts, fmt.Sprintf("and %d more", len(s.Because)-shown))
+			break
+		}
+		parts = append(parts, c.Path+": "+arrow(c, o.ShowValues))
+	}
+	return strings.Join(parts, "; ")
+}

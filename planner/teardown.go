@@ -1,0 +1,246 @@
+package planner
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Teardown plans the removal of everything that have holds, one-off containers included. want may be
+// nil: then the labels say in what order things stop; else hooks come from it.
+//
+// With want, containers of services that it does not know stay unless Policy.RemoveOrphans: two files may
+// share a project's name. What they use stays with them. Volumes go only with
+// Policy.Volumes, and of those only the declared ones that carry the project's label.
+func Teardown(want *project.Project, have State, how Policy) (Plan, error) {
+	t := &teardown{standing: newStanding(want, have, how, true), file: want != nil}
+	t.checkNames()
+	t.containers()
+	if len(how.Services) == 0 {
+		t.networks()
+		t.volumes()
+	}
+	t.images()
+	return t.finish()
+}
+
+// teardown is one call of Teardown.
+type teardown struct {
+	*standing
+	file    bool // a Compose file says what belongs to the project
+	removed map[string]StepID
+	stay    []*Container // orphans that are not removed
+}
+
+func (t *teardown) containers() {
+	t.removed = map[string]StepID{}
+	stopped := map[string][]StepID{}
+	for i := len(t.names) - 1; i >= 0; i-- {
+		name := t.names[i]
+		orphan := t.file && !t.knows(name)
+		if orphan && !t.how.RemoveOrphans && len(t.how.Services) == 0 {
+			t.stay = append(t.stay, t.all[name]...)
+			continue
+		}
+		if !t.chosen(name) {
+			t.stay = append(t.stay, t.all[name]...)
+			continue
+		}
+		needs := t.dependentsStopped(name, stopped)
+		running := 0
+		for _, c := range byNumber(t.all[name]) {
+			need := needs
+			if c.up() {
+				running++
+				id := t.stop(c, c.Name, needs, nil, "", nil)
+				stopped[name] = append(stopped[name], id)
+				need = []StepID{id}
+			}
+			id := t.graph.add(Step{
+				Action: RemoveContainer{Name: c.Name, Service: name, Volumes: t.how.Volumes}, Needs: need, Impact: Replace,
+			})
+			t.removed[c.Name] = id
+		}
+		item := Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Remove, Impact: Replace}
+		item.Summary = removal(len(t.all[name]), running)
+		if orphan {
+			item.Summary = "orphan, " + item.Summary
+		}
+		t.items = append(t.items, item)
+	}
+	if len(t.stay) > 0 && len(t.how.Services) == 0 && !t.how.IgnoreOrphans {
+		t.warn("%s; remove with `muster down --remove-orphans`", orphanText(byNumber(t.stay)))
+	}
+}
+
+func removal(n, running int) string {
+	switch running {
+	case 0:
+		return "remove " + plural(n, "container")
+	case n:
+		return "stop and remove " + plural(n, "container")
+	}
+	return fmt.Sprintf("stop %d and remove %s", running, plural(n, "container"))
+}
+
+// networks removes the project's networks that nobody who stays is in.
+func (t *teardown) networks() {
+	for _, name := range keys(t.have.networks) {
+		n := t.have.networks[name]
+		if n.Labels[LabelProject] != t.want.Name || t.isExternal(name) {
+			continue
+		}
+		if users := t.usersOf(name); len(users) > 0 {
+			t.warn("network %s stays: %s uses it", name, strings.Join(users, ", "))
+			continue
+		}
+		t.graph.add(Step{Action: RemoveNetwork{Name: name}, Needs: t.removals(func(c *Container) bool { return c.endpoint(name) != nil }), Impact: InPlace})
+		t.items = append(t.items, Item{Ref: Ref{Kind: KindNetwork, Name: name}, Verdict: Remove, Summary: "remove", Impact: InPlace})
+	}
+}
+
+// removals are the removals of the containers that use something.
+func (t *teardown) removals(uses func(*Container) bool) []StepID {
+	var out []StepID
+	for _, name := range t.names {
+		for _, c := range t.all[name] {
+			if id := t.removed[c.Name]; id != "" && uses(c) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// mounts says whether a container has a volume; one whose mounts are not known may have any.
+func (c *Container) mounts(volume string) bool {
+	for _, m := range c.Mounts {
+		if m.Name == volume {
+			return true
+		}
+	}
+	return c.Mounts == nil
+}
+
+func (t *teardown) isExternal(network string) bool {
+	for key, n := range t.want.Networks {
+		if bool(n.External) && networkName(t.want, key, n) == network {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *teardown) usersOf(network string) []string {
+	var out []string
+	for _, c := range t.stay {
+		if c.endpoint(network) != nil {
+			out = append(out, c.Name)
+		}
+	}
+	return distinct(out)
+}
+
+// volumes removes named volumes, data and all; only those that the project made.
+func (t *teardown) volumes() {
+	if !t.how.Volumes {
+		return
+	}
+	declared := t.declaredVolumes()
+	used := map[string]string{}
+	for _, c := range t.stay {
+		for _, m := range c.Mounts {
+			if m.Name != "" {
+				used[m.Name] = c.Name
+			}
+		}
+	}
+	for _, name := range keys(t.have.volumes) {
+		v := t.have.volumes[name]
+		ours := v.Labels[LabelProject] == t.want.Name
+		switch {
+		case declared[name] == external, !ours && declared[name] == absent:
+			continue
+		case !ours:
+			t.warn("volume %s stays: it was not made for this project (%s)", name, owner(v.Labels))
+			continue
+		case t.file && declared[name] == absent:
+			t.warn("volume %s stays: the file does not declare it; remove with `docker volume rm %s`", name, name)
+			continue
+		case used[name] != "":
+			t.warn("volume %s stays: %s uses it", name, used[name])
+			continue
+		}
+		t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: t.removals(func(c *Container) bool { return c.mounts(name) }), Impact: DataLoss})
+		t.items = append(t.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Remove, Summary: "remove, its data is lost", Impact: DataLoss})
+	}
+}
+
+// declaration is what the file says of a volume.
+type declaration int
+
+const (
+	absent declaration = iota
+	own
+	external
+)
+
+// declaredVolumes are all volumes of the file by their name on the engine, those of inactive services too.
+func (t *teardown) declaredVolumes() map[string]declaration {
+	out := map[string]declaration{}
+	take := func(key string, v project.Volume) {
+		name := volumeName(t.want, key, v)
+		out[name] = own
+		if bool(v.External) {
+			out[name] = external
+		}
+	}
+	if t.want.Model != nil {
+		for key, v := range t.want.Model.Volumes {
+			take(key, v)
+		}
+	}
+	for key, v := range t.want.Volumes {
+		take(key, v)
+	}
+	return out
+}
+
+// images removes the images of the services, "local" only those that were built and have no name of their own.
+func (t *teardown) images() {
+	if t.how.Images == "" {
+		return
+	}
+	keep := map[string]bool{}
+	for _, c := range t.stay {
+		keep[familiar(c.Image)] = true
+	}
+	refs := map[string]bool{}
+	for _, name := range keys(t.want.Services) {
+		s := t.want.Services[name]
+		s.Name = name
+		if t.chosen(name) && (t.how.Images == "all" || s.Image == "") {
+			refs[imageRef(t.want, s)] = true
+		}
+	}
+	for _, name := range t.names {
+		if _, known := t.want.Services[name]; known || !t.chosen(name) {
+			continue
+		}
+		for _, c := range t.all[name] {
+			local := familiar(c.Image) == familiar(t.want.Name+separator(t.want)+name)
+			if t.removed[c.Name] != "" && (t.how.Images == "all" || local) {
+				refs[c.Image] = true
+			}
+		}
+	}
+	for _, ref := range keys(refs) {
+		image := t.image(ref)
+		if image == nil || keep[familiar(ref)] {
+			continue
+		}
+		t.graph.add(Step{Action: RemoveImage{Ref: ref}, Needs: t.removals(func(c *Container) bool { return c.ImageID == image.ID || familiar(c.Image) == familiar(ref) })})
+		t.items = append(t.items, Item{Ref: Ref{Kind: KindImage, Name: ref}, Verdict: Remove, Summary: "remove"})
+	}
+}

@@ -1,0 +1,76 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// planVolumes makes the volumes that are missing. One whose definition has changed stays as it is, with
+// a warning: making it anew would lose what is in it.
+func (b *builder) planVolumes() {
+	used := b.usedVolumes()
+	for _, key := range keys(b.want.Volumes) {
+		v := b.want.Volumes[key]
+		if !used[key] || bool(v.External) {
+			continue
+		}
+		name := volumeName(b.want, key, v)
+		have := b.have.volumes[name]
+		item := Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Unchanged}
+		switch {
+		case have == nil:
+			v.Name = name
+			b.volumeSteps[name] = b.graph.add(Step{
+				Action:  CreateVolume{Name: name, Spec: v, Labels: b.volumeLabels(key, v)},
+				Because: []Change{{Path: "volumes." + key, To: name}},
+			})
+			item.Verdict, item.Summary = Create, "new volume"
+		case have.Labels[LabelProject] != b.want.Name:
+			b.warn("volume %s was not made for this project (%s); it is used as it is", name, owner(have.Labels))
+		default:
+			if changes := b.volumeChanges(key, v, have); len(changes) > 0 {
+				item.Changes = changes
+				b.warn("volume %s is kept as it is, since making it anew would lose its data; it differs from the file in %s",
+					name, listed(changes, "volumes."+key+"."))
+			}
+		}
+		b.items = append(b.items, item)
+	}
+}
+
+// listed names the fields that differ, with their values.
+func listed(changes []Change, prefix string) string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		parts[i] = strings.TrimPrefix(c.Path, prefix) + " (" + arrow(c, false) + ")"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Change {
+	v.Name = have.Name
+	if label := have.Labels[LabelSpec]; label != "" {
+		recorded, err := b.codec.decode(label)
+		if err == nil {
+			var changes []Change
+			if changes, err = diffSpecs("volumes."+key+".", recorded, volumeSpec(v), volumeRules{}); err == nil {
+				return changes
+			}
+		}
+		return []Change{{Path: "volumes." + key + ".record", From: "unreadable", To: "this file"}}
+	}
+	driver := v.Driver
+	if driver == "" {
+		driver = "local"
+	}
+	if have.Driver != "" && have.Driver != driver {
+		return []Change{{Path: "volumes." + key + ".driver", From: have.Driver, To: driver}}
+	}
+	was := have.Labels[LabelConfigHash]
+	if was == "" || was == volumeHash(v) {
+		return nil
+	}
+	return []Change{{Path: "volumes." + key + ".config-hash",
+		From: "made by docker compose " + have.Labels[LabelVersion] + "; its config-hash differs", To: "this file"}}
+}

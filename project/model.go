@@ -1,0 +1,35 @@
+package project
+
+import "github.com/compose-spec/compose-go/v2/types"
+
+// Parts of the model by the names that other packages use, so that they need not import compose-go.
+type (
+	// ServiceNetwork is what a service says about one of its networks.
+	ServiceNetwork = types.ServiceNetworkConfig
+	// ServicePort is one published port.
+	ServicePort = types.ServicePortConfig
+	// ServiceVolume is one mount of a service.
+	ServiceVolume = types.ServiceVolumeConfig
+	// FileReference is a service's use of a config or a secret.
+	FileReference = types.FileReferenceConfig
+	// Dependency is one entry of depends_on.
+	Dependency = types.ServiceDependency
+	// UpdateConfig says how the replicas of a service are replaced.
+	UpdateConfig = types.UpdateConfig
+)
+
+// The conditions of depends_on.
+const (
+	ConditionStarted   = types.ServiceConditionStarted
+	ConditionHealthy   = types.ServiceConditionHealthy
+	ConditionCompleted = types.ServiceConditionCompletedSuccessfully
+)
+
+// The pull policies.
+const (
+	PullAlways  = types.PullPolicyAlways
+	PullNever   = types.PullPolicyNever
+	PullMissing = types.PullPolicyMissing
+	PullBuild   = types.PullPolicyBuild
+	PullRefresh = types.PullPolicyRefresh
+)
