@@ -244,7 +244,7 @@ func (b *builder) link() {
 	}
 }
 
-func condition(d project.Dependency) string {
+func condition(d project.ServiceDependency) string {
 	if d.Condition == "" {
 		return project.ConditionStarted
 	}

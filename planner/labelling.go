@@ -96,14 +96,14 @@ func dependsOnLabel(s project.Service) string {
 }
 
 // readDependsOn reads the label back, also in the older form that has names only.
-func readDependsOn(label string) map[string]project.Dependency {
-	out := map[string]project.Dependency{}
+func readDependsOn(label string) map[string]project.ServiceDependency {
+	out := map[string]project.ServiceDependency{}
 	for _, part := range strings.Split(label, ",") {
 		fields := strings.Split(part, ":")
 		if fields[0] == "" {
 			continue
 		}
-		d := project.Dependency{Condition: project.ConditionStarted, Required: true}
+		d := project.ServiceDependency{Condition: project.ConditionStarted, Required: true}
 		if len(fields) > 1 {
 			d.Condition = fields[1]
 		}

@@ -58,7 +58,7 @@ func (st *standing) takesPart(name string) bool {
 
 // holds are the steps after which a dependency's condition holds. Nothing is waited for that is not
 // started here and is good by now.
-func (st *standing) holds(name string, d project.Dependency, done []StepID) []StepID {
+func (st *standing) holds(name string, d project.ServiceDependency, done []StepID) []StepID {
 	if awaited(condition(d)) == IsRunning {
 		return done
 	}

@@ -13,7 +13,7 @@ type standing struct {
 	*builder
 	names []string // of services, dependencies first
 	// on has the services that each one depends on, needers the other direction.
-	on, needers map[string]map[string]project.Dependency
+	on, needers map[string]map[string]project.ServiceDependency
 	all         map[string][]*Container // with one-offs where they count
 }
 
@@ -24,7 +24,7 @@ func newStanding(want *project.Project, have State, how Policy, oneOffs bool) *s
 	}
 	st := &standing{
 		builder: newBuilder(want, have, how),
-		on:      map[string]map[string]project.Dependency{}, needers: map[string]map[string]project.Dependency{},
+		on:      map[string]map[string]project.ServiceDependency{}, needers: map[string]map[string]project.ServiceDependency{},
 		all: map[string][]*Container{},
 	}
 	for name, list := range st.have.services {
@@ -72,14 +72,14 @@ func (st *standing) declared(name string) (project.Service, bool) {
 
 // depend notes what a service depends on, as far as that exists.
 func (st *standing) depend(name string) {
-	found := map[string]project.Dependency{}
+	found := map[string]project.ServiceDependency{}
 	if s, ok := st.declared(name); ok {
 		for to, d := range s.DependsOn {
 			found[to] = d
 		}
 		for _, j := range joined(s) {
 			if _, ok := found[j[1]]; !ok {
-				found[j[1]] = project.Dependency{Condition: project.ConditionStarted, Restart: true}
+				found[j[1]] = project.ServiceDependency{Condition: project.ConditionStarted, Restart: true}
 			}
 		}
 	} else {
@@ -89,14 +89,14 @@ func (st *standing) depend(name string) {
 			}
 		}
 	}
-	st.on[name] = map[string]project.Dependency{}
+	st.on[name] = map[string]project.ServiceDependency{}
 	for to, d := range found {
 		if to == name || len(st.all[to]) == 0 {
 			continue
 		}
 		st.on[name][to] = d
 		if st.needers[to] == nil {
-			st.needers[to] = map[string]project.Dependency{}
+			st.needers[to] = map[string]project.ServiceDependency{}
 		}
 		st.needers[to][name] = d
 	}

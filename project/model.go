@@ -12,8 +12,8 @@ type (
 	ServiceVolume = types.ServiceVolumeConfig
 	// FileReference is a service's use of a config or a secret.
 	FileReference = types.FileReferenceConfig
-	// Dependency is one entry of depends_on.
-	Dependency = types.ServiceDependency
+	// ServiceDependency is one entry of depends_on.
+	ServiceDependency = types.ServiceDependency
 	// UpdateConfig says how the replicas of a service are replaced.
 	UpdateConfig = types.UpdateConfig
 )
