@@ -142,6 +142,14 @@ type StopContainer struct {
 	Signal string `json:"signal,omitempty"`
 }
 
+// KillContainer sends a signal to a running container and does not wait for what comes
+// of it. "Not running" and "not there" are success.
+type KillContainer struct {
+	Name    string `json:"name"`
+	Service string `json:"service"`
+	Signal  string `json:"signal"` // such as SIGHUP
+}
+
 // RestartContainer stops a container and starts it again.
 type RestartContainer struct {
 	Name    string         `json:"name"`
@@ -235,6 +243,7 @@ func (a RemoveImage) Resource() Ref       { return Ref{KindImage, a.Ref, ""} }
 func (a CreateContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Spec.Name} }
 func (a StartContainer) Resource() Ref    { return Ref{KindContainer, a.Name, a.Service} }
 func (a StopContainer) Resource() Ref     { return Ref{KindContainer, a.Name, a.Service} }
+func (a KillContainer) Resource() Ref     { return Ref{KindContainer, a.Name, a.Service} }
 func (a RestartContainer) Resource() Ref  { return Ref{KindContainer, a.Name, a.Service} }
 func (a RemoveContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
 func (a RenameContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
@@ -254,6 +263,7 @@ func (RemoveImage) action()       {}
 func (CreateContainer) action()   {}
 func (StartContainer) action()    {}
 func (StopContainer) action()     {}
+func (KillContainer) action()     {}
 func (RestartContainer) action()  {}
 func (RemoveContainer) action()   {}
 func (RenameContainer) action()   {}

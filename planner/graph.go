@@ -164,6 +164,8 @@ func idOf(a Action) StepID {
 		return StepID("start " + a.Name)
 	case StopContainer:
 		return StepID("stop " + a.Name)
+	case KillContainer:
+		return StepID("kill " + a.Name)
 	case RestartContainer:
 		return StepID("restart " + a.Name)
 	case RemoveContainer:

@@ -47,6 +47,8 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		return e.start(ctx, a.Name, a.Service)
 	case planner.StopContainer:
 		return e.stop(ctx, a)
+	case planner.KillContainer:
+		return e.kill(ctx, a)
 	case planner.RestartContainer:
 		return e.restart(ctx, a)
 	case planner.RemoveContainer:
@@ -133,6 +135,14 @@ func (e *Engine) stopBySignal(ctx context.Context, a planner.StopContainer) erro
 		return nil
 	}
 	return e.wrap(ctx, err, "stop container", a.Name)
+}
+
+func (e *Engine) kill(ctx context.Context, a planner.KillContainer) error {
+	err := e.client.ContainerKill(ctx, a.Name, a.Signal)
+	if gone(err) || cerrdefs.IsConflict(err) { // not there, not running
+		return nil
+	}
+	return e.wrap(ctx, err, "kill container", a.Name)
 }
 
 func (e *Engine) restart(ctx context.Context, a planner.RestartContainer) error {

@@ -185,6 +185,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.start(a.Name)
 	case planner.StopContainer:
 		return e.stop(a.Name, a.Grace)
+	case planner.KillContainer:
+		return e.signal(a)
 	case planner.RestartContainer:
 		if err := e.stop(a.Name, a.Grace); err != nil {
 			return err

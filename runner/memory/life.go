@@ -230,6 +230,20 @@ func (e *Engine) stop(name string, grace *time.Duration) error {
 	return nil
 }
 
+// signal sends a container a signal; SIGKILL and SIGTERM end it, and it does not come back.
+func (e *Engine) signal(a planner.KillContainer) error {
+	c := e.s.Containers[a.Name]
+	if c == nil || !active(c) {
+		return nil
+	}
+	code := map[string]int{"SIGKILL": 137, "KILL": 137, "9": 137, "SIGTERM": 143, "TERM": 143, "15": 143}[a.Signal]
+	if code > 0 {
+		c.ByHand = true
+		e.end(c, code, false)
+	}
+	return nil
+}
+
 // end ends a container's run, and plans the next where its policy wants one.
 func (e *Engine) end(c *Container, code int, oom bool) {
 	now := time.Now()
