@@ -1,0 +1,372 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+)
+
+// attachment shows the output of a project's containers as they come and go, and
+// knows when there is none left. One goroutine, [attachment.run], owns what is
+// known of the containers; the readers of their output report to it.
+//
+// Output is read from the engine's logs and not from an attached stream: each line has
+// the engine's time, so that after a restart reading goes on exactly where it was.
+type attachment struct {
+	logs    logReader
+	health  healthcheck.Engine
+	find    func(ctx context.Context, name string) (planner.Container, error)
+	printer *logPrinter
+	project string
+	wanted  func(service string) bool // whose output is shown
+
+	ended chan streamEnd
+	// planned is closed when no more starts come of the plan.
+	planned chan struct{}
+	// exits gets each container that has ended and will not come back by itself. It is closed at the end.
+	exits chan containerExit
+
+	by      map[string]*followed // by name on the engine
+	renames map[string]string    // what the plan will rename
+	colour  int
+	leaving []containerExit // that have not been taken from exits
+}
+
+// containerExit is a container that has ended for good.
+type containerExit struct {
+	service, container string
+	code               int
+}
+
+// streamEnd is a container's stream that has ended, and why if it broke.
+type streamEnd struct {
+	of  *followed
+	err error
+}
+
+// followed is a container whose output is read.
+type followed struct {
+	source  logSource
+	name    string   // on the engine, now
+	at      position // belongs to the reader while there is one
+	tail    int      // for the first reading
+	reading bool
+	running bool
+	deaths  []int // exit codes that have not been said
+}
+
+// position is how far the output has been printed: all lines before a time, and
+// so many with it. It is what lets reading go on without a line lost or repeated.
+type position struct {
+	at    time.Time
+	lines int
+}
+
+// since is the position in the engine's words; empty is the beginning.
+func (p position) since() string {
+	if p.at.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(p.at.Unix(), 10) + "." + fmt.Sprintf("%09d", p.at.Nanosecond())
+}
+
+// newAttachment prepares; [attachment.know] and [attachment.expect] say what there is, then
+// [attachment.run] takes over.
+func newAttachment(on engine, project string, printer *logPrinter, wanted func(string) bool) *attachment {
+	return &attachment{
+		logs: on, health: on.Health(project), find: on.Inspect, printer: printer, project: project, wanted: wanted,
+		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
+		by: map[string]*followed{}, renames: map[string]string{},
+	}
+}
+
+// expect makes the containers known that the plan starts, and notes where the output
+// of those that have run before stands.
+func (a *attachment) expect(ctx context.Context, plan planner.Plan, have planner.State) error {
+	for _, s := range plan.Steps {
+		switch action := s.Action.(type) {
+		case planner.StartContainer:
+			a.entry(action.Name, action.Service)
+		case planner.RenameContainer:
+			a.renames[action.Name] = action.To
+		}
+	}
+	for name, final := range a.renames {
+		if f := a.by[name]; f != nil {
+			f.source.label = labelOf(a.project, final)
+		}
+	}
+	for _, c := range have.Containers {
+		f := a.by[c.Name]
+		switch {
+		case f != nil:
+			if err := a.skipOld(ctx, f); err != nil {
+				return err
+			}
+		case c.Status == planner.Running && a.wanted(c.Service) && !touches(plan, c.Name):
+			f = a.entry(c.Name, c.Service)
+			f.running, f.tail = true, -1
+		}
+	}
+	return nil
+}
+
+// touches says whether a plan does anything to a container.
+func touches(plan planner.Plan, name string) bool {
+	return slices.ContainsFunc(plan.Steps, func(s planner.Step) bool {
+		ref := s.Action.Resource()
+		return ref.Kind == planner.KindContainer && ref.Name == name
+	})
+}
+
+// skipOld moves the position behind what a container printed in earlier lives.
+func (a *attachment) skipOld(ctx context.Context, f *followed) error {
+	return a.logs.Logs(ctx, f.name, logOptions{tail: 1}, func(c logChunk) error {
+		f.at.note(c.at, !c.more)
+		return nil
+	})
+}
+
+// entry is what is known of a container, made where it is new.
+func (a *attachment) entry(name, service string) *followed {
+	if f := a.by[name]; f != nil {
+		return f
+	}
+	colours := rotation()
+	f := &followed{name: name, source: logSource{
+		container: name, service: service, label: labelOf(a.project, name), colour: colours[a.colour%len(colours)],
+	}}
+	a.colour++
+	a.by[name] = f
+	return f
+}
+
+// labels are the names that lines begin with, for the width of the prefix.
+func (a *attachment) labels() []string {
+	var labels []string
+	for _, f := range a.by {
+		if a.wanted(f.source.service) {
+			labels = append(labels, f.source.label)
+		}
+	}
+	return labels
+}
+
+// labelOf is a container's name without the project's.
+func labelOf(project, container string) string {
+	for _, separator := range []string{"-", "_"} {
+		if rest, ok := strings.CutPrefix(container, project+separator); ok && rest != "" {
+			return rest
+		}
+	}
+	return container
+}
+
+// run shows output until the plan is done and all containers have ended, or
+// ctx has.
+func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) error {
+	defer close(a.exits)
+	for _, name := range slices.Sorted(maps.Keys(a.by)) {
+		if f := a.by[name]; f.running {
+			a.open(ctx, f)
+		}
+	}
+	planned := a.planned
+	for {
+		if planned == nil && a.finished() {
+			return nil
+		}
+		var exits chan<- containerExit
+		var next containerExit
+		if len(a.leaving) > 0 {
+			exits, next = a.exits, a.leaving[0]
+		}
+		select {
+		case exits <- next:
+			a.leaving = a.leaving[1:]
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-planned:
+			planned = nil
+		case end := <-a.ended:
+			a.streamEnded(ctx, end)
+		case e, ok := <-events:
+			if !ok {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				return errors.New("the engine no longer says what happens to the containers")
+			}
+			a.event(ctx, e)
+		}
+	}
+}
+
+func (a *attachment) finished() bool {
+	for _, f := range a.by {
+		if f.running || f.reading || len(f.deaths) > 0 {
+			return false
+		}
+	}
+	return len(a.leaving) == 0
+}
+
+// event notes what the engine says.
+func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
+	f := a.by[e.Name]
+	switch e.What {
+	case "start":
+		if f == nil {
+			if f = a.discover(ctx, e.Name); f == nil {
+				return
+			}
+		}
+		f.running = true
+		a.open(ctx, f)
+	case "die":
+		if f != nil {
+			f.running = false
+			f.deaths = append(f.deaths, e.ExitCode)
+			a.settle(ctx, f)
+		}
+	case "rename":
+		if f != nil && a.renames[e.Name] != "" {
+			delete(a.by, e.Name)
+			f.name = a.renames[e.Name]
+			a.by[f.name] = f
+		}
+	case "destroy":
+		if f != nil && f.running {
+			f.running = false // its end came with the container
+		}
+	case "resync":
+		for _, name := range slices.Sorted(maps.Keys(a.by)) {
+			a.lookAgain(ctx, a.by[name])
+		}
+	}
+}
+
+// discover makes a container known that somebody else has started.
+func (a *attachment) discover(ctx context.Context, name string) *followed {
+	c, err := a.find(ctx, name)
+	if err != nil || c.OneOff || !a.wanted(c.Service) {
+		return nil
+	}
+	return a.entry(name, c.Service)
+}
+
+// lookAgain asks how a container is, after events may have been lost.
+func (a *attachment) lookAgain(ctx context.Context, f *followed) {
+	s, err := a.health.Look(ctx, f.name)
+	switch {
+	case errors.Is(err, healthcheck.ErrNoContainer):
+		f.running = false
+	case err != nil: // the next event will tell
+	case s.Running && !f.running:
+		f.running = true
+		a.open(ctx, f)
+	case !s.Running && !s.Restarting && f.running:
+		f.running = false
+		f.deaths = append(f.deaths, s.ExitCode)
+		a.settle(ctx, f)
+	}
+}
+
+// open starts to read a container's output if nobody does and it is wanted.
+func (a *attachment) open(ctx context.Context, f *followed) {
+	if f.reading || !a.wanted(f.source.service) {
+		return
+	}
+	f.reading = true
+	name := f.name // the owner may change it meanwhile
+	go func() {
+		err := a.read(ctx, name, f)
+		select {
+		case a.ended <- streamEnd{f, err}:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// read prints one stream of a container until it ends.
+func (a *attachment) read(ctx context.Context, name string, f *followed) error {
+	o := logOptions{follow: true, since: f.at.since(), tail: f.tail}
+	f.tail = 0
+	resume, seen := f.at, 0
+	return a.logs.Logs(ctx, name, o, func(c logChunk) error {
+		switch {
+		case c.at.Before(resume.at) && !resume.at.IsZero():
+			return nil // the engine's bound is coarser than ours
+		case c.at.Equal(resume.at) && seen < resume.lines:
+			if !c.more {
+				seen++
+			}
+			return nil
+		}
+		f.at.note(c.at, !c.more)
+		return a.printer.chunk(ctx, &f.source, c)
+	})
+}
+
+// note moves the position behind a line.
+func (p *position) note(at time.Time, whole bool) {
+	if !at.Equal(p.at) {
+		p.at, p.lines = at, 0
+	}
+	if whole {
+		p.lines++
+	}
+}
+
+// streamEnded goes on after a container's stream has ended: its end has been said, or will be by
+// an event; a stream that broke is taken up again.
+func (a *attachment) streamEnded(ctx context.Context, end streamEnd) {
+	f := end.of
+	f.reading = false
+	a.settle(ctx, f)
+	switch {
+	case f.reading || !f.running:
+	case end.err == nil:
+		// The event of its end is on the way; or it was so short that its start
+		// and its end are both behind us.
+		if s, err := a.health.Look(ctx, f.name); err == nil && s.Running {
+			a.open(ctx, f)
+		}
+	default:
+		_ = a.printer.remark(ctx, &f.source, fmt.Sprintf("%s: its output cannot be read: %v", f.source.label, end.err))
+	}
+}
+
+// settle says that a container has ended, once its last line has been printed.
+func (a *attachment) settle(ctx context.Context, f *followed) {
+	if f.reading || len(f.deaths) == 0 {
+		return
+	}
+	code := f.deaths[len(f.deaths)-1]
+	f.deaths = nil
+	s, err := a.health.Look(ctx, f.name)
+	comesBack := err == nil && (s.Restarting || s.Running)
+	text := fmt.Sprintf("%s exited with code %d", f.source.label, code)
+	if comesBack {
+		text += " (restarting)"
+		f.running = true // it has not ended for good
+	}
+	if a.wanted(f.source.service) {
+		_ = a.printer.remark(ctx, &f.source, text)
+	}
+	if comesBack {
+		if s.Running {
+			a.open(ctx, f)
+		}
+		return
+	}
+	a.leaving = append(a.leaving, containerExit{service: f.source.service, container: f.name, code: code})
+}

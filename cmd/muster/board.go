@@ -1,0 +1,344 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
+)
+
+// board knows how far a run has come, by service. Displays are drawn from it,
+// and so is the summary.
+type board struct {
+	project string
+	goal    string // what a service is at the end: ready, stopped, removed …
+	began   time.Time
+	rows    []*row // in the order of the plan
+	// idle is the number of services that the plan leaves as they are.
+	idle int
+	// running are the containers that run and that the plan does not touch.
+	running []string
+
+	steps map[planner.StepID]*stepView
+	// successors maps the name of a successor to the one that it will have.
+	successors map[string]string
+	replaced   map[string]bool // names of containers that get a successor
+}
+
+// row is one service, or another resource, on its way.
+type row struct {
+	name  string
+	kind  planner.Kind
+	steps []*stepView
+	// lastLine is what one of its containers printed last, while it is waited for.
+	lastLine, lastFrom string
+	undoing            planner.Action
+}
+
+// stepView is a step on its way.
+type stepView struct {
+	step         planner.Step
+	row          *row
+	state        runner.StepState // empty: not begun
+	began, ended time.Time
+	progress     runner.Progress
+	layers       map[string]runner.Progress
+	err          error
+}
+
+// newBoard lays out the plan. have may be empty.
+func newBoard(plan planner.Plan, have planner.State, goal string, now time.Time) *board {
+	b := &board{
+		project: plan.Project, goal: goal, began: now,
+		steps: map[planner.StepID]*stepView{}, successors: map[string]string{}, replaced: map[string]bool{},
+	}
+	touched := map[string]bool{}
+	for _, s := range plan.Steps {
+		switch a := s.Action.(type) {
+		case planner.RenameContainer:
+			b.successors[a.Name] = a.To
+		case planner.CreateContainer:
+			if old := a.Labels[planner.LabelReplaces]; old != "" {
+				b.replaced[old] = true
+			}
+			if a.As != "" {
+				b.successors[a.Name] = a.As
+			}
+		}
+		if ref := s.Action.Resource(); ref.Kind == planner.KindContainer {
+			touched[ref.Name] = true
+		}
+		view := &stepView{step: s, row: b.rowFor(s.Action)}
+		view.row.steps = append(view.row.steps, view)
+		b.steps[s.ID] = view
+	}
+	for _, c := range have.Containers {
+		if c.Status == planner.Running && !touched[c.Name] && !c.OneOff {
+			b.running = append(b.running, c.Name)
+		}
+	}
+	for _, item := range plan.Items {
+		if item.Ref.Kind == planner.KindService && b.find(item.Ref.Name, planner.KindService) == nil {
+			b.idle++
+		}
+	}
+	return b
+}
+
+// rowFor is the row that an action belongs to: its service's, or its own.
+func (b *board) rowFor(a planner.Action) *row {
+	ref := a.Resource()
+	name, kind := ref.Name, ref.Kind
+	if ref.Service != "" {
+		name, kind = ref.Service, planner.KindService
+	}
+	if pull, ok := a.(planner.PullImage); ok && len(pull.Services) > 0 {
+		name, kind = pull.Services[0], planner.KindService
+	}
+	if r := b.find(name, kind); r != nil {
+		return r
+	}
+	r := &row{name: name, kind: kind}
+	b.rows = append(b.rows, r)
+	return r
+}
+
+func (b *board) find(name string, kind planner.Kind) *row {
+	i := slices.IndexFunc(b.rows, func(r *row) bool { return r.name == name && r.kind == kind })
+	if i < 0 {
+		return nil
+	}
+	return b.rows[i]
+}
+
+// take notes an event.
+func (b *board) take(e runner.Event) {
+	view := b.steps[e.Step.ID]
+	if view == nil {
+		return
+	}
+	if e.Undo {
+		view.row.undoing = e.Action
+		if e.State != runner.Begun {
+			view.row.undoing = nil
+		}
+		return
+	}
+	view.state = e.State
+	switch e.State {
+	case runner.Begun:
+		view.began = e.At
+	case runner.Working:
+		view.working(e.Progress)
+	default:
+		view.ended, view.err = e.At, e.Err
+	}
+}
+
+// working notes how far a step is; the parts of a pull add up.
+func (v *stepView) working(p runner.Progress) {
+	if p.ID == "" {
+		v.progress = p
+		return
+	}
+	if v.layers == nil {
+		v.layers = map[string]runner.Progress{}
+	}
+	v.layers[p.ID] = p
+	sum := runner.Progress{Text: p.Text, Line: v.progress.Line}
+	for _, layer := range v.layers {
+		sum.Current += layer.Current
+		sum.Total += layer.Total
+	}
+	v.progress = sum
+}
+
+// hidden says that an event is a part of a replacement that docker compose's lines do not have.
+func (b *board) hidden(e runner.Event) bool {
+	if e.Undo {
+		return false
+	}
+	remove, ok := e.Step.Action.(planner.RemoveContainer)
+	return ok && b.replaced[remove.Name] && e.State != runner.Failed
+}
+
+// finalRef is what an action is about, under the name that it has in the end.
+func (b *board) finalRef(a planner.Action) planner.Ref {
+	ref := a.Resource()
+	if final := b.successors[ref.Name]; final != "" && ref.Kind == planner.KindContainer {
+		ref.Name = final
+	}
+	return ref
+}
+
+// active says that a step is under way.
+func (v *stepView) active() bool { return v.state == runner.Begun || v.state == runner.Working }
+
+// over says that nothing more comes of a step.
+func (v *stepView) over() bool { return v.state != "" && !v.active() }
+
+// state is how the row stands as a whole: empty while nothing has begun.
+func (r *row) state() runner.StepState {
+	begun, over := false, true
+	for _, s := range r.steps {
+		switch {
+		case s.state == runner.Failed:
+			return runner.Failed
+		case s.state == runner.Skipped, s.state == runner.Cancelled:
+			return s.state
+		case s.state != "":
+			begun = true
+		}
+		over = over && s.over()
+	}
+	switch {
+	case over:
+		return runner.Done
+	case begun:
+		return runner.Working
+	}
+	return ""
+}
+
+// current is the step that is under way and began last; nil if none is.
+func (r *row) current() *stepView {
+	var latest *stepView
+	for _, s := range r.steps {
+		if s.active() && (latest == nil || !s.began.Before(latest.began)) {
+			latest = s
+		}
+	}
+	return latest
+}
+
+// span is the time from the first begin to the last end, or to now.
+func (r *row) span(now time.Time) time.Duration {
+	var from, to time.Time
+	for _, s := range r.steps {
+		if s.began.IsZero() {
+			continue
+		}
+		if from.IsZero() || s.began.Before(from) {
+			from = s.began
+		}
+		end := s.ended
+		if end.IsZero() {
+			end = now
+		}
+		if end.After(to) {
+			to = end
+		}
+	}
+	return to.Sub(from)
+}
+
+// waitsFor names the rows whose steps the row's next step needs.
+func (b *board) waitsFor(r *row) []string {
+	var names []string
+	for _, s := range r.steps {
+		if s.state != "" {
+			continue
+		}
+		for _, id := range s.step.Needs {
+			need := b.steps[id]
+			if need != nil && !need.over() && need.row != r && !slices.Contains(names, need.row.name) {
+				names = append(names, need.row.name)
+			}
+		}
+		if len(names) > 0 {
+			break
+		}
+	}
+	return names
+}
+
+// outcome is what became of a row, in a word or three.
+func (r *row) outcome() string {
+	replaced, word := 0, ""
+	for _, s := range r.steps {
+		if s.state != runner.Done {
+			continue
+		}
+		switch a := s.step.Action.(type) {
+		case planner.RenameContainer:
+			replaced++
+		case planner.Await:
+			word = awaitOutcome(a.Condition, word)
+		case planner.CreateContainer:
+			if a.Labels[planner.LabelReplaces] == "" {
+				word = "created"
+			}
+		case planner.UpdateContainer, planner.ConnectNetwork, planner.DisconnectNetwork:
+			word = "updated in place"
+		default:
+			if done := wordsOf(a).done; done != "" && !r.isPartOfReplacement(s) {
+				word = strings.ToLower(done)
+			}
+		}
+	}
+	switch {
+	case replaced == 1:
+		return "replaced"
+	case replaced > 1:
+		return fmt.Sprintf("%d replaced", replaced)
+	}
+	return word
+}
+
+func (r *row) isPartOfReplacement(s *stepView) bool {
+	return strings.HasPrefix(s.step.Group, "replace ")
+}
+
+// awaitOutcome is the word after a wait.
+func awaitOutcome(c planner.Condition, before string) string {
+	switch c {
+	case planner.IsHealthy:
+		return "healthy"
+	case planner.IsCompleted:
+		return "completed"
+	case planner.IsReady, planner.IsStable:
+		return "ready"
+	}
+	return before
+}
+
+// replacements counts the containers of a row that have been and will be replaced.
+func (r *row) replacements() (done, all int) {
+	for _, s := range r.steps {
+		if _, ok := s.step.Action.(planner.RenameContainer); ok {
+			all++
+			if s.state == runner.Done {
+				done++
+			}
+		}
+	}
+	return done, all
+}
+
+// slowest is the service that took the longest, if any took time.
+func (b *board) slowest(now time.Time) (name string, took time.Duration) {
+	for _, r := range b.rows {
+		if span := r.span(now); r.kind == planner.KindService && span > took {
+			name, took = r.name, span
+		}
+	}
+	return name, took
+}
+
+// services counts those that are at their goal, and all.
+func (b *board) services() (done, all int) {
+	done, all = b.idle, b.idle
+	for _, r := range b.rows {
+		if r.kind != planner.KindService {
+			continue
+		}
+		all++
+		if r.state() == runner.Done {
+			done++
+		}
+	}
+	return done, all
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
+)
+
+// job is one run of a plan with what its display needs to know.
+type job struct {
+	plan planner.Plan
+	have planner.State
+	goal string // see [board.goal]
+	look look
+	// onEvent also gets every event; may be nil.
+	onEvent func(runner.Event)
+	// display to use; nil makes the one that look asks for.
+	display display
+}
+
+// carryOut runs a plan and shows how it goes on. The board that it returns
+// has the times.
+func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error) {
+	parallel, err := p.parallelism()
+	if err != nil {
+		return nil, err
+	}
+	b := newBoard(j.plan, j.have, j.goal, p.now())
+	d := j.display
+	if d == nil {
+		d = p.display(j.look)
+	}
+	guard := func(change func()) { change() }
+	live, isLive := d.(*liveDisplay)
+	if isLive {
+		guard = live.guard
+	}
+	lines := &lastLines{logs: on, note: func(container, line string) {
+		guard(func() { d.note(b, container, line) })
+	}}
+	d.begin(b)
+	err = runner.Run(ctx, on, j.plan, runner.Options{
+		Parallel: parallel,
+		Health:   on.Health(j.plan.Project),
+		Events: func(e runner.Event) {
+			guard(func() { b.take(e); d.event(b, e) })
+			if isLive {
+				lines.follow(ctx, e)
+			}
+			if j.onEvent != nil {
+				j.onEvent(e)
+			}
+		},
+	})
+	lines.end()
+	d.end(b)
+	return b, err
+}
+
+// lastLines follows the output of containers while they are waited for, so that
+// the display can say what they printed last.
+type lastLines struct {
+	logs  logReader
+	note  func(container, line string)
+	stops map[planner.StepID]context.CancelFunc
+	all   sync.WaitGroup
+}
+
+// follow starts with a wait and ends with it. It is called for one event at a time.
+func (l *lastLines) follow(ctx context.Context, e runner.Event) {
+	wait, ok := e.Step.Action.(planner.Await)
+	if !ok || e.Undo {
+		return
+	}
+	if stop := l.stops[e.Step.ID]; stop != nil {
+		if e.State != runner.Working {
+			stop()
+			delete(l.stops, e.Step.ID)
+		}
+		return
+	}
+	if e.State != runner.Begun {
+		return
+	}
+	if l.stops == nil {
+		l.stops = map[planner.StepID]context.CancelFunc{}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	l.stops[e.Step.ID] = cancel
+	l.all.Go(func() {
+		defer cancel()
+		// What cannot be read is only not shown.
+		_ = l.logs.Logs(ctx, wait.Name, logOptions{follow: true, tail: 1}, func(c logChunk) error {
+			if line := firstLine(string(c.text)); line != "" {
+				l.note(wait.Name, line)
+			}
+			return ctx.Err()
+		})
+	})
+}
+
+// end ends what is left and waits for it.
+func (l *lastLines) end() {
+	for _, stop := range l.stops {
+		stop()
+	}
+	l.all.Wait()
+}
+
+// isCancelled says that a run ended because ctx did.
+func isCancelled(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, context.Canceled))
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+)
+
+type configOptions struct {
+	format, hash, output                                string
+	services, volumes, networks, images, profiles       bool
+	variables, environment, support, quiet              bool
+	noInterpolate, noNormalize, noPaths, noEnv, noCheck bool
+}
+
+func (p *program) configCommand() *cobra.Command {
+	var o configOptions
+	cmd := &cobra.Command{
+		Use: "config [SERVICE...]", GroupID: groupLook, Aliases: []string{"convert"},
+		Short: "Print what the files come to",
+		Example: `  muster config               # the whole model, merged and resolved
+  muster config -q            # only say what is wrong
+  muster config --services    # the names of the services`,
+		ValidArgsFunction: p.serviceArgs,
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return p.config(cmd.Context(), o, services)
+		},
+	}
+	addFlags(cmd, "What to print", func(f *pflag.FlagSet) {
+		f.BoolVarP(&o.quiet, "quiet", "q", false, "Nothing: only check the files")
+		f.BoolVar(&o.services, "services", false, "The services, a line each")
+		f.BoolVar(&o.volumes, "volumes", false, "The volumes")
+		f.BoolVar(&o.networks, "networks", false, "The networks")
+		f.BoolVar(&o.images, "images", false, "The images")
+		f.BoolVar(&o.profiles, "profiles", false, "The profiles")
+		f.StringVar(&o.hash, "hash", "", "The hash of each of `SERVICES`, or of all with \"*\"")
+		f.BoolVar(&o.variables, "variables", false, "The variables that the files use, with their defaults")
+		f.BoolVar(&o.environment, "environment", false, "The variables that the files see")
+		f.BoolVar(&o.support, "support", false, "What becomes of each Compose key")
+	})
+	addFlags(cmd, "How", func(f *pflag.FlagSet) {
+		f.StringVar(&o.format, "format", "", "`FORMAT`: yaml or json")
+		f.StringVarP(&o.output, "output", "o", "", "Write to `FILE`")
+		f.BoolVar(&o.noInterpolate, "no-interpolate", false, "Leave variables as they are")
+		f.BoolVar(&o.noNormalize, "no-normalize", false, "Do not fill in defaults")
+		f.BoolVar(&o.noPaths, "no-path-resolution", false, "Leave paths as they are")
+		f.BoolVar(&o.noEnv, "no-env-resolution", false, "Do not read services' env files")
+		f.BoolVar(&o.noCheck, "no-consistency", false, "Do not check that all names lead somewhere")
+	})
+	return cmd
+}
+
+// config is the command.
+func (p *program) config(ctx context.Context, o configOptions, services []string) error {
+	if o.support {
+		return p.printSupport(o.format)
+	}
+	lo := p.loadOptions(loading{services: services, mayMiss: true})
+	lo.AllProfiles = o.profiles || o.variables || o.hash == "*" && len(p.globals.profiles) == 0
+	lo.NoInterpolate, lo.NoNormalize, lo.NoPathResolution = o.noInterpolate, o.noNormalize, o.noPaths
+	lo.NoEnvResolution, lo.NoConsistency = o.noEnv, o.noCheck
+	want, err := project.Load(ctx, lo)
+	if err != nil {
+		return err
+	}
+	p.printWarnings(want)
+	text, err := p.configText(want, o)
+	if err != nil || o.quiet {
+		return err
+	}
+	if o.output != "" {
+		return os.WriteFile(o.output, []byte(text), 0o600)
+	}
+	_, err = fmt.Fprint(p.out, text)
+	return err
+}
+
+// configText is what is asked for.
+func (p *program) configText(want *project.Project, o configOptions) (string, error) {
+	switch {
+	case o.quiet:
+		return "", nil
+	case o.services:
+		return lines(serviceNames(want)), nil
+	case o.volumes:
+		return lines(slices.Sorted(maps.Keys(want.Volumes))), nil
+	case o.networks:
+		return lines(slices.Sorted(maps.Keys(want.Networks))), nil
+	case o.images:
+		return lines(images(want)), nil
+	case o.profiles:
+		return lines(profiles(want)), nil
+	case o.hash != "":
+		return hashes(want, o.hash)
+	case o.environment:
+		return lines(environment(want)), nil
+	}
+	return modelText(want, o.format)
+}
+
+// modelText is the whole model.
+func modelText(want *project.Project, format string) (string, error) {
+	switch format {
+	case "", "yaml":
+		text, err := want.Model.MarshalYAML()
+		return string(text), err
+	case "json":
+		text, err := want.Model.MarshalJSON()
+		return string(text) + "\n", err
+	}
+	return "", &usageError{problem: fmt.Sprintf("unsupported format %q", format), hint: "there are yaml and json"}
+}
+
+func lines(of []string) string {
+	if len(of) == 0 {
+		return ""
+	}
+	return strings.Join(of, "\n") + "\n"
+}
+
+// images are what the services run, in the order of the services.
+func images(want *project.Project) []string {
+	var out []string
+	for _, name := range serviceNames(want) {
+		out = append(out, imageName(want, want.Services[name]))
+	}
+	return out
+}
+
+func imageName(want *project.Project, s project.Service) string {
+	if s.Image != "" {
+		return s.Image
+	}
+	return want.Name + "-" + s.Name
+}
+
+func profiles(want *project.Project) []string {
+	var out []string
+	for _, services := range []map[string]project.Service{want.Services, want.Inactive} {
+		for _, s := range services {
+			for _, name := range s.Profiles {
+				if !slices.Contains(out, name) {
+					out = append(out, name)
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func environment(want *project.Project) []string {
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(want.Environment)) {
+		out = append(out, key+"="+want.Environment[key])
+	}
+	return out
+}
+
+// hashes are the services' configuration hashes, which are docker compose's.
+func hashes(want *project.Project, which string) (string, error) {
+	names := serviceNames(want)
+	if which != "*" {
+		names = strings.Split(which, ",")
+		if err := checkNames(want, names); err != nil {
+			return "", err
+		}
+	}
+	var out []string
+	for _, name := range names {
+		hash, err := planner.ConfigHash(want.Services[name])
+		if err != nil {
+			return "", err
+		}
+		out = append(out, name+" "+hash)
+	}
+	return lines(out), nil
+}
+
+// printSupport prints what becomes of each key.
+func (p *program) printSupport(format string) error {
+	rows := project.SupportTable()
+	if format == "json" {
+		encoder := json.NewEncoder(p.out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(rows)
+	}
+	tabs := tabwriter.NewWriter(p.out, 8, 1, 2, ' ', 0)
+	for _, r := range rows {
+		api := ""
+		if r.API != "" {
+			api = "API " + r.API
+		}
+		fmt.Fprintln(tabs, strings.TrimRight(strings.Join([]string{r.Key, string(r.Support), api, r.Note}, "\t"), "\t"))
+	}
+	return tabs.Flush()
+}

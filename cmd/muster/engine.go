@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
+	"github.com/musterhq/muster/runner/docker"
+)
+
+// engine is what a command gets when it opens one; each function below it asks
+// for the part that it uses.
+type engine interface {
+	runner.Engine
+	logReader
+	projectLister
+	// Health answers waits for one project's containers.
+	Health(project string) healthcheck.Engine
+	// Host is the name under which published ports are reached.
+	Host() string
+	Close() error
+}
+
+// observer says what exists.
+type observer interface {
+	Observe(ctx context.Context, scope planner.Scope) (planner.State, error)
+}
+
+// projectLister finds what any project has.
+type projectLister interface {
+	// Projects lists every project, sorted by name.
+	Projects(ctx context.Context) ([]docker.Listed, error)
+}
+
+// logReader reads what containers print.
+type logReader interface {
+	// Logs hands over a container's output, oldest first, until it ends or,
+	// when following, until the container stops. The chunk is only valid during the
+	// call.
+	Logs(ctx context.Context, container string, o logOptions, each func(logChunk) error) error
+}
+
+// logOptions say which output to read. The zero value is all that there is.
+type logOptions struct {
+	follow bool
+	// since and until are times or periods before now ("10m"), in the forms
+	// that the docker command takes; empty is no bound.
+	since, until string
+	tail         int // last lines only; 0: all, less: none
+}
+
+// logChunk is a line, or a piece of a line that is too long to come at once.
+type logChunk struct {
+	at     time.Time // when the engine got it
+	stderr bool
+	text   []byte // without the line's end
+	// more says that the line goes on in the next chunk.
+	more bool
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/runner/docker"
+)
+
+// dockerEngine is a Docker engine as the commands want it.
+type dockerEngine struct{ *docker.Engine }
+
+// openEngine prepares the connection; the first call makes it.
+func openEngine(_ context.Context, at address) (engine, error) {
+	e, err := docker.Open(docker.Options{Host: at.host, Context: at.context})
+	if err != nil {
+		return nil, err
+	}
+	return dockerEngine{e}, nil
+}
+
+// Health answers waits for one project's containers.
+func (e dockerEngine) Health(project string) healthcheck.Engine { return e.Stack(project) }
+
+// Logs hands over a container's output line by line.
+func (e dockerEngine) Logs(ctx context.Context, container string, o logOptions, each func(logChunk) error) error {
+	stream, err := e.Engine.Logs(ctx, container, docker.LogOptions{Follow: o.follow, Tail: o.tail, Since: o.since, Until: o.until})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stream.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
+	defer stop()
+	for {
+		line, err := stream.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return err
+		}
+		if err := each(logChunk{at: line.At, stderr: line.Stderr, text: line.Text, more: line.Partial}); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+)
+
+// change is a command that works on what exists: down, start, stop and the like.
+type change struct {
+	services []string
+	goal     string
+	again    string
+	how      planner.Policy
+	// plan makes the plan; files is nil where only labels are known.
+	plan func(files *project.Project, have planner.State, how planner.Policy) (planner.Plan, error)
+	// ask is called with the plan before it is run; may be nil.
+	ask func(planner.Plan) error
+}
+
+// change finds the project, plans and carries out; the answer is what there was, and the plan.
+func (p *program) change(ctx context.Context, c change) (observed, planner.Plan, error) {
+	t, err := p.target(ctx, loading{})
+	if err != nil {
+		return observed{}, planner.Plan{}, err
+	}
+	l, err := p.look(t.files)
+	if err != nil {
+		return observed{}, planner.Plan{}, err
+	}
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return observed{}, planner.Plan{}, err
+	}
+	defer on.Close()
+	seen, err := observe(ctx, on, t, c.services)
+	if err != nil {
+		return observed{}, planner.Plan{}, err
+	}
+	c.how.Services = c.services
+	plan, err := c.plan(t.files, seen.have, c.how)
+	if err != nil {
+		return seen, plan, err
+	}
+	if plan.Project == "" {
+		plan.Project = t.name
+	}
+	if p.globals.dryRun {
+		return seen, plan, p.printPlan(plan, planOptions{}, c.again)
+	}
+	for _, w := range plan.Warnings {
+		p.warn(w)
+	}
+	if c.ask != nil {
+		if err := c.ask(plan); err != nil {
+			return seen, plan, err
+		}
+	}
+	if len(plan.Steps) == 0 {
+		return seen, plan, nil
+	}
+	board, err := p.carryOut(ctx, on, job{plan: plan, goal: c.goal, look: l})
+	if err != nil {
+		return seen, plan, &runFailure{cause: err, board: board, again: c.again}
+	}
+	return seen, plan, nil
+}

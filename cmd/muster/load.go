@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+)
+
+// loading says what a command wants of the files, beyond the global flags.
+type loading struct {
+	services []string // that the user named
+	noDeps   bool
+	// onlyLook takes the services of every profile, for commands that do not
+	// bring anything up.
+	onlyLook bool
+	// quiet leaves the warnings out.
+	quiet bool
+	// mayMiss lets files that go into containers be missing.
+	mayMiss bool
+}
+
+// loadOptions are the project's options that the global flags ask for.
+func (p *program) loadOptions(l loading) project.Options {
+	g := p.globals
+	return project.Options{
+		Files: g.files, Stdin: p.in, Name: g.name, Dir: g.dir, EnvFiles: g.envFiles,
+		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, NoDeps: l.noDeps,
+		Environ: p.environ, Compatibility: g.compatibility, Strict: g.strict,
+		TolerateMissing: l.mayMiss || l.onlyLook,
+	}
+}
+
+// load reads the files and prints what they are warned about.
+func (p *program) load(ctx context.Context, l loading) (*project.Project, error) {
+	want, err := project.Load(ctx, p.loadOptions(l))
+	if err != nil {
+		return nil, err
+	}
+	if !l.quiet {
+		p.printWarnings(want)
+	}
+	return want, nil
+}
+
+// printWarnings prints what the files are warned about, each with its place.
+func (p *program) printWarnings(want *project.Project) {
+	for _, w := range want.Warnings {
+		e := project.Error(w)
+		p.warn(e.Error())
+	}
+}
+
+// target is the project that a command works on. Files are missing where it is known
+// from its containers' labels alone.
+type target struct {
+	name  string
+	files *project.Project // nil: labels only
+}
+
+// scope is what must be observed of it.
+func (t target) scope() planner.Scope {
+	if t.files != nil {
+		return planner.ScopeOf(t.files)
+	}
+	return planner.Scope{Project: t.name}
+}
+
+// target finds the project for a command that also works without its files:
+// -p alone is a name, as with docker compose, and so is the folder's where it has
+// no file. Files with mistakes do not keep anybody from stopping what runs.
+func (p *program) target(ctx context.Context, l loading) (target, error) {
+	l.onlyLook = true
+	if p.globals.name != "" && len(p.globals.files) == 0 {
+		return p.named(ctx, l)
+	}
+	files, err := p.load(ctx, l)
+	if err == nil {
+		return target{name: files.Name, files: files}, nil
+	}
+	var mistakes project.Errors
+	switch {
+	case errors.Is(err, project.ErrNoFile) && len(p.globals.files) == 0:
+		return p.named(ctx, l)
+	case errors.As(err, &mistakes) && len(l.services) == 0:
+		t, nameErr := p.named(ctx, l)
+		if nameErr != nil {
+			return target{}, err
+		}
+		p.warn(fmt.Sprintf("%s in the files; going by what runs (`muster config -q` shows them)", count(len(mistakes), "problem")))
+		return t, nil
+	}
+	return target{}, err
+}
+
+// named is a target that is known by its name only.
+func (p *program) named(ctx context.Context, l loading) (target, error) {
+	name, err := project.Name(ctx, p.loadOptions(l))
+	if err != nil {
+		return target{}, err
+	}
+	return target{name: name}, nil
+}
+
+// observed is a target and what exists of it.
+type observed struct {
+	target
+	have planner.State
+}
+
+// observe looks at the engine, and refuses services that are neither declared nor there.
+func observe(ctx context.Context, on observer, t target, services []string) (observed, error) {
+	have, err := on.Observe(ctx, t.scope())
+	if err != nil {
+		return observed{}, err
+	}
+	o := observed{target: t, have: have}
+	known := o.services()
+	for _, name := range services {
+		if !slices.Contains(known, name) {
+			return observed{}, noSuchService(name, known)
+		}
+	}
+	return o, nil
+}
+
+// services are the names of all that is declared or has a container, sorted.
+func (o observed) services() []string {
+	var names []string
+	if o.files != nil {
+		names = serviceNames(o.files)
+	}
+	for _, c := range o.have.Containers {
+		if c.Service != "" && !slices.Contains(names, c.Service) {
+			names = append(names, c.Service)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// declares says whether the files have the service; without files each counts
+// as declared.
+func (t target) declares(service string) bool {
+	if t.files == nil {
+		return true
+	}
+	_, active := t.files.Services[service]
+	_, inactive := t.files.Inactive[service]
+	return active || inactive
+}
+
+// serviceNames lists a project's active services, sorted.
+func serviceNames(of *project.Project) []string {
+	names := make([]string, 0, len(of.Services))
+	for name := range of.Services {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// noSuchService is the answer to a name that nothing has.
+func noSuchService(name string, known []string) error {
+	hint := "this project has no services"
+	if len(known) > 0 {
+		hint = "there are " + strings.Join(known, ", ")
+	}
+	best := 3
+	for _, k := range known {
+		if d := distance(name, k); d < best {
+			best, hint = d, fmt.Sprintf("did you mean %q?", k)
+		}
+	}
+	return &usageError{problem: fmt.Sprintf("no such service: %s", name), hint: hint}
+}
+
+// setting is a variable of the environment, or of the env files where the files have been loaded.
+func (p *program) setting(of *project.Project, key string) string {
+	if value := p.getenv(key); value != "" || of == nil {
+		return value
+	}
+	return of.Environment[key]
+}
+
+// count writes a number with its noun: "1 problem", "3 problems".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// shortPath writes an absolute path as a user in folder cwd would.
+func shortPath(cwd, path string) string {
+	if rel, err := filepath.Rel(cwd, path); err == nil && len(rel) < len(path) {
+		return rel
+	}
+	return path
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker"
+	"github.com/musterhq/muster/runner/memory"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"muster": func() { os.Exit(musterUnderTest()) },
+	})
+}
+
+// musterUnderTest is the program; with MUSTER_TEST_MEMORY it works on an engine
+// in memory whose state is in that file.
+func musterUnderTest() int {
+	p := fromSystem()
+	if file := os.Getenv("MUSTER_TEST_MEMORY"); file != "" {
+		p.open = func(context.Context, address) (engine, error) {
+			e, err := memory.Load(file)
+			return memoryEngine{e, file}, err
+		}
+	}
+	return run(context.Background(), p, os.Args[1:])
+}
+
+// TestScripts runs the program as a user would, on the engine in memory.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("MUSTER_TEST_MEMORY", filepath.Join(env.WorkDir, "engine.json"))
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+	})
+}
+
+// memoryEngine is the engine in memory as the commands want it.
+type memoryEngine struct {
+	*memory.Engine
+	file string
+}
+
+func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }
+func (e memoryEngine) Host() string                     { return "unix:///run/muster-test.sock" }
+func (e memoryEngine) Close() error                     { return e.Save(e.file) }
+
+// state is a copy of what the engine holds.
+func (e memoryEngine) state() (memory.State, error) {
+	var s memory.State
+	text, err := json.Marshal(e.Engine)
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(text, &s)
+}
+
+func (e memoryEngine) Projects(context.Context) ([]docker.Listed, error) {
+	s, err := e.state()
+	if err != nil {
+		return nil, err
+	}
+	by := map[string]*docker.Listed{}
+	for _, c := range s.Containers {
+		name := c.Labels[planner.LabelProject]
+		if by[name] == nil {
+			by[name] = &docker.Listed{Name: name, Containers: map[planner.Status]int{}}
+		}
+		by[name].Containers[c.Status]++
+		by[name].ConfigFiles = strings.Split(c.Labels[planner.LabelConfigFiles], ",")
+	}
+	var out []docker.Listed
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, *by[name])
+	}
+	return out, nil
+}
+
+// Logs gives what the container's behaviour says that it prints in a run, a
+// millisecond apart from its start.
+func (e memoryEngine) Logs(ctx context.Context, container string, o logOptions, each func(logChunk) error) error {
+	events, err := e.Watch(ctx)
+	if err != nil {
+		return err
+	}
+	status, err := e.Look(ctx, container)
+	if err != nil {
+		return err
+	}
+	lines, err := e.Tail(ctx, container, 1<<20)
+	if err != nil {
+		return err
+	}
+	at := status.StartedAt
+	for i, line := range lines {
+		at := at.Add(time.Duration(i) * time.Millisecond)
+		if o.tail < 0 || o.tail > 0 && i < len(lines)-o.tail || o.since != "" && at.Before(sinceTime(o.since)) {
+			continue
+		}
+		if err := each(logChunk{at: at, text: []byte(line)}); err != nil {
+			return err
+		}
+	}
+	if !o.follow || !status.Running {
+		return nil
+	}
+	for event := range events {
+		if event.Name == container && (event.What == "die" || event.What == "destroy") {
+			return nil
+		}
+	}
+	return errors.Join(ctx.Err())
+}
+
+// sinceTime reads the form that positions are written in.
+func sinceTime(text string) time.Time {
+	seconds, nanos, _ := strings.Cut(text, ".")
+	s, _ := time.ParseDuration(seconds + "s")
+	n, _ := time.ParseDuration(nanos + "ns")
+	return time.Unix(0, int64(s+n))
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+)
+
+type planOptions struct {
+	policyFlags
+	steps, json, exitCode, showValues bool
+}
+
+func (p *program) planCommand() *cobra.Command {
+	var o planOptions
+	cmd := &cobra.Command{
+		Use: "plan [SERVICE...]", GroupID: groupMain,
+		Short: "Show what up would do, and why",
+		Example: `  muster plan                      # what differs, service by service
+  muster plan --steps web          # each step for web, with what it needs
+  muster plan --detailed-exitcode  # for scripts: 0 nothing to do, 2 changes, 1 error`,
+		ValidArgsFunction: p.serviceArgs,
+		RunE: func(cmd *cobra.Command, services []string) error {
+			if err := refusePairs(cmd, policyPairs()); err != nil {
+				return err
+			}
+			return p.plan(cmd.Context(), o, services)
+		},
+	}
+	addFlags(cmd, "Common", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.steps, "steps", false, "List the steps, with what each needs and why")
+		f.BoolVar(&o.json, "json", false, "Print the plan as JSON")
+		f.BoolVar(&o.exitCode, "detailed-exitcode", false, "Exit with 0 for no changes, 2 for changes, 1 for an error")
+		f.BoolVar(&o.showValues, "show-values", false, "Print values that look secret, too")
+	})
+	addFlags(cmd, "As for up", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.noDeps, "no-deps", false, "Leave what the named services need alone")
+		o.defineScope(f)
+		o.defineImages(f)
+		o.defineRecreate(f)
+		f.BoolVar(&o.alwaysRecreate, "always-recreate-deps", false, "Replace what the named services need, too")
+		f.BoolVarP(&o.renewVolumes, "renew-anon-volumes", "V", false, "Give replaced containers fresh anonymous volumes")
+		f.VarP(&o.timeout, "timeout", "t", "Give containers so many `SECONDS` to stop")
+	})
+	return cmd
+}
+
+// plan is the command.
+func (p *program) plan(ctx context.Context, o planOptions, services []string) error {
+	want, err := p.load(ctx, loading{services: services, noDeps: o.noDeps, mayMiss: true})
+	if err != nil {
+		return err
+	}
+	how, err := p.policy(want, o.policyFlags, services)
+	if err != nil {
+		return err
+	}
+	if err := checkNames(want, sortedKeys(how.Scale)); err != nil {
+		return err
+	}
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return err
+	}
+	defer on.Close()
+	return p.printPlanOf(ctx, on, want, how, o)
+}
+
+// printPlanOf plans the way to what is wanted and prints it; it is also what --dry-run does.
+func (p *program) printPlanOf(ctx context.Context, on observer, want *project.Project, how planner.Policy, o planOptions) error {
+	have, err := on.Observe(ctx, planner.ScopeOf(want))
+	if err != nil {
+		return err
+	}
+	plan, err := planner.Build(want, have, how)
+	if err != nil {
+		return err
+	}
+	return p.printPlan(plan, o, "muster up")
+}
+
+// printPlan prints a plan; command is what carries it out.
+func (p *program) printPlan(plan planner.Plan, o planOptions, command string) error {
+	look, err := p.look(nil)
+	if err != nil {
+		return err
+	}
+	text := planner.TextOptions{ShowValues: o.showValues, Color: bool(look.logs), Command: command}
+	switch {
+	case o.json:
+		encoder := json.NewEncoder(p.out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(plan); err != nil {
+			return err
+		}
+	case o.steps:
+		fmt.Fprint(p.out, plan.StepsText(text))
+	default:
+		fmt.Fprint(p.out, plan.Text(text))
+	}
+	if o.exitCode && len(plan.Steps) > 0 {
+		return &exitError{code: exitChanges}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// program is everything that a run of muster has to do with the world, so that
+// a test can give it another one.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+	// screen is what stderr is; outScreen is what stdout is. Each is nil where
+	// that is not a terminal.
+	screen, outScreen screen
+	environ           []string
+	// open reaches the engine; nothing is asked of it before.
+	open func(ctx context.Context, at address) (engine, error)
+	now  func() time.Time
+	// signals brings what the user or the system sends: Ctrl-C, SIGTERM.
+	signals <-chan os.Signal
+
+	globals   globals
+	interrupt *interrupts
+}
+
+// screen is a terminal to draw on.
+type screen interface {
+	// Size gives columns and rows; zero where unknown.
+	Size() (columns, rows int)
+}
+
+// fromSystem is the program as it is for a user.
+func fromSystem() *program {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	return &program{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		screen: terminalOf(os.Stderr), outScreen: terminalOf(os.Stdout),
+		environ: os.Environ(),
+		open:    openEngine,
+		now:     time.Now,
+		signals: signals,
+	}
+}
+
+// run is one run of the program; the answer is its exit code.
+func run(ctx context.Context, p *program, args []string) int {
+	ctx, p.interrupt = watchInterrupts(ctx, p.signals)
+	done := make(chan int, 1)
+	go func() { done <- p.execute(ctx, args) }()
+	select {
+	case code := <-done:
+		return code
+	case <-p.interrupt.now:
+		// Whatever still runs is left where it is: the engine is the only
+		// journal, and the next up converges from there.
+		return exitInterrupted
+	}
+}
+
+// execute runs the command that args name.
+func (p *program) execute(ctx context.Context, args []string) int {
+	root := p.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, errInterrupted) && !errors.As(err, new(*exitError)) {
+		err = &exitError{code: exitInterrupted, cause: err}
+	}
+	p.printFailure(err)
+	return exitCode(err)
+}
+
+// getenv looks a variable up in the program's environment.
+func (p *program) getenv(key string) string {
+	for i := len(p.environ) - 1; i >= 0; i-- {
+		if name, value, ok := strings.Cut(p.environ[i], "="); ok && name == key {
+			return value
+		}
+	}
+	return ""
+}
+
+// The exit codes, which are docker compose's.
+const (
+	exitFailed      = 1
+	exitChanges     = 2 // plan --detailed-exitcode
+	exitInterrupted = 130
+)
+
+// exitError is a failure that decides the exit code, such as that of a
+// container. With no cause there is nothing to print.
+type exitError struct {
+	code  int
+	cause error
+}
+
+func (e *exitError) Error() string {
+	if e.cause == nil {
+		return ""
+	}
+	return e.cause.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.cause }
+
+// exitCode is the code that err asks for.
+func exitCode(err error) int {
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	}
+	return exitFailed
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/planner"
+)
+
+type psOptions struct {
+	all, quiet, services, noTrunc, orphans bool
+	format                                 string
+	status, filters                        []string
+}
+
+func (p *program) psCommand() *cobra.Command {
+	var o psOptions
+	cmd := &cobra.Command{
+		Use: "ps [SERVICE...]", GroupID: groupLook,
+		Short: "List the stack's containers",
+		Example: `  muster ps                # those that run
+  muster ps -a             # stopped ones, too
+  muster ps --format json  # an object a line`,
+		ValidArgsFunction: p.serviceArgs,
+		RunE: func(cmd *cobra.Command, services []string) error {
+			return p.ps(cmd.Context(), o, services)
+		},
+	}
+	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
+		f.BoolVarP(&o.all, "all", "a", false, "Also list stopped containers, and those of run")
+		f.BoolVarP(&o.quiet, "quiet", "q", false, "Print IDs only")
+		f.BoolVar(&o.services, "services", false, "Print services only")
+		f.StringArrayVar(&o.status, "status", nil, "Only those in a `STATUS`: running, exited, created, paused, restarting, dead or removing")
+		f.StringArrayVar(&o.filters, "filter", nil, "The same as a `FILTER`: status=STATUS")
+		f.StringVar(&o.format, "format", "table", "`FORMAT`: table, json, or a Go template")
+		f.BoolVar(&o.noTrunc, "no-trunc", false, "Do not shorten anything")
+		f.BoolVar(&o.orphans, "orphans", true, "Also list services that the files do not have")
+	})
+	return cmd
+}
+
+// ps is the command.
+func (p *program) ps(ctx context.Context, o psOptions, services []string) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	t, err := p.target(ctx, loading{quiet: true})
+	if err != nil {
+		return err
+	}
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return err
+	}
+	defer on.Close()
+	seen, err := observe(ctx, on, target{name: t.name, files: t.files}, services)
+	if err != nil {
+		return err
+	}
+	var rows []psRow
+	for _, c := range seen.have.Containers {
+		if o.lists(seen, c, services) {
+			rows = append(rows, newPsRow(c, seen.name, p.now(), !o.noTrunc))
+		}
+	}
+	return p.printPs(rows, o)
+}
+
+// check refuses states that do not exist.
+func (o *psOptions) check() error {
+	for _, f := range o.filters {
+		key, value, _ := strings.Cut(f, "=")
+		if key != "status" {
+			return &usageError{problem: fmt.Sprintf("unknown filter %q", f), hint: "there is status=STATUS"}
+		}
+		o.status = append(o.status, value)
+	}
+	known := []string{"paused", "restarting", "removing", "running", "dead", "created", "exited"}
+	for _, s := range o.status {
+		if !slices.Contains(known, s) {
+			return &usageError{problem: fmt.Sprintf("unknown status %q", s), hint: "there are " + strings.Join(known, ", ")}
+		}
+	}
+	return nil
+}
+
+// lists says whether a container is asked for.
+func (o *psOptions) lists(seen observed, c planner.Container, services []string) bool {
+	switch {
+	case len(services) > 0 && !slices.Contains(services, c.Service):
+		return false
+	case !o.orphans && !seen.declares(c.Service):
+		return false
+	case c.OneOff && !o.all:
+		return false
+	case len(o.status) > 0:
+		return slices.Contains(o.status, string(c.Status))
+	case o.all:
+		return true
+	}
+	return isUp(c)
+}
+
+// isUp says whether the engine counts a container among those that run.
+func isUp(c planner.Container) bool {
+	return c.Status == planner.Running || c.Status == planner.Paused || c.Status == planner.Restarting
+}
+
+// printPs prints the rows in the form that was asked for.
+func (p *program) printPs(rows []psRow, o psOptions) error {
+	switch {
+	case o.quiet:
+		for _, r := range rows {
+			fmt.Fprintln(p.out, r.fullID)
+		}
+		return nil
+	case o.services:
+		var names []string
+		for _, r := range rows {
+			if !slices.Contains(names, r.Service) {
+				names = append(names, r.Service)
+			}
+		}
+		for _, name := range names {
+			fmt.Fprintln(p.out, name)
+		}
+		return nil
+	case o.format == "json":
+		encoder := json.NewEncoder(p.out)
+		encoder.SetEscapeHTML(false)
+		for _, r := range rows {
+			if err := encoder.Encode(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	format := o.format
+	if format == "" || format == "table" {
+		format = `table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Service}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}`
+	}
+	return printTemplate(p.out, format, psHeadings(), asAny(rows))
+}
+
+// psHeadings are the heads of the columns by field.
+func psHeadings() map[string]string {
+	return map[string]string{"RunningFor": "CREATED", "CreatedAt": "CREATED AT", "ExitCode": "EXIT CODE", "ID": "CONTAINER ID",
+		"LocalVolumes": "LOCAL VOLUMES"}
+}
+
+func asAny[T any](rows []T) []any {
+	out := make([]any, len(rows))
+	for i := range rows {
+		out[i] = rows[i]
+	}
+	return out
+}

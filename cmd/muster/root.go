@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Groups of commands, in the order of the help.
+const (
+	groupMain  = "main"
+	groupLook  = "look"
+	groupExist = "exist"
+	groupMore  = "more"
+
+	orderOfHelp = "order" // annotation of a command
+)
+
+// rootCommand is muster itself with all its commands.
+func (p *program) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "muster",
+		Short: "Bring a stack of containers to the state that a Compose file declares",
+		Example: `  muster plan          # what would change, and why
+  muster up -d         # bring the stack up in the background
+  muster logs -f web   # follow the output of a service`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		// Two letters may be wrong before another command is meant.
+		SuggestionsMinimumDistance: 2,
+		TraverseChildren:           true, // global flags may stand before the command
+		Args:                       p.unknownCommand,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	p.globals.define(root.Flags())
+	version := root.Flags().BoolP("version", "v", false, "Print the version")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *version {
+			return p.printVersion(versionOptions{})
+		}
+		return cmd.Help()
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupMain, Title: "Every day"},
+		&cobra.Group{ID: groupLook, Title: "Look"},
+		&cobra.Group{ID: groupExist, Title: "Containers that exist"},
+		&cobra.Group{ID: groupMore, Title: "More"},
+	)
+	for i, cmd := range p.commands() {
+		cmd.Annotations = map[string]string{orderOfHelp: fmt.Sprintf("%02d", i)}
+		root.AddCommand(cmd)
+	}
+	root.SetHelpCommandGroupID(groupMore)
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	root.SetCompletionCommandGroupID(groupMore)
+	root.SetHelpFunc(printHelp)
+	root.SetUsageFunc(func(cmd *cobra.Command) error { printHelp(cmd, nil); return nil })
+	root.SetFlagErrorFunc(flagError)
+	for _, cmd := range root.Commands() {
+		p.globals.shareWith(cmd.Flags(), root.Flags())
+	}
+	return root
+}
+
+// commands are all that muster knows, in the order of the help.
+func (p *program) commands() []*cobra.Command {
+	return []*cobra.Command{
+		p.upCommand(), p.planCommand(), p.downCommand(),
+		p.psCommand(), p.logsCommand(), p.lsCommand(), p.configCommand(),
+		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(),
+		p.createCommand(), p.scaleCommand(),
+		p.versionCommand(),
+	}
+}
+
+// unknownCommand refuses what is no command, and names the near one.
+func (p *program) unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "`muster help` lists the commands"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean `muster " + near[0] + "`?"
+	}
+	return &usageError{problem: fmt.Sprintf("unknown command %q", args[0]), hint: hint}
+}
+
+// flagError says which flag is wrong, and names the near one.
+func flagError(cmd *cobra.Command, err error) error {
+	usage := &usageError{problem: err.Error(), hint: "`" + cmd.CommandPath() + " --help` lists the flags"}
+	name, found := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !found {
+		return usage
+	}
+	best := 3 // more than two letters apart is another word
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if d := distance(name, f.Name); d < best && !f.Hidden {
+			best = d
+			usage.hint = "did you mean --" + f.Name + "?"
+		}
+	})
+	return usage
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ problem, hint string }
+
+func (e *usageError) Error() string { return e.problem }
+
+// Hint says what to type instead.
+func (e *usageError) Hint() string { return e.hint }
+
+// distance counts the letters to add, drop or change to make a of b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// serviceArgs completes the names of services, each once.
+func (p *program) serviceArgs(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	want, err := p.load(cmd.Context(), loading{onlyLook: true})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, name := range serviceNames(want) {
+		if strings.HasPrefix(name, typed) && !slices.Contains(args, name) {
+			names = append(names, name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+)
+
+// printUpSummary says that the stack is up, and where it is reached.
+func (p *program) printUpSummary(ctx context.Context, on engine, want *project.Project, how planner.Policy, l look, went brought) error {
+	if l.mode == "quiet" || l.mode == "json" {
+		return nil
+	}
+	containers := 0
+	for _, s := range want.Services {
+		containers += replicas(s, how)
+	}
+	stack := fmt.Sprintf("%s, %s", count(len(want.Services), "service"), count(containers, "container"))
+	if len(went.plan.Steps) == 0 {
+		fmt.Fprintf(l.status, "%s: up to date (%s).\n", want.Name, stack)
+		return nil
+	}
+	now := p.now()
+	word := "up"
+	if how.NoStart {
+		word = "created"
+	}
+	line := fmt.Sprintf("%s is %s: %s, %s", want.Name, word, stack, seconds1(now.Sub(went.board.began)))
+	if name, took := went.board.slowest(now); name != "" && len(want.Services) > 1 {
+		line += fmt.Sprintf("   (slowest: %s %s)", name, seconds1(took))
+	}
+	fmt.Fprintln(l.status, line)
+	if how.NoStart {
+		return nil
+	}
+	addresses, err := p.addresses(ctx, on, want)
+	if err != nil {
+		return err
+	}
+	width := 0
+	for _, a := range addresses {
+		width = max(width, len(a.service))
+	}
+	for _, a := range addresses {
+		fmt.Fprintf(l.status, "  %-*s  %s\n", width, a.service, a.text)
+	}
+	return nil
+}
+
+// published is a service and where it is reached.
+type published struct{ service, text string }
+
+// addresses are what the services publish. The engine is only asked where it
+// chose a port itself.
+func (p *program) addresses(ctx context.Context, on engine, want *project.Project) ([]published, error) {
+	host := hostName(on.Host())
+	var out []published
+	chosen := false
+	for _, name := range serviceNames(want) {
+		for _, port := range want.Services[name].Ports {
+			if n, err := strconv.Atoi(port.Published); err == nil && n > 0 {
+				out = append(out, published{name, addressOf(host, port.HostIP, n, int(port.Target), port.Protocol, port.AppProtocol)})
+			} else {
+				chosen = true
+			}
+		}
+	}
+	if !chosen {
+		return slices.Compact(out), nil
+	}
+	have, err := on.Observe(ctx, planner.Scope{Project: want.Name})
+	if err != nil {
+		return nil, err
+	}
+	out = nil
+	for _, c := range have.Containers {
+		if _, ok := want.Services[c.Service]; !ok || c.OneOff {
+			continue
+		}
+		for _, port := range c.Ports {
+			if port.Published > 0 && port.HostIP != "::" {
+				out = append(out, published{c.Service, addressOf(host, port.HostIP, port.Published, port.Target, port.Protocol, "")})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b published) int { return strings.Compare(a.service, b.service) })
+	return slices.Compact(out), nil
+}
+
+// addressOf writes a published port as something to click on where it speaks HTTP.
+func addressOf(host, ip string, port, target int, protocol, app string) string {
+	switch ip {
+	case "", "0.0.0.0", "::", "127.0.0.1", "::1":
+	default:
+		host = ip
+		if strings.Contains(ip, ":") {
+			host = "[" + ip + "]"
+		}
+	}
+	text := fmt.Sprintf("%s:%d", host, port)
+	switch {
+	case protocol == "udp" || protocol == "sctp":
+		return text + "/" + protocol
+	case app == "https" || app == "" && (target == 443 || target == 8443):
+		return "https://" + text
+	case app == "http" || app == "http2" || app == "" && speaksHTTP(target):
+		return "http://" + text
+	}
+	return text
+}
+
+// speaksHTTP says whether a port in a container usually is a web server's.
+func speaksHTTP(port int) bool {
+	switch port {
+	case 80, 4200, 5000, 5173, 5601, 8025, 9090, 9200, 15672:
+		return true
+	}
+	return port >= 3000 && port <= 3005 || port >= 8000 && port <= 8999
+}
+
+// hostName is where published ports of the engine at an address are reached.
+func hostName(engine string) string {
+	u, err := url.Parse(engine)
+	if err != nil || u.Hostname() == "" || u.Scheme == "unix" || u.Scheme == "npipe" {
+		return "localhost"
+	}
+	return u.Hostname()
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"text/tabwriter"
+	"text/template"
+
+	"github.com/docker/cli/templates"
+)
+
+// printTemplate prints a row for each value by a Go template as docker's
+// --format takes it; one that begins with "table" gets headings, which are the names
+// of the fields unless headings has better ones.
+func printTemplate(w io.Writer, format string, headings map[string]string, rows []any) error {
+	text, table := strings.CutPrefix(format, "table")
+	text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(strings.TrimSpace(text))
+	tmpl, err := templates.New("format").Parse(text)
+	if err != nil {
+		return &usageError{problem: fmt.Sprintf("format %q is not a template: %v", format, err)}
+	}
+	if table {
+		tabs := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
+		if err := printHeadings(tabs, text, headings, rows); err != nil {
+			return err
+		}
+		if err := executeRows(tabs, tmpl, rows); err != nil {
+			return err
+		}
+		return tabs.Flush()
+	}
+	return executeRows(w, tmpl, rows)
+}
+
+func executeRows(w io.Writer, tmpl *template.Template, rows []any) error {
+	for _, row := range rows {
+		if err := tmpl.Execute(w, row); err != nil {
+			return &usageError{problem: err.Error()}
+		}
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printHeadings runs the template over the names of the fields.
+func printHeadings(w io.Writer, text string, headings map[string]string, rows []any) error {
+	tmpl, err := template.New("headings").Funcs(templates.HeaderFunctions).Parse(text)
+	if err != nil {
+		return &usageError{problem: err.Error()}
+	}
+	heads := map[string]any{"Label": func(name string) string { return strings.ToUpper(name) }}
+	for _, name := range append(fieldNames(rows), mapNames(headings)...) {
+		heads[name] = strings.ToUpper(name)
+		if h, ok := headings[name]; ok {
+			heads[name] = h
+		}
+	}
+	if err := tmpl.Execute(w, heads); err != nil {
+		return &usageError{problem: err.Error()}
+	}
+	_, err = fmt.Fprintln(w)
+	return err
+}
+
+// fieldNames are the exported fields of a row.
+func fieldNames(rows []any) []string {
+	var of reflect.Type = reflect.TypeFor[psRow]()
+	if len(rows) > 0 {
+		of = reflect.TypeOf(rows[0])
+	}
+	var names []string
+	for i := range of.NumField() {
+		if of.Field(i).IsExported() {
+			names = append(names, of.Field(i).Name)
+		}
+	}
+	return names
+}
+
+func mapNames(m map[string]string) []string {
+	var names []string
+	for name := range m {
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+)
+
+type upOptions struct {
+	policyFlags
+	detach, wait, noStart     bool
+	waitTimeout               seconds
+	abortOnExit, abortOnFail  bool
+	exitCodeFrom              string
+	attach, noAttach          []string
+	attachDeps                bool
+	noPrefix, noColor, stamps bool
+	again                     string // the command to name when it did not go well
+}
+
+func (p *program) upCommand() *cobra.Command {
+	o := upOptions{again: "muster up"}
+	cmd := &cobra.Command{
+		Use: "up [SERVICE...]", GroupID: groupMain,
+		Short: "Bring the stack, or some of its services, to what the files say",
+		Example: `  muster up -d               # bring all up in the background
+  muster up --build web      # build web's image, bring it and what it needs up, show its output
+  muster up -d --scale web=3 # run three of web`,
+		ValidArgsFunction: p.serviceArgs,
+		RunE: func(cmd *cobra.Command, services []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			return p.up(cmd.Context(), o, services)
+		},
+	}
+	o.define(cmd)
+	return cmd
+}
+
+// define adds the flags, common ones first.
+func (o *upOptions) define(cmd *cobra.Command) {
+	addFlags(cmd, "Common", func(f *pflag.FlagSet) {
+		f.BoolVarP(&o.detach, "detach", "d", false, "Leave the containers running in the background")
+		f.BoolVar(&o.wait, "wait", false, "Come back when all is ready; implies --detach")
+		f.Var(&o.waitTimeout, "wait-timeout", "At most so many `SECONDS` for --wait")
+		o.defineScope(f)
+		f.BoolVar(&o.noDeps, "no-deps", false, "Leave what the named services need alone")
+		f.BoolVar(&o.noStart, "no-start", false, "Create the containers and do not start them")
+		o.defineYes(f)
+	})
+	addFlags(cmd, "Images", func(f *pflag.FlagSet) {
+		o.defineImages(f)
+		f.BoolVar(&o.quietBuild, "quiet-build", false, "Build without output")
+	})
+	addFlags(cmd, "What is replaced", func(f *pflag.FlagSet) {
+		o.defineRecreate(f)
+		f.BoolVar(&o.alwaysRecreate, "always-recreate-deps", false, "Replace what the named services need, too")
+		f.BoolVarP(&o.renewVolumes, "renew-anon-volumes", "V", false, "Give replaced containers fresh anonymous volumes")
+		f.VarP(&o.timeout, "timeout", "t", "Give containers so many `SECONDS` to stop")
+	})
+	addFlags(cmd, "Attached", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.abortOnExit, "abort-on-container-exit", false, "Stop all when one exits")
+		f.BoolVar(&o.abortOnFail, "abort-on-container-failure", false, "Stop all when one exits with an error")
+		f.StringVar(&o.exitCodeFrom, "exit-code-from", "", "Stop all when one exits, and exit as `SERVICE` did")
+		f.StringArrayVar(&o.attach, "attach", nil, "Show the output of `SERVICE` only; may be given more than once")
+		f.StringArrayVar(&o.noAttach, "no-attach", nil, "Do not show the output of `SERVICE`")
+		f.BoolVar(&o.attachDeps, "attach-dependencies", false, "Show the output of what the named services need, too")
+		f.BoolVar(&o.noPrefix, "no-log-prefix", false, "Print lines without the container's name")
+		f.BoolVar(&o.noColor, "no-color", false, "Print lines without colour")
+		f.BoolVar(&o.stamps, "timestamps", false, "Print the time of each line")
+		f.Bool("menu", false, "")
+		_ = f.MarkHidden("menu")
+	})
+}
+
+// check refuses what does not go together, and draws the flags' conclusions.
+func (o *upOptions) check(cmd *cobra.Command) error {
+	if err := refusePairs(cmd, append(policyPairs(), upPairs()...)); err != nil {
+		return err
+	}
+	if o.exitCodeFrom != "" && !o.abortOnFail {
+		o.abortOnExit = true
+	}
+	if o.abortOnExit && o.detach {
+		return &usageError{problem: "--exit-code-from and --detach are incompatible"}
+	}
+	if o.wait && o.abortOnExit {
+		return &usageError{problem: "--exit-code-from and --wait are incompatible"}
+	}
+	if o.wait || o.noStart {
+		o.detach = true
+	}
+	return nil
+}
+
+// upPairs are the flags that only up has.
+func upPairs() []pair {
+	return []pair{
+		{"wait", "abort-on-container-exit"}, {"wait", "abort-on-container-failure"},
+		{"wait", "attach"}, {"wait", "attach-dependencies"}, {"wait", "no-start"},
+		{"detach", "abort-on-container-exit"}, {"detach", "abort-on-container-failure"},
+		{"detach", "attach"}, {"detach", "attach-dependencies"},
+		{"abort-on-container-exit", "abort-on-container-failure"},
+		{"attach", "attach-dependencies"},
+	}
+}
+
+// up is the command.
+func (p *program) up(ctx context.Context, o upOptions, services []string) error {
+	want, err := p.load(ctx, loading{services: services, noDeps: o.noDeps})
+	if err != nil {
+		return err
+	}
+	how, err := p.policy(want, o.policyFlags, services)
+	if err != nil {
+		return err
+	}
+	how.NoStart, how.Wait, how.WaitTimeout = o.noStart, o.wait, o.waitTimeout.value
+	for _, names := range [][]string{sortedKeys(how.Scale), o.attach, o.noAttach, nonEmpty(o.exitCodeFrom)} {
+		if err := checkNames(want, names); err != nil {
+			return err
+		}
+	}
+	l, err := p.look(want)
+	if err != nil {
+		return err
+	}
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return err
+	}
+	defer on.Close()
+	if p.globals.dryRun {
+		return p.printPlanOf(ctx, on, want, how, planOptions{})
+	}
+	b := bringing{want: want, how: how, look: l, goal: "ready", again: o.again, yes: o.yes}
+	if o.noStart {
+		b.goal = "created"
+	}
+	if !o.detach {
+		return p.upAttached(ctx, on, o, b)
+	}
+	went, err := p.bring(ctx, on, b)
+	if err != nil {
+		return err
+	}
+	return p.printUpSummary(ctx, on, want, how, l, went)
+}
+
+// checkNames refuses services that are not there.
+func checkNames(want *project.Project, names []string) error {
+	for _, name := range names {
+		if _, ok := want.Services[name]; !ok {
+			return noSuchService(name, serviceNames(want))
+		}
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// replicas is how many containers of a service are wanted.
+func replicas(s project.Service, how planner.Policy) int {
+	if n, ok := how.Scale[s.Name]; ok {
+		return n
+	}
+	return s.GetScale()
+}

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
+)
+
+// attached is an up that stays: it shows the output of the containers until
+// they have ended or the user has had enough.
+type attached struct {
+	*program
+	on     engine
+	o      upOptions
+	b      bringing
+	output io.Writer
+}
+
+// upAttached brings the stack up and stays with it.
+func (p *program) upAttached(ctx context.Context, on engine, o upOptions, b bringing) error {
+	b.display = p.display(b.look)
+	at := &attached{program: p, on: on, o: o, b: b, output: p.out}
+	if live, ok := b.display.(*liveDisplay); ok && p.outScreen != nil {
+		live.above = p.out
+		at.output = live
+	}
+	return at.run(ctx)
+}
+
+// run does it all: the first Ctrl-C stops the containers, the second kills
+// them, the third ends the program.
+func (at *attached) run(ctx context.Context) error {
+	signals, release := at.interrupt.take()
+	defer release()
+	readers, stopReaders := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopReaders()
+	style := logStyle{noPrefix: at.o.noPrefix, timestamps: at.o.stamps, paint: at.b.look.logs && paint(!at.o.noColor)}
+	printer := newLogPrinter(at.output, style, nil)
+	defer func() { _ = printer.close() }()
+
+	events, err := at.on.Health(at.b.want.Name).Watch(readers)
+	if err != nil {
+		return err
+	}
+	a := newAttachment(at.on, at.b.want.Name, printer, at.shows)
+	watched := make(chan error, 1)
+	at.b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
+		if err := a.expect(ctx, plan, have); err != nil {
+			return err
+		}
+		printer.widen(a.labels())
+		go func() { watched <- a.run(readers, events) }()
+		return nil
+	}
+	upCtx, cancelUp := context.WithCancelCause(ctx)
+	defer cancelUp(nil)
+	up := make(chan error, 1)
+	go func() {
+		_, err := at.bring(upCtx, at.on, at.b)
+		up <- err
+	}()
+	return at.wait(ctx, attachedRun{signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp})
+}
+
+// attachedRun are the ends of what goes on at the same time.
+type attachedRun struct {
+	signals  <-chan struct{}
+	a        *attachment
+	watched  <-chan error // the containers have all ended
+	up       <-chan error // the plan is done
+	cancelUp context.CancelCauseFunc
+}
+
+// wait stays until something ends it.
+func (at *attached) wait(ctx context.Context, r attachedRun) error {
+	up := r.up
+	var code *int
+	for {
+		select {
+		case err := <-up:
+			up = nil
+			if err != nil {
+				return err
+			}
+			close(r.a.planned)
+		case exit, ok := <-r.a.exits:
+			if !ok {
+				r.a.exits = nil
+				continue
+			}
+			if at.aborts(exit) {
+				return at.abort(ctx, r, up, exit)
+			}
+		case err := <-r.watched:
+			return at.ended(err, code)
+		case <-r.signals:
+			return at.interrupted(ctx, r, up)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ended is the end of all containers by themselves.
+func (at *attached) ended(err error, code *int) error {
+	if err != nil || code == nil || *code == 0 {
+		return err
+	}
+	return &exitError{code: *code}
+}
+
+// aborts says whether the end of a container ends the others.
+func (at *attached) aborts(exit containerExit) bool {
+	return at.o.abortOnExit || at.o.abortOnFail && exit.code != 0
+}
+
+// abort stops all because one container has ended, and exits as it did.
+func (at *attached) abort(ctx context.Context, r attachedRun, up <-chan error, exit containerExit) error {
+	fmt.Fprintln(at.err, "Aborting on container exit...")
+	code := exit.code
+	stopped := at.stop(ctx, r, up)
+	if from := at.o.exitCodeFrom; from != "" && exit.service != from {
+		code = at.codeOf(ctx, from)
+	}
+	if stopped != nil {
+		return stopped
+	}
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// codeOf is the exit code of a service's container, now that it has ended.
+func (at *attached) codeOf(ctx context.Context, service string) int {
+	have, err := at.on.Observe(ctx, planner.Scope{Project: at.b.want.Name})
+	if err != nil {
+		return exitFailed
+	}
+	for _, c := range have.Containers {
+		if c.Service == service && !c.OneOff {
+			return c.ExitCode
+		}
+	}
+	return exitFailed
+}
+
+// interrupted stops all because the user wants it.
+func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan error) error {
+	fmt.Fprintln(at.err, "Gracefully stopping... (press Ctrl+C again to force)")
+	if err := at.stop(ctx, r, up); err != nil {
+		return err
+	}
+	return &exitError{code: exitInterrupted}
+}
+
+// stop ends the run of the plan, then the containers; what they print until
+// then is shown. Another Ctrl-C kills them.
+func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan error) error {
+	r.cancelUp(errInterrupted)
+	if up != nil {
+		<-up // how far it came, the engine will say
+		close(r.a.planned)
+	}
+	stopCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stopped := make(chan error, 1)
+	go func() { stopped <- at.stopAll(stopCtx) }()
+	select {
+	case err := <-stopped:
+		at.drain(r)
+		return err
+	case <-r.signals:
+		cancel(errInterrupted)
+		<-stopped
+		if err := at.killAll(ctx); err != nil {
+			return err
+		}
+		at.drain(r)
+		return &exitError{code: exitInterrupted}
+	}
+}
+
+// drainFor is how long the last lines may take to arrive after the stop.
+const drainFor = 2 * time.Second
+
+// drain waits until the last lines of the containers are printed.
+func (at *attached) drain(r attachedRun) {
+	timeout := time.NewTimer(drainFor)
+	defer timeout.Stop()
+	for {
+		select {
+		case <-r.a.exits:
+		case <-r.watched:
+			return
+		case <-timeout.C:
+			return
+		}
+	}
+}
+
+// stopAll stops the containers of the services that were brought up.
+func (at *attached) stopAll(ctx context.Context) error {
+	have, err := at.on.Observe(ctx, planner.ScopeOf(at.b.want))
+	if err != nil {
+		return err
+	}
+	plan, err := planner.Stop(at.b.want, have, planner.Policy{Services: serviceNames(at.b.want), Timeout: at.o.timeout.duration()})
+	if err != nil {
+		return err
+	}
+	board, err := at.carryOut(ctx, at.on, job{plan: plan, goal: "stopped", look: at.b.look, display: at.b.display})
+	if err != nil {
+		return &runFailure{cause: err, board: board, again: "muster stop"}
+	}
+	return nil
+}
+
+// killAll ends the containers at once.
+func (at *attached) killAll(ctx context.Context) error {
+	have, err := at.on.Observe(ctx, planner.Scope{Project: at.b.want.Name})
+	if err != nil {
+		return err
+	}
+	plan := killPlan(at.b.want.Name, have, serviceNames(at.b.want), "SIGKILL")
+	_, err = at.carryOut(ctx, at.on, job{plan: plan, goal: "killed", look: at.b.look, display: at.b.display})
+	var failed runner.Errors
+	if errors.As(err, &failed) {
+		return err
+	}
+	return nil
+}
+
+// shows says whether the output of a service is shown.
+func (at *attached) shows(service string) bool {
+	return showsOutput(at.b.want, at.b.how.Services, at.o, service)
+}
+
+// showsOutput decides by the flags, then by what was named, then by the file.
+func showsOutput(want *project.Project, named []string, o upOptions, service string) bool {
+	s, known := want.Services[service]
+	switch {
+	case !known:
+		return false
+	case len(o.attach) > 0:
+		return slices.Contains(o.attach, service)
+	case slices.Contains(o.noAttach, service):
+		return false
+	case s.Attach != nil && !*s.Attach:
+		return false
+	case len(named) > 0 && !o.attachDeps:
+		return slices.Contains(named, service)
+	}
+	return true
+}
