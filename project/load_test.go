@@ -249,3 +249,24 @@ func TestName(t *testing.T) {
 		}
 	}
 }
+
+// The folder to start from may be a relative one; what the files name is found all the same.
+func TestLoadFromRelativeFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("shop", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := "services: {web: {image: web, configs: [site]}}\nconfigs: {site: {file: ./site.conf}}\n"
+	for name, text := range map[string]string{"compose.yaml": file, "site.conf": "listen 80;"} {
+		if err := os.WriteFile(filepath.Join("shop", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Load(t.Context(), Options{Cwd: "shop", Environ: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(got.WorkingDir) || got.Name != "shop" {
+		t.Errorf("folder %q, name %q", got.WorkingDir, got.Name)
+	}
+}

@@ -29,13 +29,11 @@ type location struct {
 // the project's folder. The location is useful even where there is an error.
 func locate(o Options) (*location, error) {
 	w := &location{o: o, cwd: o.Cwd, env: types.Mapping{}}
-	if w.cwd == "" {
-		wd, err := os.Getwd()
-		if err != nil {
-			return w, fmt.Errorf("find the current folder: %w", err)
-		}
-		w.cwd = wd
+	cwd, err := filepath.Abs(o.Cwd) // of nothing, it is the current folder
+	if err != nil {
+		return w, fmt.Errorf("find the current folder: %w", err)
 	}
+	w.cwd = cwd
 	environ := o.Environ
 	if environ == nil {
 		environ = os.Environ()
