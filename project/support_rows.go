@@ -43,7 +43,6 @@ func serviceRows() []Row {
 		warned(s, "the period is not kept yet; pull_policy is", "pull_refresh_after"),
 		warned(s, "the engine's API has no umask", "umask"),
 		warned(s, "the engine's socket is not passed on yet; mount it as a volume", "use_api_socket"),
-		warned(s, "give the driver to the volume itself, in the top-level volumes", "volume_driver"),
 	)
 }
 
@@ -64,7 +63,6 @@ func nestedRows() []Row {
 			{Key: "services.*.volumes.[].volume.subpath", Support: Honoured, API: "1.45"},
 			{Key: "services.*.healthcheck.start_interval", Support: Honoured, API: "1.44"},
 			{Key: "services.*.annotations", Support: Honoured, API: "1.43"},
-			{Key: "networks.*.enable_ipv4", Support: Honoured, API: "1.48"},
 		},
 	)
 }

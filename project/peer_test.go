@@ -1,0 +1,152 @@
+package project
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// peer is docker compose 2.40.3, to measure against.
+func peer(t *testing.T) string {
+	path := os.Getenv("MUSTER_PEER_COMPOSE")
+	if path == "" {
+		t.Skip("MUSTER_PEER_COMPOSE names no docker compose to compare with")
+	}
+	return path
+}
+
+// peerFiles are the stacks to compare on: the corpus where there is one, and our stories.
+func peerFiles(t *testing.T) []string {
+	var files []string
+	if corpus := os.Getenv("MUSTER_CORPUS"); corpus != "" {
+		for _, name := range []string{"compose.yaml", "docker-compose.yml"} {
+			found, err := filepath.Glob(filepath.Join(corpus, "*", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, found...)
+		}
+		if len(files) == 0 {
+			t.Fatalf("no compose files in %s", corpus)
+		}
+	}
+	own, err := filepath.Glob(filepath.Join("testdata", "peer", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range own {
+		abs, err := filepath.Abs(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, abs)
+	}
+	return files
+}
+
+func runPeer(t *testing.T, bin, file string, args ...string) []byte {
+	cmd := exec.Command(bin, append([]string{"-f", file}, args...)...)
+	cmd.Dir = filepath.Dir(file)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("docker compose %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return out
+}
+
+// explained are the differences to docker compose 2.40.3's model that are meant.
+func explained() []struct {
+	why  string
+	drop func(model map[string]any)
+} {
+	return []struct {
+		why  string
+		drop func(model map[string]any)
+	}{
+		{"compose-go up to 2.9 writes create_host_path where it is true, later ones where it is false; the model is the same",
+			func(m map[string]any) { eachMount(m, dropHostPath) }},
+	}
+}
+
+func eachMount(model map[string]any, visit func(mount map[string]any)) {
+	services, _ := model["services"].(map[string]any)
+	for _, s := range services {
+		mounts, _ := s.(map[string]any)["volumes"].([]any)
+		for _, v := range mounts {
+			visit(v.(map[string]any))
+		}
+	}
+}
+
+func dropHostPath(mount map[string]any) {
+	if bind, ok := mount["bind"].(map[string]any); ok {
+		delete(bind, "create_host_path")
+	}
+}
+
+func TestModelAsPeer(t *testing.T) {
+	bin := peer(t)
+	for _, file := range peerFiles(t) {
+		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
+			p, err := Load(t.Context(), Options{Files: []string{file}, Cwd: filepath.Dir(file), TolerateMissing: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			data, err := p.Marshal("json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := decoded(t, data), decoded(t, runPeer(t, bin, file, "config", "--format", "json"))
+			for _, e := range explained() {
+				e.drop(got)
+				e.drop(want)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("model (- docker compose, + muster):\n%s", diff)
+			}
+		})
+	}
+}
+
+func decoded(t *testing.T, data []byte) map[string]any {
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestHashesAsPeer(t *testing.T) {
+	bin := peer(t)
+	for _, file := range peerFiles(t) {
+		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
+			p, err := Load(t.Context(), Options{Files: []string{file}, Cwd: filepath.Dir(file), TolerateMissing: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			hashes, err := p.Hashes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for name, h := range hashes {
+				got = append(got, name+" "+h)
+			}
+			slices.Sort(got)
+			want := strings.Split(strings.TrimSpace(string(runPeer(t, bin, file, "config", "--hash", "*"))), "\n")
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("hashes (- docker compose, + muster):\n%s", diff)
+			}
+		})
+	}
+}
