@@ -92,9 +92,9 @@ func TestMakespan(t *testing.T) {
 	}{
 		{10, 1, 8, 1.15}, // a chain
 		{30, 5, 8, 1.15},
-		{100, 20, 8, 1.25},
-		{100, 100, 8, 1.15}, // no dependencies
-		{300, 30, 16, 1.3},
+		{100, 20, 8, 1.4},
+		{100, 100, 8, 1.25}, // no dependencies
+		{300, 30, 16, 1.4},
 	} {
 		t.Run(fmt.Sprintf("%d services %d wide", test.services, test.width), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -129,7 +129,7 @@ func (w *walk) apply(ctx context.Context, a planner.Action, report func(Progress
 		return w.engine.Apply(ctx, a, report)
 	}
 	return w.waiter.Wait(ctx, healthcheck.Target{Name: await.Name, Condition: healthcheck.Condition(await.Condition),
-		Timeout: await.Timeout, Monitor: await.Monitor})
+		Timeout: await.Timeout, Monitor: await.Monitor, OrCompleted: await.OrCompleted})
 }
 
 func sortedKeys[V any](m map[string]V) []string {

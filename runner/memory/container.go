@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,7 +87,7 @@ func (e *Engine) join(c *Container, a planner.CreateContainer) error {
 		return nil
 	}
 	for _, key := range sorted(a.Networks) {
-		if err := e.endpoint(c, a.Networks[key], a.Spec, key); err != nil {
+		if err := e.endpoint(c, a.Networks[key], a.Spec, key, a.As); err != nil {
 			return err
 		}
 	}
@@ -94,12 +95,13 @@ func (e *Engine) join(c *Container, a planner.CreateContainer) error {
 }
 
 // endpoint gives a container its place in a network; "already in it" renews the settings.
-func (e *Engine) endpoint(c *Container, network string, spec project.Service, key string) error {
+// as is the name that others find it by; empty is its own.
+func (e *Engine) endpoint(c *Container, network string, spec project.Service, key, as string) error {
 	if e.s.Networks[network] == nil {
 		return fmt.Errorf("network %s not found: %w", network, ErrNotFound)
 	}
 	p := planner.Endpoint{Network: network, Aliases: []string{}}
-	for _, alias := range []string{c.Labels[planner.LabelService], c.Name} {
+	for _, alias := range []string{c.Labels[planner.LabelService], cmp.Or(as, c.Name)} {
 		if alias != "" {
 			p.Aliases = append(p.Aliases, alias)
 		}
@@ -249,12 +251,6 @@ func (e *Engine) rename(a planner.RenameContainer) error {
 	delete(e.s.Containers, a.Name)
 	c.Name = a.To
 	e.s.Containers[a.To] = c
-	for i, p := range c.Endpoints {
-		aliases := slices.DeleteFunc(slices.Clone(p.Aliases), func(alias string) bool { return alias == a.Name })
-		aliases = append(aliases, a.To)
-		slices.Sort(aliases)
-		c.Endpoints[i].Aliases = slices.Compact(aliases)
-	}
 	e.emit(healthcheck.Event{Name: a.Name, What: "rename"})
 	return nil
 }
@@ -274,7 +270,7 @@ func (e *Engine) connect(a planner.ConnectNetwork) error {
 	if err != nil {
 		return err
 	}
-	if err := e.endpoint(c, a.Network, a.Spec, a.Key); err != nil {
+	if err := e.endpoint(c, a.Network, a.Spec, a.Key, ""); err != nil {
 		return err
 	}
 	if active(c) {
