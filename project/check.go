@@ -37,7 +37,7 @@ func (c cuts) within(path ...string) bool {
 func serviceChecks() []func(*checker, string, Service) {
 	return []func(*checker, string, Service){
 		checkServiceReferences, checkResourceReferences, checkImage, checkBuild, checkNetworks, checkHealth,
-		checkDependencies, checkScale, checkTwice, checkMounts, checkPorts, checkWords, checkWatch,
+		checkDependencies, checkScale, checkTwice, checkMounts, checkPorts, checkExposed, checkWords, checkWatch,
 	}
 }
 
@@ -242,10 +242,11 @@ func (c *checker) addCycle(ring []string) {
 	}
 	path := []string{"services", last, key}
 	problem := "the services wait for each other: " + strings.Join(append(ring, ring[0]), " → ")
-	if len(ring) == 2 && ring[0] == ring[1] {
-		problem = "the service waits for itself"
+	hint := "take one of these dependencies out"
+	if len(ring) == 1 {
+		problem, hint = "the service waits for itself", "take it out"
 	}
-	c.add(finding{path: path, at: append(slices.Clone(path), ring[0]), problem: problem, hint: "take one of these dependencies out"})
+	c.add(finding{path: path, at: append(slices.Clone(path), ring[0]), problem: problem, hint: hint})
 }
 
 func checkContainerNames(c *checker) {

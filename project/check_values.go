@@ -115,6 +115,15 @@ func checkPorts(c *checker, name string, s Service) {
 	}
 }
 
+// checkExposed is about ports that are exposed only.
+func checkExposed(c *checker, name string, s Service) {
+	for i, e := range s.Expose {
+		if problem, hint := exposed(e); problem != "" {
+			c.add(finding{path: []string{"services", name, "expose", index(i)}, problem: problem, hint: hint})
+		}
+	}
+}
+
 // portRange reads 8080 and 8080-8090.
 func portRange(text string) (lo, hi int, ok bool) {
 	from, to, ranged := strings.Cut(text, "-")

@@ -36,12 +36,25 @@ func (l *loading) diagnose(ctx context.Context, first error) error {
 	}
 	d.errs = append(d.errs, l.places.lost...)
 	d.extends(docs)
-	if broken || len(l.places.lost) > 0 {
-		// What is missing would only be told once more, as unknown names.
-		return d.errs.sorted(l.places)
+	// What a missing or broken file holds would only be told once more, as unknown names.
+	if !broken && len(l.places.lost) == 0 {
+		d.rest(ctx)
 	}
-	d.rest(ctx, first)
-	return d.errs.sorted(l.places)
+	if len(d.errs) == 0 {
+		d.errs = Errors{l.reworded(first)}
+	}
+	return d.errs.withoutNoise().sorted(l.places)
+}
+
+// withoutNoise drops what is said about the inside of a value that has the wrong type as a
+// whole.
+func (es Errors) withoutNoise() Errors {
+	return slices.DeleteFunc(es, func(e *Error) bool {
+		return slices.ContainsFunc(es, func(above *Error) bool {
+			return above.File == e.File && above.Path != "" && strings.HasPrefix(e.Path, above.Path+".") &&
+				strings.Contains(above.Problem, "has to be a list") && strings.HasSuffix(e.Problem, "is not text")
+		})
+	})
 }
 
 // document looks at one file: keys, values and the specification's schema.
@@ -152,11 +165,9 @@ func (d *diagnosis) tell(doc *document, root *yaml.Node, t told) {
 	}
 	e.Path, e.Problem, e.Hint = dotted(t.path), t.words, t.hint
 	d.errs = append(d.errs, e)
-	if len(t.path) == 1 {
-		// What a misspelled section declares is not missing.
-		if spec, err := composeSpec(); err == nil {
-			d.cut[nearest(t.path[0], spec.keys(nil))] = true
-		}
+	if t.meant != "" {
+		// What a misspelled key says is not missing.
+		d.cut[dotted(append(slices.Clone(t.path[:len(t.path)-1]), t.meant))] = true
 	}
 	if s.value != nil && s.value != root {
 		d.nodes[s.value] = true
@@ -166,7 +177,7 @@ func (d *diagnosis) tell(doc *document, root *yaml.Node, t told) {
 
 // rest loads what is left after the cuts, and lets compose-go name what only it sees. What
 // it names is cut too, so that one finding does not hide the next.
-func (d *diagnosis) rest(ctx context.Context, first error) {
+func (d *diagnosis) rest(ctx context.Context) {
 	const tries = 25
 	l := d.l
 	// Included files are read by compose-go itself, with what is wrong in them.
@@ -264,8 +275,10 @@ func (d *diagnosis) left() ([]*document, bool) {
 				return nil, false
 			}
 		}
-		if err := enc.Close(); err != nil {
-			return nil, false
+		if len(roots) > 0 {
+			if err := enc.Close(); err != nil {
+				return nil, false
+			}
 		}
 		docs = append(docs, &document{file: doc.file, name: doc.name, content: b.Bytes(), dir: doc.dir, env: doc.env})
 	}

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
-	"strconv"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"gopkg.in/yaml.v3"
@@ -111,71 +108,6 @@ func (d *document) parse() (roots []*yaml.Node, err *Error) {
 		}
 	}
 	return d.roots, nil
-}
-
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): (?s:(.*))$`)
-
-// syntaxError puts the parser's words into ours, with the place.
-func (d *document) syntaxError(err error) *Error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	e := &Error{File: d.name, Problem: text}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		e.Line, _ = strconv.Atoi(m[1])
-		e.Problem = m[2]
-	}
-	lines := strings.Split(string(d.content), "\n")
-	e.Line, e.Column = syntaxPlace(lines, e.Line, e.Problem)
-	var line string
-	if e.Line > 0 && e.Line <= len(lines) {
-		line = lines[e.Line-1]
-	}
-	e.Problem, e.Hint = syntaxWords(e.Problem, line)
-	return e
-}
-
-// syntaxPlace corrects the parser's line, which for some mistakes is the one
-// before, and gives the column of the first character.
-func syntaxPlace(lines []string, line int, problem string) (int, int) {
-	if strings.Contains(problem, "cannot start any token") {
-		for i := max(line-1, 0); i < min(line+1, len(lines)); i++ {
-			if col := strings.IndexAny(lines[i], "\t@`%"); col >= 0 {
-				return i + 1, col + 1
-			}
-		}
-	}
-	if line < 1 || line > len(lines) {
-		return line, 1
-	}
-	text := lines[line-1]
-	return line, len(text) - len(strings.TrimLeft(text, " \t")) + 1
-}
-
-// syntaxWords says what a parser's message mostly comes from.
-func syntaxWords(problem, line string) (string, string) {
-	switch {
-	case strings.Contains(problem, "cannot start any token") && strings.Contains(line, "\t"):
-		return "a tab cannot indent YAML", "use spaces"
-	case strings.Contains(problem, "cannot start any token"):
-		return "text cannot begin with this character", "put the value in quotes"
-	case strings.Contains(problem, "mapping values are not allowed"):
-		return "a colon is not allowed here", "is the line indented as its neighbours are? A value with a colon and a space in it needs quotes"
-	case strings.Contains(problem, "did not find expected key"):
-		return "a key is expected here", "is the line indented as its neighbours are?"
-	case strings.Contains(problem, "did not find expected '-' indicator"):
-		return "a list item is expected here", "begin it with -, indented as the items above"
-	case strings.Contains(problem, "could not find expected ':'"):
-		return "a colon is missing", "write key: value"
-	case strings.Contains(problem, "unexpected end of stream"), strings.Contains(problem, "found unexpected end"):
-		return "the file ends inside a quoted text", "is the closing quote there?"
-	case strings.Contains(problem, "did not find expected ',' or"):
-		return "a comma or a closing bracket is missing", ""
-	case strings.Contains(problem, "unknown anchor"):
-		return strings.Replace(problem, "unknown anchor", "no anchor", 1), "define it with &, above the place that uses it"
-	case strings.Contains(problem, "control characters"), strings.Contains(problem, "invalid leading UTF-8"),
-		strings.Contains(problem, "incomplete UTF-8"), strings.Contains(problem, "invalid trailing UTF-8"):
-		return "is not text in UTF-8", "is it the right file?"
-	}
-	return "YAML: " + problem, ""
 }
 
 // child finds a key in a mapping, the last one where it is there twice, through

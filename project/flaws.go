@@ -18,6 +18,7 @@ type told struct {
 	node  *yaml.Node
 	words string
 	hint  string
+	meant string // the key that an unknown one was likely meant to be
 }
 
 // tell puts a flaw into words. root is the node that the paths start from.
@@ -39,6 +40,9 @@ func (s *specification) tell(f flaw, root *yaml.Node, left kept) []told {
 	case *kind.Required:
 		t.key = true
 		t.words = sentence(quoted(k.Missing), "and") + " is missing"
+		if slices.Contains(k.Missing, "condition") {
+			t.hint = "write condition: service_started"
+		}
 		if len(k.Missing) > 1 {
 			t.words = sentence(quoted(k.Missing), "and") + " are missing"
 		}
@@ -91,6 +95,7 @@ func modelPath(root *yaml.Node, path []string, left kept) []string {
 func (s *specification) tellType(t told, k *kind.Type, root *yaml.Node) []told {
 	node := followed(descend(nil, root, t.path).value)
 	want := slices.Clone(k.Want)
+	slices.SortFunc(want, func(a, b string) int { return typeRank(a) - typeRank(b) })
 	if len(want) > 1 {
 		want = slices.DeleteFunc(want, func(w string) bool { return w == "null" })
 	}
@@ -102,19 +107,30 @@ func (s *specification) tellType(t told, k *kind.Type, root *yaml.Node) []told {
 	for i, w := range want {
 		words[i] = typeWords(w)
 	}
-	t.words = fmt.Sprintf("is %s, and has to be %s", typeWords(k.Got), sentence(words, "or"))
+	got := typeWords(k.Got)
+	if k.Got == "boolean" {
+		got = "a truth value"
+	}
+	t.words = fmt.Sprintf("is %s, and has to be %s", got, sentence(words, "or"))
 	value := ""
 	if node != nil && node.Kind == yaml.ScalarNode {
 		value = node.Value
 	}
+	last, above := "", ""
+	if len(t.path) > 1 {
+		last, above = t.path[len(t.path)-1], t.path[len(t.path)-2]
+	}
+	_, inList := indexOf(last)
 	switch {
+	case above == "services" && len(t.path) == 2 && slices.Contains(s.keys([]string{"services", "x"}), last):
+		t.key, t.words, t.hint = true, "is a key of a service, not a service", "indent it below its service"
 	case k.Got == "null":
 		t.words, t.key = "is empty, and has to be "+sentence(words, "or"), true
 		if slices.Contains(want, "object") {
 			t.hint = "are its keys indented below it?"
 		}
 	case slices.Contains(want, "string") && value != "":
-		t.words = fmt.Sprintf("%s is %s, and has to be %s", value, typeWords(k.Got), sentence(words, "or"))
+		t.words = fmt.Sprintf("%s is %s, and has to be %s", value, got, sentence(words, "or"))
 		t.hint = "put it in quotes: " + strconv.Quote(value)
 		if isDuration(t.path) {
 			t.words, t.hint = value+" has no unit", "write "+value+"s"
@@ -122,12 +138,20 @@ func (s *specification) tellType(t told, k *kind.Type, root *yaml.Node) []told {
 	case slices.Contains(want, "array") && k.Got == "string" && len(value) < 40:
 		t.words = fmt.Sprintf("%s is text, and has to be %s", quote(value), sentence(words, "or"))
 		t.hint = "write [" + value + "]"
+		if strings.ContainsAny(value, ":#{}[],&*") {
+			t.hint = "write [" + strconv.Quote(value) + "]"
+		}
 	case slices.Contains(want, "object") && k.Got == "array":
 		t.hint = "write key: value, without the dash"
 	case slices.Contains(want, "string") && k.Got == "object" && node != nil && len(node.Content) == 2:
 		k, v := node.Content[0].Value, node.Content[1].Value
 		t.hint = fmt.Sprintf("put it in quotes: \"%s: %s\"", k, v)
-		if isAssignments(t.path) {
+		switch {
+		case !inList:
+			t.hint = ""
+		case above == "depends_on" || above == "networks":
+			t.hint = "leave the dashes out: this form is a mapping"
+		case isAssignments(t.path):
 			t.hint = fmt.Sprintf("write %s=%s, or leave the dashes out", k, v)
 		}
 	case slices.Contains(want, "string") && k.Got == "object" && slices.Contains(want, "array"):
@@ -165,6 +189,7 @@ func (s *specification) tellUnknown(t told) told {
 	t.key = true
 	name, above := t.path[len(t.path)-1], t.path[:len(t.path)-1]
 	known := s.keys(above)
+	t.meant = nearest(name, known)
 	if len(known) == 0 {
 		t.words = quote(name) + " is not a name"
 		t.hint = "use letters, digits, ., _ and -"
@@ -172,27 +197,46 @@ func (s *specification) tellUnknown(t told) told {
 	}
 	t.words = "unknown key"
 	moved, isMoved := movedKeys()[name]
-	near := nearest(name, known)
 	service := len(above) == 2 && above[0] == "services"
 	switch {
 	case service && isMoved && moved != "":
 		t.hint = "write " + moved
-	case near != "":
-		t.hint = fmt.Sprintf("did you mean %q?", near)
 	case service && slices.Contains(s.keys(nil), name):
 		t.hint = "it belongs to the top of the file, not to a service"
 	case len(above) == 0 && slices.Contains(s.keys([]string{"services", "x"}), name):
 		t.hint = "it belongs to a service: indent it below one"
 	case len(above) > 2 && above[0] == "services" && slices.Contains(s.keys(above[:2]), name):
 		t.hint = fmt.Sprintf("it belongs to the service: indent it as %s is", above[2])
-	case len(above) == 0 && name == "service":
-		t.hint = `did you mean "services"?`
+	case t.meant != "":
+		t.hint = fmt.Sprintf("did you mean %q?", t.meant)
+	case s.deeper(above, name) != "":
+		t.hint = "write " + s.deeper(above, name)
 	case len(known) <= 8:
 		t.hint = "known here: " + strings.Join(known, ", ")
 	case len(above) == 0:
 		t.hint = "for a key of your own begin it with x-"
 	}
 	return t
+}
+
+// deeper finds a key below others: subnet is ipam.config[].subnet.
+func (s *specification) deeper(above []string, name string) string {
+	for _, key := range s.keys(above) {
+		first := append(slices.Clone(above), key)
+		if slices.Contains(s.keys(first), name) {
+			return key + "." + name
+		}
+		for _, second := range s.keys(first) {
+			below := append(slices.Clone(first), second)
+			if slices.Contains(s.keys(below), name) {
+				return key + "." + second + "." + name
+			}
+			if slices.Contains(s.keys(append(below, "[0]")), name) {
+				return key + "." + second + ": [{" + name + ": …}]"
+			}
+		}
+	}
+	return ""
 }
 
 func tellEnum(got string, want []any) (string, string) {

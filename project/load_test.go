@@ -29,6 +29,44 @@ func TestWrong(t *testing.T) {
 	runStories(t, filepath.Join("testdata", "wrong", "*.txtar"))
 }
 
+// TestWrongIsTold asks of every wrong file what no golden text can: there is an error, it is of
+// our type, and it has a place.
+func TestWrongIsTold(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "wrong", "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 100 {
+		t.Errorf("%d wrong files, want 100 at least", len(files))
+	}
+	placeless := []string{"empty-file", "only-comment", "syntax-binary"}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), archive.Files[0].Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err = Load(t.Context(), Options{Cwd: dir, Environ: []string{"HOME=" + dir}})
+		var errs Errors
+		if !errors.As(err, &errs) || len(errs) == 0 {
+			t.Errorf("%s: %v, want Errors", name, err)
+			continue
+		}
+		for _, e := range errs {
+			if e.File != "compose.yaml" || e.Line == 0 != slices.Contains(placeless, name) || e.Line > 0 && e.Column == 0 {
+				t.Errorf("%s: no place in %+v", name, e)
+			}
+			if e.Line > 0 && e.Path == "" && !strings.HasPrefix(name, "syntax") && !strings.HasPrefix(name, "top-") && name != "alias-cycle" {
+				t.Errorf("%s: no path in %+v", name, e)
+			}
+		}
+	}
+}
+
 func runStories(t *testing.T, glob string) {
 	files, err := filepath.Glob(glob)
 	if err != nil || len(files) == 0 {

@@ -179,6 +179,11 @@ func (s *specification) best(e *jsonschema.ValidationError) []flaw {
 	return []flaw{{path: slices.Clone(e.InstanceLocation), kind: &kind.Type{Got: got, Want: types}}}
 }
 
+// typeRank puts types in the order that they are named in.
+func typeRank(t string) int {
+	return slices.Index([]string{"string", "number", "integer", "boolean", "array", "object", "null"}, t)
+}
+
 // typeWords names a type of value as people do.
 func typeWords(t string) string {
 	switch t {

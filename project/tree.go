@@ -142,7 +142,22 @@ func (b *builder) mapping(n *yaml.Node, path []string, p *pattern[form], depth i
 			}
 		}
 	}
+	b.complete(n, m, path)
 	return m
+}
+
+// complete reports entries of lists that lack what compose-go cannot do without, and names
+// badly.
+func (b *builder) complete(n *yaml.Node, m map[string]any, path []string) {
+	if len(path) != 4 || path[0] != "services" || b.d.nodes[n] {
+		return
+	}
+	switch {
+	case path[2] == "volumes" && m["type"] == "bind" && m["source"] == nil:
+		b.d.report(b.doc, n, n, path, "a bind mount has no source", "write source: PATH")
+	case path[2] == "ports" && m["target"] == nil:
+		b.d.report(b.doc, n, n, path, "the container's port is missing", "write target: 80")
+	}
 }
 
 func (b *builder) merge(m map[string]any, from *yaml.Node, path []string, p *pattern[form], depth int) {
