@@ -89,7 +89,7 @@ func (b *builder) foreignChanges(s *service, c *Container) []Change {
 		what = "it carries no record of its service"
 	}
 	var out []Change
-	if ref := imageRef(b.want, s.spec); c.Image != "" && familiar(ref) != familiar(c.Image) && !strings.HasPrefix(c.Image, "sha256:") {
+	if ref := b.want.ImageName(s.spec); c.Image != "" && familiar(ref) != familiar(c.Image) && !strings.HasPrefix(c.Image, "sha256:") {
 		out = append(out, Change{Path: s.path("image"), From: c.Image, To: ref})
 	}
 	for _, k := range keys(s.spec.Labels) {
@@ -128,7 +128,7 @@ func (b *builder) foreignPorts(s *service, c *Container) []Change {
 
 // imageChanges notices that the tag means other content by now.
 func (b *builder) imageChanges(s *service, c *Container) []Change {
-	ref := imageRef(b.want, s.spec)
+	ref := b.want.ImageName(s.spec)
 	image := b.image(ref)
 	if image == nil || c.ImageID == "" || image.ID == c.ImageID {
 		return nil

@@ -32,7 +32,7 @@ func (b *builder) decide(s *service) {
 	}
 	for n := highest + 1; len(s.replicas) < s.scale; n++ {
 		s.replicas = append(s.replicas, &replica{
-			name: containerName(b.want, s.spec, n), number: n, verb: create,
+			name: b.want.ContainerName(s.spec, n), number: n, verb: create,
 			because: []Change{{Path: s.path("replicas"), From: count(len(slots)), To: count(s.scale)}},
 		})
 	}
@@ -192,7 +192,7 @@ func (b *builder) shed(s *service, slots []*slot) []*slot {
 // replicaOf turns a slot into what to do.
 func (b *builder) replicaOf(s *service, sl *slot) *replica {
 	r := &replica{
-		name: containerName(b.want, s.spec, sl.number), number: sl.number,
+		name: b.want.ContainerName(s.spec, sl.number), number: sl.number,
 		old: sl.old, next: sl.next, litter: sl.litter, resumed: sl.resumed,
 	}
 	changes := append(append([]Change(nil), sl.changes...), b.inherited(s, sl)...)

@@ -191,7 +191,7 @@ func (b *builder) after(name string) []StepID {
 
 // resources are the steps that make what a container of s needs to exist.
 func (b *builder) resources(s *service) []StepID {
-	needs := []StepID{b.imageSteps[imageRef(b.want, s.spec)]}
+	needs := []StepID{b.imageSteps[b.want.ImageName(s.spec)]}
 	for _, key := range networkKeys(s.spec) {
 		needs = append(needs, b.networkSteps[b.network(key)])
 	}
@@ -220,7 +220,7 @@ func (b *builder) resources(s *service) []StepID {
 // creation is the action that makes a container of s. as is the name that it will have in the end.
 func (b *builder) creation(s *service, r *replica, name, replaces, inherit string) CreateContainer {
 	a := CreateContainer{
-		Name: name, Number: r.number, Spec: b.resolve(s.spec), Image: imageRef(b.want, s.spec),
+		Name: name, Number: r.number, Spec: b.resolve(s.spec), Image: b.want.ImageName(s.spec),
 		Labels: b.containerLabels(s, r.number, replaces), Files: b.files(s.spec), Inherit: inherit,
 	}
 	if name != r.name {

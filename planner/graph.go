@@ -3,6 +3,7 @@ package planner
 import (
 	"container/heap"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -14,12 +15,10 @@ type graph struct {
 	// wishes are needs that are dropped where they would close a circle: who gives a
 	// port or a name up goes before who takes it, if that is possible at all.
 	wishes map[StepID][]StepID
-	// last is the latest step that each container was given, by the name it had then.
-	last map[string]StepID
 }
 
 func newGraph() *graph {
-	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}, last: map[string]StepID{}}
+	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}}
 }
 
 // add appends a step and answers with its ID, which is made from the action. Empty
@@ -40,17 +39,30 @@ func (g *graph) add(s Step) StepID {
 // ordered answers with the steps in an order in which needs come before
 // needers and which is otherwise that of adding.
 func (g *graph) ordered() ([]Step, error) {
-	if steps, ok := g.sort(true); ok {
-		return steps, nil
+	for {
+		steps, ok := g.sort()
+		if ok {
+			return steps, nil
+		}
+		left := g.left(steps)
+		if !g.dropWish(left) {
+			return nil, fmt.Errorf("the plan's steps wait for each other: %s", strings.Join(left, ", "))
+		}
 	}
-	steps, ok := g.sort(false)
-	if !ok {
-		return nil, fmt.Errorf("the plan's steps wait for each other: %s", g.circle(steps))
-	}
-	return steps, nil
 }
 
-func (g *graph) sort(wishes bool) ([]Step, bool) {
+// dropWish forgets the wishes of the first of the steps that has any.
+func (g *graph) dropWish(steps []string) bool {
+	for _, id := range steps {
+		if len(g.wishes[StepID(id)]) > 0 {
+			delete(g.wishes, StepID(id))
+			return true
+		}
+	}
+	return false
+}
+
+func (g *graph) sort() ([]Step, bool) {
 	place := make(map[StepID]int, len(g.steps))
 	for i, s := range g.steps {
 		place[s.ID] = i
@@ -59,11 +71,7 @@ func (g *graph) sort(wishes bool) ([]Step, bool) {
 	waiting := make([]int, len(g.steps))
 	needers := make([][]int, len(g.steps))
 	for i, s := range g.steps {
-		all := s.Needs
-		if wishes {
-			all = append(append([]StepID(nil), all...), g.wishes[s.ID]...)
-		}
-		needs[i] = g.known(all, s.ID)
+		needs[i] = g.known(append(slices.Clone(s.Needs), g.wishes[s.ID]...), s.ID)
 		waiting[i] = len(needs[i])
 		for _, n := range needs[i] {
 			needers[place[n]] = append(needers[place[n]], i)
@@ -112,8 +120,8 @@ func (g *graph) known(needs []StepID, self StepID) []StepID {
 	return unique
 }
 
-// circle names the steps that are not among the sorted ones.
-func (g *graph) circle(sorted []Step) string {
+// left names the steps that are not among the sorted ones.
+func (g *graph) left(sorted []Step) []string {
 	done := map[StepID]bool{}
 	for _, s := range sorted {
 		done[s.ID] = true
@@ -124,7 +132,7 @@ func (g *graph) circle(sorted []Step) string {
 			left = append(left, string(s.ID))
 		}
 	}
-	return strings.Join(left, ", ")
+	return left
 }
 
 // intHeap gives the smallest first.

@@ -28,7 +28,7 @@ func (b *builder) refresh(s *service) {
 	if s.scale == 0 {
 		return
 	}
-	ref := imageRef(b.want, s.spec)
+	ref := b.want.ImageName(s.spec)
 	policy, every := b.pullPolicy(s)
 	have := b.image(ref)
 	buildable := s.spec.Build != nil
@@ -96,7 +96,7 @@ func (b *builder) planImages() {
 
 // provide makes sure that a service's image will be there.
 func (b *builder) provide(s *service) {
-	ref := imageRef(b.want, s.spec)
+	ref := b.want.ImageName(s.spec)
 	if b.image(ref) != nil || b.imageSteps[ref] != "" {
 		return
 	}
@@ -152,12 +152,12 @@ func (b *builder) buildImage(s *service, ref string, why Change) {
 		}
 		base := b.services[other]
 		if b.how.Build && base.spec.Build != nil {
-			b.buildImage(base, imageRef(b.want, base.spec), Change{Path: base.path("build"), To: "context of " + s.name})
+			b.buildImage(base, b.want.ImageName(base.spec), Change{Path: base.path("build"), To: "context of " + s.name})
 		} else {
 			b.provide(base)
 		}
 		step := b.graph.byID[id]
-		step.Needs = append(step.Needs, b.imageSteps[imageRef(b.want, base.spec)])
+		step.Needs = append(step.Needs, b.imageSteps[b.want.ImageName(base.spec)])
 	}
 }
 

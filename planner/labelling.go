@@ -36,7 +36,7 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 	if hashes := b.hashes(s); len(hashes) > 0 {
 		labels[LabelConfigHash] = hashes[0]
 	}
-	if image := b.image(imageRef(b.want, s.spec)); image != nil {
+	if image := b.image(b.want.ImageName(s.spec)); image != nil {
 		labels[LabelImage] = image.ID
 	}
 	labels[LabelSpec] = s.label(&b.codec)

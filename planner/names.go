@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/musterhq/muster/project"
@@ -10,20 +9,6 @@ import (
 // successorSuffix ends the name that a container has while it is not yet
 // proven. A dot cannot stand in a service's own container name by default, so it meets no other.
 const successorSuffix = ".next"
-
-// separator joins the parts of container and image names.
-func separator(p *project.Project) string {
-	return "-"
-}
-
-// containerName is the name of replica number of a service.
-func containerName(p *project.Project, s project.Service, number int) string {
-	if s.ContainerName != "" {
-		return s.ContainerName
-	}
-	sep := separator(p)
-	return p.Name + sep + s.Name + sep + strconv.Itoa(number)
-}
 
 // successorName is what the successor of the container called name is called
 // until it has proven itself.
@@ -55,15 +40,6 @@ func volumeName(p *project.Project, key string, v project.Volume) string {
 		return key
 	}
 	return p.Name + "_" + key
-}
-
-// imageRef is the image that a service runs; one that is only built is named after the
-// project and the service.
-func imageRef(p *project.Project, s project.Service) string {
-	if s.Image != "" {
-		return s.Image
-	}
-	return p.Name + separator(p) + s.Name
 }
 
 // familiar is the shortest way to write an image reference, with its tag:

@@ -16,7 +16,7 @@ func ScopeOf(want *project.Project) Scope {
 		if s.Provider != nil {
 			continue
 		}
-		scope.Images = append(scope.Images, imageRef(want, s))
+		scope.Images = append(scope.Images, want.ImageName(s))
 		for _, v := range s.Volumes {
 			if v.Type == "image" {
 				scope.Images = append(scope.Images, volumeImage(want, v.Source))
@@ -39,7 +39,7 @@ func ScopeOf(want *project.Project) Scope {
 func volumeImage(want *project.Project, source string) string {
 	if s, ok := want.Services[source]; ok {
 		s.Name = source
-		return imageRef(want, s)
+		return want.ImageName(s)
 	}
 	return source
 }

@@ -221,7 +221,7 @@ func (t *teardown) images() {
 		s := t.want.Services[name]
 		s.Name = name
 		if t.chosen(name) && (t.how.Images == "all" || s.Image == "") {
-			refs[imageRef(t.want, s)] = true
+			refs[t.want.ImageName(s)] = true
 		}
 	}
 	for _, name := range t.names {
@@ -229,7 +229,7 @@ func (t *teardown) images() {
 			continue
 		}
 		for _, c := range t.all[name] {
-			local := familiar(c.Image) == familiar(t.want.Name+separator(t.want)+name)
+			local := familiar(c.Image) == familiar(t.want.ImageName(project.Service{Name: name}))
 			if t.removed[c.Name] != "" && (t.how.Images == "all" || local) {
 				refs[c.Image] = true
 			}

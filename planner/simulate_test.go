@@ -1,0 +1,267 @@
+package planner
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster/project"
+)
+
+// world is a State that actions can be applied to: the least of an engine that stories
+// need. It keeps no rules of its own; runner/memory does that.
+type world struct {
+	state State
+	clock int
+	specs map[string]project.Service // of containers, by name
+}
+
+func newWorld() *world {
+	return &world{specs: map[string]project.Service{}, state: State{Engine: EngineInfo{API: "1.51"}}}
+}
+
+func (w *world) container(name string) *Container {
+	for i := range w.state.Containers {
+		if w.state.Containers[i].Name == name {
+			return &w.state.Containers[i]
+		}
+	}
+	return nil
+}
+
+// tick is the next moment.
+func (w *world) tick() time.Time {
+	w.clock++
+	return time.Date(2026, 1, 1, 0, 0, w.clock, 0, time.UTC)
+}
+
+// run applies steps in their order. It answers with what an engine would refuse.
+func (w *world) run(steps []Step) error {
+	done := map[StepID]bool{}
+	for _, s := range steps {
+		for _, n := range s.Needs {
+			if !done[n] {
+				return fmt.Errorf("%s comes before %s, which it needs", s.ID, n)
+			}
+		}
+		if err := w.apply(s.Action); err != nil {
+			return fmt.Errorf("%s: %w", s.ID, err)
+		}
+		done[s.ID] = true
+	}
+	return nil
+}
+
+func (w *world) apply(a Action) error {
+	defer w.sort()
+	switch a := a.(type) {
+	case CreateNetwork:
+		w.clock++
+		w.state.Networks = append(w.state.Networks, Network{ID: fmt.Sprintf("net%d", w.clock), Name: a.Name, Driver: a.Spec.Driver, Labels: a.Labels})
+	case RemoveNetwork:
+		for _, c := range w.state.Containers {
+			if c.endpoint(a.Name) != nil {
+				return fmt.Errorf("network is in use by %s", c.Name)
+			}
+		}
+		w.state.Networks = remove(w.state.Networks, func(n Network) bool { return n.Name == a.Name })
+	case CreateVolume:
+		w.state.Volumes = append(w.state.Volumes, Volume{Name: a.Name, Driver: "local", Labels: a.Labels})
+	case RemoveVolume:
+		w.state.Volumes = remove(w.state.Volumes, func(v Volume) bool { return v.Name == a.Name })
+	case PullImage:
+		w.addImage(a.Ref)
+	case BuildImage:
+		w.addImage(a.Ref)
+	case RemoveImage:
+		w.state.Images = remove(w.state.Images, func(m Image) bool { return m.Tags[0] == a.Ref })
+	case CreateContainer:
+		return w.create(a)
+	case StartContainer:
+		return w.start(a.Name)
+	case StopContainer:
+		if c := w.container(a.Name); c != nil && c.up() {
+			c.Status, c.Health, c.ExitCode, c.Ports = Exited, NoHealth, 143, nil
+		}
+	case RestartContainer:
+		return w.start(a.Name)
+	case RemoveContainer:
+		w.state.Containers = remove(w.state.Containers, func(c Container) bool { return c.Name == a.Name })
+	case RenameContainer:
+		if w.container(a.To) != nil {
+			return fmt.Errorf("name %s is taken", a.To)
+		}
+		if w.container(a.Name) == nil {
+			return fmt.Errorf("no container %s", a.Name)
+		}
+		w.container(a.Name).Name = a.To
+		w.specs[a.To] = w.specs[a.Name]
+	case Await:
+		return w.await(a)
+	case ConnectNetwork:
+		w.connect(w.container(a.Name), a.Network)
+	case DisconnectNetwork:
+		if c := w.container(a.Name); c != nil {
+			c.Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == a.Network })
+		}
+	case RunHook:
+		if c := w.container(a.Name); c == nil || c.Status != Running {
+			return fmt.Errorf("container is not running")
+		}
+	}
+	return nil
+}
+
+func (w *world) create(a CreateContainer) error {
+	if w.container(a.Name) != nil {
+		return fmt.Errorf("name %s is taken", a.Name)
+	}
+	image := w.image(a.Image)
+	if image == nil {
+		return fmt.Errorf("no image %s", a.Image)
+	}
+	c := Container{
+		Name: a.Name, Service: a.Labels[LabelService], Image: a.Image, ImageID: image.ID, Status: Created,
+		Created: w.tick(), Labels: a.Labels,
+	}
+	c.ID = fmt.Sprintf("id%d", w.clock)
+	c.Number, _ = strconv.Atoi(a.Labels[LabelNumber])
+	for _, v := range a.Spec.Volumes {
+		m := Mount{Type: v.Type, Source: v.Source, Target: v.Target}
+		if v.Type == "volume" {
+			m.Name = a.Volumes[v.Source]
+		}
+		c.Mounts = append(c.Mounts, m)
+	}
+	for _, key := range keys(a.Networks) {
+		w.connect(&c, a.Networks[key])
+	}
+	for _, ref := range []string{a.Spec.NetworkMode, a.Spec.Ipc, a.Spec.Pid} {
+		if name, ok := strings.CutPrefix(ref, "container:"); ok && w.container(name) == nil {
+			return fmt.Errorf("no container %s to join", name)
+		}
+	}
+	w.specs[a.Name] = a.Spec
+	w.state.Containers = append(w.state.Containers, c)
+	return nil
+}
+
+func (w *world) connect(c *Container, network string) {
+	if c == nil || c.endpoint(network) != nil {
+		return
+	}
+	e := Endpoint{Network: network}
+	for _, n := range w.state.Networks {
+		if n.Name == network {
+			e.NetworkID = n.ID
+		}
+	}
+	c.Endpoints = append(c.Endpoints, e)
+	sort.Slice(c.Endpoints, func(i, j int) bool { return c.Endpoints[i].Network < c.Endpoints[j].Network })
+}
+
+func (w *world) start(name string) error {
+	c := w.container(name)
+	if c == nil {
+		return fmt.Errorf("no container %s", name)
+	}
+	spec := w.specs[name]
+	for _, p := range spec.Ports {
+		published, _ := strconv.Atoi(p.Published)
+		for _, other := range w.state.Containers {
+			for _, q := range other.Ports {
+				if other.Name != name && published > 0 && q.Published == published {
+					return fmt.Errorf("port %d is taken by %s", published, other.Name)
+				}
+			}
+		}
+		if c.Status != Running {
+			c.Ports = append(c.Ports, Port{Published: published, Target: int(p.Target), Protocol: p.Protocol})
+		}
+	}
+	c.Status = Running
+	if h := spec.HealthCheck; h != nil && !h.Disable {
+		c.Health = Healthy
+	}
+	return nil
+}
+
+func (w *world) await(a Await) error {
+	c := w.container(a.Name)
+	if c == nil {
+		return fmt.Errorf("no container %s", a.Name)
+	}
+	switch a.Condition {
+	case IsCompleted:
+		c.Status, c.ExitCode, c.Health, c.Ports = Exited, 0, NoHealth, nil
+	case IsHealthy:
+		if c.Health != Healthy {
+			return fmt.Errorf("it is %s and has health %q", c.Status, c.Health)
+		}
+	case IsReady, IsStable, IsRunning:
+		if c.Health == Starting {
+			c.Health = Healthy
+		}
+		if c.Status != Running {
+			return fmt.Errorf("it is %s", c.Status)
+		}
+	}
+	return nil
+}
+
+func (w *world) image(ref string) *Image {
+	for i := range w.state.Images {
+		if familiar(w.state.Images[i].Tags[0]) == familiar(ref) {
+			return &w.state.Images[i]
+		}
+	}
+	return nil
+}
+
+func (w *world) addImage(ref string) {
+	id := "sha256:" + hash([]byte(ref))
+	if m := w.image(ref); m != nil {
+		m.ID = "sha256:" + hash([]byte(m.ID))
+		m.Created = w.tick()
+		return
+	}
+	w.state.Images = append(w.state.Images, Image{ID: id, Tags: []string{ref}, Created: w.tick()})
+}
+
+// sort keeps the State as engines list it.
+func (w *world) sort() {
+	s := &w.state
+	sort.Slice(s.Containers, func(i, j int) bool { return s.Containers[i].Name < s.Containers[j].Name })
+	sort.Slice(s.Networks, func(i, j int) bool { return s.Networks[i].Name < s.Networks[j].Name })
+	sort.Slice(s.Volumes, func(i, j int) bool { return s.Volumes[i].Name < s.Volumes[j].Name })
+}
+
+// copy shares nothing that apply changes.
+func (w *world) copy() *world {
+	out := newWorld()
+	out.clock = w.clock
+	for k, v := range w.specs {
+		out.specs[k] = v
+	}
+	for _, c := range w.state.Containers {
+		c.Endpoints = append([]Endpoint(nil), c.Endpoints...)
+		c.Ports = append([]Port(nil), c.Ports...)
+		out.state.Containers = append(out.state.Containers, c)
+	}
+	out.state.Networks = append(out.state.Networks, w.state.Networks...)
+	out.state.Volumes = append(out.state.Volumes, w.state.Volumes...)
+	out.state.Images = append(out.state.Images, w.state.Images...)
+	return out
+}
+
+func remove[T any](list []T, which func(T) bool) []T {
+	out := list[:0:0]
+	for _, v := range list {
+		if !which(v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}

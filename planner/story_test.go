@@ -1,0 +1,387 @@
+package planner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+	"gopkg.in/yaml.v3"
+
+	"github.com/musterhq/muster/project"
+)
+
+var update = flag.Bool("update", false, "write the plans that come out into the stories")
+
+// story is one txtar file of testdata:
+//
+//	before.yaml  brought up first; what it makes is there
+//	have         then happens on the engine, one event a line (see world.happen)
+//	compose.yaml is wanted
+//	how          the policy, and what is planned (command: up, images, down, start, stop, restart)
+//	plan         what comes out, as people read it
+//	steps        the same as a graph; absent where there is nothing to do
+//	error        what comes out instead
+type story struct {
+	name    string
+	archive *txtar.Archive
+	folder  string
+	how     storyPolicy
+	world   *world
+}
+
+// storyPolicy is the section "how".
+type storyPolicy struct {
+	Command            string
+	NoFile             bool `yaml:"no_file"`
+	Services           []string
+	NoDeps             bool `yaml:"no_deps"`
+	Recreate           string
+	AlwaysRecreateDeps bool `yaml:"always_recreate_deps"`
+	Orphans            string
+	Renew              bool
+	Scale              map[string]int
+	Timeout            string
+	NoStart            bool `yaml:"no_start"`
+	Wait, Build        bool
+	NoBuild            bool `yaml:"no_build"`
+	Pull               string
+	Now                time.Time
+	Volumes            bool
+	Images             string
+	ShowValues         bool     `yaml:"show_values"`
+	Only               []string // services that are loaded, as up SERVICE does
+	Profiles           []string
+}
+
+func TestStories(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			s := readStory(t, file)
+			plan, err := s.plan(t, s.world.state)
+			got := map[string]string{}
+			if err != nil {
+				got["error"] = err.Error() + "\n"
+			} else {
+				got["plan"] = plan.Text(TextOptions{ShowValues: s.how.ShowValues})
+				if len(plan.Steps) > 0 {
+					got["steps"] = plan.StepsText(TextOptions{ShowValues: s.how.ShowValues})
+				}
+			}
+			s.compare(t, file, got)
+			if err == nil {
+				s.check(t, plan)
+				checkSchema(t, plan)
+			}
+		})
+	}
+}
+
+// compare holds what came out against what the story says, or writes it there.
+func (s *story) compare(t *testing.T, file string, got map[string]string) {
+	t.Helper()
+	sections := []string{"plan", "steps", "error"}
+	for k, v := range got {
+		got[k] = strings.ReplaceAll(v, s.folder, "/src")
+	}
+	if *update {
+		kept := s.archive.Files[:0:0]
+		for _, f := range s.archive.Files {
+			if f.Name != "plan" && f.Name != "steps" && f.Name != "error" {
+				kept = append(kept, f)
+			}
+		}
+		for _, name := range sections {
+			if text, ok := got[name]; ok {
+				kept = append(kept, txtar.File{Name: name, Data: []byte(text)})
+			}
+		}
+		s.archive.Files = kept
+		if err := os.WriteFile(file, txtar.Format(s.archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for _, name := range sections {
+		if diff := cmp.Diff(s.section(name), got[name]); diff != "" {
+			t.Errorf("%s (-story +now):\n%s", name, diff)
+		}
+	}
+}
+
+func (s *story) section(name string) string {
+	for _, f := range s.archive.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	return ""
+}
+
+func readStory(t *testing.T, file string) *story {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &story{name: filepath.Base(file), archive: archive, folder: t.TempDir(), world: newWorld()}
+	decoder := yaml.NewDecoder(bytes.NewReader([]byte(s.section("how"))))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&s.how); err != nil && s.section("how") != "" {
+		t.Fatalf("how: %v", err)
+	}
+	for _, f := range archive.Files {
+		if err := os.WriteFile(filepath.Join(s.folder, f.Name), f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(s.folder, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"before.yaml", "compose.yaml"} {
+		if s.section(name) == "" {
+			continue
+		}
+		for _, ref := range ScopeOf(s.load(t, name, nil)).Images {
+			if s.world.image(ref) == nil {
+				s.world.addImage(ref)
+			}
+		}
+	}
+	if s.section("before.yaml") != "" {
+		s.bringUp(t, "before.yaml", -1)
+	}
+	for _, line := range strings.Split(s.section("have"), "\n") {
+		if fields := strings.Fields(line); len(fields) > 0 && !strings.HasPrefix(line, "#") {
+			s.happen(t, fields)
+		}
+	}
+	return s
+}
+
+func (s *story) load(t *testing.T, file string, services []string) *project.Project {
+	t.Helper()
+	p, err := project.Load(context.Background(), project.Options{
+		Files: []string{filepath.Join(s.folder, file)}, Name: "shop", Dir: s.folder, Services: services, Environ: []string{}, Profiles: s.how.Profiles,
+		NoDeps: s.how.NoDeps && len(services) > 0,
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return p
+}
+
+// bringUp runs the first n steps of the plan to a file; all of them where n is negative.
+func (s *story) bringUp(t *testing.T, file string, n int) {
+	t.Helper()
+	plan, err := Build(s.load(t, file, nil), s.world.state, Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 0 || n > len(plan.Steps) {
+		n = len(plan.Steps)
+	}
+	if err := s.world.run(plan.Steps[:n]); err != nil {
+		t.Fatal(err)
+	}
+	// Jobs that nobody waits for have come to their end meanwhile.
+}
+
+// happen is what takes place on the engine before the plan is made.
+func (s *story) happen(t *testing.T, f []string) {
+	t.Helper()
+	w := s.world
+	defer w.sort()
+	c := w.container(f[1])
+	need := func() *Container {
+		if c == nil {
+			t.Fatalf("have: no container %s", f[1])
+		}
+		return c
+	}
+	switch f[0] {
+	case "exit": // NAME CODE [since…]
+		code, _ := strconv.Atoi(f[2])
+		need().Status, c.ExitCode, c.Health, c.Ports = Exited, code, NoHealth, nil
+		if len(f) > 3 {
+			c.Since = fmt.Sprintf("Exited (%d) %s", code, strings.Join(f[3:], " "))
+		}
+	case "status": // NAME STATUS
+		need().Status = Status(f[2])
+	case "health": // NAME VERDICT
+		need().Health = Health(f[2])
+	case "rename": // NAME NEW
+		need().Name = f[2]
+	case "remove": // NAME
+		w.state.Containers = remove(w.state.Containers, func(c Container) bool { return c.Name == f[1] })
+	case "disconnect": // NAME NETWORK
+		need().Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == f[2] })
+	case "connect": // NAME NETWORK
+		w.connect(need(), f[2])
+	case "rebuilt", "pulled": // IMAGE: its tag means other content
+		w.addImage(f[1])
+	case "noimage": // IMAGE
+		w.state.Images = remove(w.state.Images, func(m Image) bool { return m.Tags[0] == f[1] })
+	case "network": // NAME [PROJECT]: made by hand, or by another project
+		w.state.Networks = append(w.state.Networks, Network{ID: "byhand", Name: f[1], Labels: byHand(f[2:])})
+	case "volume": // NAME [PROJECT]
+		w.state.Volumes = append(w.state.Volumes, Volume{Name: f[1], Driver: "local", Labels: byHand(f[2:])})
+	case "nonetwork": // NAME: removed by force
+		w.state.Networks = remove(w.state.Networks, func(n Network) bool { return n.Name == f[1] })
+	case "novolume": // NAME
+		w.state.Volumes = remove(w.state.Volumes, func(v Volume) bool { return v.Name == f[1] })
+	case "compose": // NAME [otherhash]: docker compose made it
+		s.foreign(need().Labels, len(f) > 2)
+	case "composenetwork": // NAME [otherhash]
+		for _, n := range w.state.Networks {
+			if n.Name == f[1] {
+				s.foreign(n.Labels, len(f) > 2)
+			}
+		}
+	case "label": // NAME KEY [VALUE]
+		need().Labels[f[2]] = strings.Join(f[3:], " ")
+	case "oneoff": // NAME SERVICE
+		w.state.Containers = append(w.state.Containers, Container{ID: "oneoff", Name: f[1], Service: f[2], OneOff: true, Status: Running,
+			Labels: map[string]string{LabelProject: "shop", LabelService: f[2], LabelOneOff: "True"}, Endpoints: []Endpoint{{Network: "shop_default"}}})
+	case "run": // FILE STEPS: a run to FILE is cut after so many steps
+		n, err := strconv.Atoi(f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.bringUp(t, f[1], n)
+	default:
+		t.Fatalf("have: what is %q?", f[0])
+	}
+}
+
+func byHand(owner []string) map[string]string {
+	if len(owner) == 0 {
+		return map[string]string{}
+	}
+	return map[string]string{LabelProject: owner[0]}
+}
+
+// foreign turns labels into those that docker compose writes.
+func (s *story) foreign(labels map[string]string, otherHash bool) {
+	for k := range labels {
+		if strings.HasPrefix(k, "dev.muster.") {
+			delete(labels, k)
+		}
+	}
+	if otherHash {
+		labels[LabelConfigHash] = "0123456789abcdef"
+	}
+}
+
+func (s *story) policy(t *testing.T) Policy {
+	t.Helper()
+	h := s.how
+	p := Policy{
+		Services: h.Services, NoDeps: h.NoDeps, AlwaysRecreateDeps: h.AlwaysRecreateDeps, RenewAnonVolumes: h.Renew, Scale: h.Scale,
+		RemoveOrphans: h.Orphans == "remove", IgnoreOrphans: h.Orphans == "ignore",
+		NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
+	}
+	if len(h.Only) > 0 {
+		p.Services = h.Only
+	}
+	switch h.Recreate {
+	case "always":
+		p.Recreate = RecreateAlways
+	case "never":
+		p.Recreate = RecreateNever
+	}
+	if h.Timeout != "" {
+		d, err := time.ParseDuration(h.Timeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Timeout = &d
+	}
+	return p
+}
+
+func (s *story) plan(t *testing.T, have State) (Plan, error) {
+	t.Helper()
+	var want *project.Project
+	if !s.how.NoFile {
+		want = s.load(t, "compose.yaml", s.how.Only)
+	}
+	verbs := map[string]func(*project.Project, State, Policy) (Plan, error){
+		"": Build, "up": Build, "images": Images, "down": Teardown, "start": Start, "stop": Stop, "restart": Restarts,
+	}
+	verb := verbs[s.how.Command]
+	if verb == nil {
+		t.Fatalf("how: no command %q", s.how.Command)
+	}
+	return verb(want, have, s.policy(t))
+}
+
+// check runs the plan, cut at every step, and each time once more to the end: whatever the story, the
+// plan must be possible in its order, the second plan must finish it, the third be empty, and no temporary name stay.
+func (s *story) check(t *testing.T, plan Plan) {
+	t.Helper()
+	if s.how.Command != "" && s.how.Command != "up" {
+		if err := s.world.copy().run(plan.Steps); err != nil && s.how.Command != "images" {
+			t.Errorf("the plan cannot be run: %v", err)
+		}
+		return
+	}
+	for cut := 0; cut <= len(plan.Steps); cut++ {
+		w := s.world.copy()
+		if err := w.run(plan.Steps[:cut]); err != nil {
+			t.Errorf("the plan cannot be run: %v", err)
+			return
+		}
+		if s.how.Recreate == "always" || s.how.Renew || s.how.AlwaysRecreateDeps {
+			continue
+		}
+		second, err := s.plan(t, w.state)
+		if err != nil {
+			t.Errorf("cut after %d: %v", cut, err)
+			return
+		}
+		if cut == len(plan.Steps) && len(second.Steps) > 0 {
+			t.Errorf("there is a second plan:\n%s", second.StepsText(TextOptions{}))
+			return
+		}
+		if err := w.run(second.Steps); err != nil {
+			t.Errorf("cut after %d: the second plan cannot be run: %v\n%s", cut, err, second.StepsText(TextOptions{}))
+			return
+		}
+		third, err := s.plan(t, w.state)
+		if err != nil || len(third.Steps) > 0 {
+			t.Errorf("cut after %d: a third plan: %v\n%s\nsecond was\n%s", cut, err, third.StepsText(TextOptions{}), second.StepsText(TextOptions{}))
+			return
+		}
+		for _, c := range w.state.Containers {
+			if strings.HasSuffix(c.Name, successorSuffix) {
+				t.Errorf("cut after %d: %s keeps its temporary name", cut, c.Name)
+			}
+		}
+	}
+}
+
+// Errors of a plan name each problem and its hint, and can be taken apart.
+func TestErrorsCanBeTakenApart(t *testing.T) {
+	err := error(Errors{{Problem: "a", Advice: "b"}, {Problem: "c"}})
+	var one *Error
+	if !errors.As(err, &one) || one.Hint() != "b" {
+		t.Errorf("got %v", one)
+	}
+	if got, want := err.Error(), "a\n  b\nc"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,102 @@
+package planner
+
+import "fmt"
+
+// yieldPorts lets whoever takes a fixed host port wait until the plan has stopped the one that holds it.
+func (b *builder) yieldPorts() {
+	holders := map[string][]*Container{}
+	for _, name := range keys(b.have.containers) {
+		c := b.have.containers[name]
+		if !c.up() {
+			continue
+		}
+		for _, p := range c.Ports {
+			if p.Published > 0 {
+				key := fmt.Sprintf("%d/%s", p.Published, p.Protocol)
+				holders[key] = append(holders[key], c)
+			}
+		}
+	}
+	if len(holders) == 0 {
+		return
+	}
+	for _, step := range b.graph.steps {
+		a, ok := step.Action.(StartContainer)
+		if !ok || b.services[a.Service] == nil {
+			continue
+		}
+		for _, p := range b.services[a.Service].spec.Ports {
+			protocol := p.Protocol
+			if protocol == "" {
+				protocol = "tcp"
+			}
+			for _, c := range holders[p.Published+"/"+protocol] {
+				stop := StepID("stop " + c.Name)
+				if b.graph.byID[stop] != nil && c.Name != a.Name {
+					b.graph.wishes[step.ID] = append(b.graph.wishes[step.ID], stop)
+				}
+			}
+		}
+	}
+}
+
+// yieldNames lets whoever takes a name wait until the plan has freed it.
+func (b *builder) yieldNames() {
+	freed := b.freedNames()
+	for _, step := range b.graph.steps {
+		var taken string
+		switch a := step.Action.(type) {
+		case CreateContainer:
+			taken = a.Name
+		case RenameContainer:
+			taken = a.To
+		}
+		if id, ok := freed[taken]; ok && taken != "" && b.have.containers[taken] != nil && id != step.ID {
+			b.graph.wishes[step.ID] = append(b.graph.wishes[step.ID], id)
+		}
+	}
+}
+
+// freedNames are the names that containers have now and give up in this plan, with the step that does it.
+func (b *builder) freedNames() map[string]StepID {
+	freed := map[string]StepID{}
+	renames := map[string]*Step{}
+	for _, step := range b.graph.steps {
+		switch a := step.Action.(type) {
+		case RemoveContainer:
+			freed[a.Name] = step.ID
+		case RenameContainer:
+			// One that the plan makes under the same name later is not meant.
+			if b.have.containers[a.Name] != nil && freed[a.Name] == "" {
+				freed[a.Name] = step.ID
+				renames[a.Name] = step
+			}
+		}
+	}
+	b.cutCircles(freed, renames)
+	return freed
+}
+
+// cutCircles deals with containers that have each other's names: one of them is
+// renamed by way of a name of its own.
+func (b *builder) cutCircles(freed map[string]StepID, renames map[string]*Step) {
+	seen := map[string]bool{}
+	for _, first := range keys(renames) {
+		name := first
+		for renames[name] != nil && !seen[name] {
+			seen[name] = true
+			name = renames[name].Action.(RenameContainer).To
+		}
+		if name != first || renames[first] == nil {
+			continue
+		}
+		step := renames[first]
+		a := step.Action.(RenameContainer)
+		aside := successorName(a.To)
+		freed[first] = b.graph.add(Step{
+			Action: RenameContainer{Name: a.Name, To: aside, Service: a.Service}, Needs: step.Needs, Because: step.Because, Impact: InPlace,
+		})
+		a.Name = aside
+		step.Action, step.Needs = a, []StepID{freed[first]}
+	}
+}
