@@ -49,6 +49,7 @@ func Build(want *project.Project, have State, how Policy) (Plan, error) {
 			b.emit(b.services[name])
 		}
 		b.planOrphans()
+		b.imageItems()
 		b.yieldPorts()
 		b.yieldNames()
 	}
@@ -107,7 +108,7 @@ func (b *builder) choose() {
 			b.warn("%s: is run by provider %s, which muster does not start yet", name, spec.Provider.Type)
 			continue
 		}
-		text, err := serviceSpec(spec)
+		text, err := project.Spec(spec)
 		if err != nil {
 			b.fail(Ref{Kind: KindService, Name: name}, "", "%s: cannot be written as JSON: %v", name, err)
 			continue
@@ -260,7 +261,7 @@ func (b *builder) hashes(s *service) []string {
 		}
 		return ""
 	})
-	hashes, err := serviceHashes(spec)
+	hashes, err := project.ServiceHashes(spec)
 	if err != nil {
 		return nil
 	}

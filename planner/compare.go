@@ -37,15 +37,9 @@ func (b *builder) specChanges(s *service, c *Container) []Change {
 	if label == "" {
 		return b.foreignChanges(s, c)
 	}
-	recorded, err := b.codec.decode(label)
-	if err == nil {
-		var changes []Change
-		if changes, err = diffSpecs("services."+s.name+".", recorded, s.json, serviceRules{}); err == nil {
-			b.nameImages(s, c, changes)
-			return changes
-		}
-	}
-	return []Change{{Path: s.path("record"), From: "unreadable", To: "this file"}}
+	changes := b.recordedChanges(s.path(""), label, s.json, serviceRules{})
+	b.nameImages(s, c, changes)
+	return changes
 }
 
 // nameImages adds short digests to a change of the image's name, where they are known.

@@ -147,31 +147,20 @@ func (b *builder) settle(s *service, sl *slot) {
 // shed takes the slots away that are too many: first those that would have to be replaced, then
 // the highest numbers.
 func (b *builder) shed(s *service, slots []*slot) []*slot {
-	kept := slots[:0:0]
-	for _, sl := range slots {
-		if sl.old != nil {
-			kept = append(kept, sl)
-			continue
-		}
-		// Only the dead: their number is free again.
-		for _, c := range sl.litter {
-			s.surplus = append(s.surplus, &surplus{c, []Change{{Path: s.path("container"), From: string(c.Status), Drift: true}}})
-		}
-	}
-	excess := len(kept) - s.scale
+	excess := len(slots) - s.scale
 	if excess <= 0 {
-		return kept
+		return slots
 	}
-	order := append([]*slot(nil), kept...)
+	order := append([]*slot(nil), slots...)
 	sort.SliceStable(order, func(i, j int) bool {
-		x, y := len(order[i].changes) > 0, len(order[j].changes) > 0
+		x, y := order[i].outdated(), order[j].outdated()
 		if x != y {
 			return x
 		}
 		return order[i].number > order[j].number
 	})
 	gone := map[*slot]bool{}
-	why := []Change{{Path: s.path("replicas"), From: strconv.Itoa(len(kept)), To: strconv.Itoa(s.scale)}}
+	why := []Change{{Path: s.path("replicas"), From: strconv.Itoa(len(slots)), To: strconv.Itoa(s.scale)}}
 	for _, sl := range order[:excess] {
 		gone[sl] = true
 		for _, c := range append([]*Container{sl.old, sl.next}, sl.litter...) {
@@ -180,8 +169,8 @@ func (b *builder) shed(s *service, slots []*slot) []*slot {
 			}
 		}
 	}
-	out := kept[:0:0]
-	for _, sl := range kept {
+	out := slots[:0:0]
+	for _, sl := range slots {
 		if !gone[sl] {
 			out = append(out, sl)
 		}
@@ -189,11 +178,20 @@ func (b *builder) shed(s *service, slots []*slot) []*slot {
 	return out
 }
 
+// outdated says whether a slot's container would have to be made anew.
+func (sl *slot) outdated() bool { return sl.old == nil || len(sl.changes) > 0 }
+
 // replicaOf turns a slot into what to do.
 func (b *builder) replicaOf(s *service, sl *slot) *replica {
 	r := &replica{
 		name: b.want.ContainerName(s.spec, sl.number), number: sl.number,
 		old: sl.old, next: sl.next, litter: sl.litter, resumed: sl.resumed,
+	}
+	if sl.old == nil {
+		// The engine gave its container up; the number and the name are free again.
+		r.verb = create
+		r.because = []Change{{Path: s.path("status"), From: string(sl.litter[0].Status), To: "made anew", Drift: true}}
+		return r
 	}
 	changes := append(append([]Change(nil), sl.changes...), b.inherited(s, sl)...)
 	if s.forced && !sl.finish {

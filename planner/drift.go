@@ -18,11 +18,12 @@ type mend struct {
 // mend finds what has drifted on a container that is otherwise as it shall be.
 func (b *builder) mend(s *service, r *replica) {
 	c := r.old
-	if c.Name != r.name {
-		r.mends = append(r.mends, mend{rename: true, change: Change{
-			Path: s.path("name"), From: c.Name, To: r.name, Drift: true}})
-	}
 	b.mendEndpoints(s, r)
+	if c.Name != r.name {
+		// The name that it was made for tells a change of the file from one by hand.
+		r.mends = append(r.mends, mend{rename: true, change: Change{
+			Path: s.path("name"), From: c.Name, To: r.name, Drift: !b.namedByFile(c)}})
+	}
 	if b.how.NoStart {
 		return
 	}
@@ -40,6 +41,13 @@ func (b *builder) mend(s *service, r *replica) {
 		r.verb = start
 		r.because = append(r.because, Change{Path: s.path("status"), From: "paused", To: "running", Drift: true})
 	}
+}
+
+// namedByFile says whether a container still has the name that its own record gives it.
+func (b *builder) namedByFile(c *Container) bool {
+	recorded := b.codec.recorded(c.Labels)
+	s := project.Service{Name: c.Service, ContainerName: recorded.ContainerName}
+	return c.Labels[LabelSpec] != "" && b.want.ContainerName(s, c.number()) == c.Name
 }
 
 // exitText says how a container ended and, where the engine says so, how long ago.
@@ -66,8 +74,11 @@ func (b *builder) mendEndpoints(s *service, r *replica) {
 		if _, known := b.want.Networks[key]; !known {
 			continue
 		}
-		r.mends = append(r.mends, mend{connect: key, change: Change{
-			Path: s.path("networks." + key), From: "not connected", To: name, Drift: true}})
+		m := mend{connect: key, change: Change{Path: s.path("networks." + key), From: "not connected", To: name, Drift: true}}
+		if was := b.formerly(r.old, key); was != "" {
+			m.change.From, m.change.Drift = was, false
+		}
+		r.mends = append(r.mends, m)
 	}
 	for _, e := range r.old.Endpoints {
 		n := b.have.networks[e.Network]
@@ -75,9 +86,24 @@ func (b *builder) mendEndpoints(s *service, r *replica) {
 		if wanted[e.Network] || n == nil || n.Labels[LabelProject] != b.want.Name {
 			continue
 		}
-		r.mends = append(r.mends, mend{disconnect: e.Network, change: Change{
-			Path: s.path("networks." + n.Labels[LabelNetwork]), From: e.Network, To: "not connected", Drift: true}})
+		key := n.Labels[LabelNetwork]
+		m := mend{disconnect: e.Network, change: Change{Path: s.path("networks." + key), From: e.Network, To: "not connected", Drift: true}}
+		if _, used := s.spec.Networks[key]; used {
+			m.change.To, m.change.Drift = b.network(key), false
+		}
+		r.mends = append(r.mends, m)
 	}
+}
+
+// formerly is the network that a container is in for a key whose network has another name by now.
+func (b *builder) formerly(c *Container, key string) string {
+	for _, e := range c.Endpoints {
+		n := b.have.networks[e.Network]
+		if n != nil && n.Labels[LabelProject] == b.want.Name && n.Labels[LabelNetwork] == key && n.Name != b.network(key) {
+			return n.Name
+		}
+	}
+	return ""
 }
 
 // rerunJobs lets completed jobs run once more for a service that waits for
@@ -99,7 +125,8 @@ func (b *builder) rerunJobs() {
 			for _, r := range e.to.replicas {
 				if r.verb == keep && r.old.completed() {
 					r.verb = start
-					r.because = append(r.because, Change{Path: e.to.path("status"), From: "completed", To: "run again for " + s.name})
+					r.why = "run again for " + s.name
+					r.because = append(r.because, Change{Path: e.to.path("status"), From: "completed", To: r.why})
 				}
 			}
 		}
@@ -115,14 +142,17 @@ func (b *builder) restartDependents() {
 	for _, name := range b.order {
 		s := b.services[name]
 		var why []Change
+		var words []string
 		for _, e := range s.edges {
 			if e.restart && e.to.renewed() {
-				why = append(why, Change{Path: s.path("depends_on." + e.to.name), From: e.to.name, To: e.to.name + " (replaced)"})
+				why = append(why, Change{Path: s.path("depends_on." + e.to.name), From: e.to.name, To: "replaced"})
+				words = append(words, e.to.name+" is replaced")
 			}
 		}
 		for _, p := range s.parents {
 			if len(p.to.replicas) > 0 && p.process && (p.to.replicas[0].verb == start || p.to.replicas[0].verb == restart) {
-				why = append(why, Change{Path: s.path(p.field), From: p.to.name, To: p.to.name + " (started again)"})
+				why = append(why, Change{Path: s.path(p.field), From: p.to.name, To: "started again"})
+				words = append(words, p.to.name+" is started again")
 			}
 		}
 		if len(why) == 0 {
@@ -132,6 +162,7 @@ func (b *builder) restartDependents() {
 			if r.verb == keep && (r.old.Status == Running || r.old.Status == Restarting) {
 				r.verb = restart
 				r.because = append(r.because, why...)
+				r.why = "restart, since " + strings.Join(words, " and ")
 			}
 		}
 	}

@@ -56,30 +56,14 @@ func (b *builder) emitMends(s *service, r *replica) []StepID {
 			step.Action = ConnectNetwork{Name: r.old.Name, Service: s.name, Network: name, Key: m.connect, Spec: b.resolve(s.spec)}
 			step.Needs = append(step.Needs, b.networkSteps[name])
 		default:
+			// Joined first, left last: it shall not be without any network.
 			step.Action = DisconnectNetwork{Name: r.old.Name, Service: s.name, Network: m.disconnect}
+			step.Needs = append(step.Needs, needs...)
 		}
 		needs = append(needs, b.graph.add(step))
 	}
-	// The rename comes last: the other steps know the container by its old name.
-	b.renameLast(r)
 	r.done = needs
 	return needs
-}
-
-// renameLast lets a rename wait for the other mends of the same container.
-func (b *builder) renameLast(r *replica) {
-	if r.old.Name == r.name {
-		return
-	}
-	rename := b.graph.byID[idOf(RenameContainer{Name: r.old.Name, To: r.name})]
-	for _, m := range r.mends {
-		if m.connect != "" {
-			rename.Needs = append(rename.Needs, idOf(ConnectNetwork{Name: r.old.Name, Network: b.network(m.connect)}))
-		}
-		if m.disconnect != "" {
-			rename.Needs = append(rename.Needs, idOf(DisconnectNetwork{Name: r.old.Name, Network: m.disconnect}))
-		}
-	}
 }
 
 func (b *builder) emitStart(s *service, r *replica, gates []StepID) {
@@ -144,7 +128,7 @@ func (b *builder) discard(c *Container, because []Change) StepID {
 // stop runs the hooks that a container has before its end and stops it. name is
 // what it is called by then.
 func (b *builder) stop(c *Container, name string, needs []StepID, because []Change, group string, undo []Action) StepID {
-	if c.Status == Running {
+	if c.Status == Running && !c.OneOff {
 		if hooks := b.preStop(c); len(hooks) > 0 {
 			needs = []StepID{b.hooks("pre_stop", hooks, name, c.Service, needs, group)}
 		}

@@ -76,18 +76,11 @@ func (serviceRules) text(path string, value any) (string, bool) {
 	return "", false
 }
 
-// networkRules compare two networks.
-type networkRules struct{ plainRules }
-
-func (networkRules) ignored(path string) bool { return path == "name" || path == "external" }
-
-// volumeRules compare two volumes.
-type volumeRules struct{ plainRules }
-
-func (volumeRules) ignored(path string) bool { return path == "name" || path == "external" }
-
-// plainRules know no sets and no special texts.
+// plainRules compare networks and volumes: no sets and no special texts. The name on the engine is how
+// they were found.
 type plainRules struct{}
+
+func (plainRules) ignored(path string) bool { return path == "name" || path == "external" }
 
 func (plainRules) identity(string) func(any) string { return nil }
 

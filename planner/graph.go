@@ -36,6 +36,21 @@ func (g *graph) add(s Step) StepID {
 	return s.ID
 }
 
+// become gives a step another action, and with it another ID.
+func (g *graph) become(id StepID, a Action, needs []StepID) {
+	step := g.byID[id]
+	delete(g.byID, id)
+	step.ID, step.Action, step.Needs = idOf(a), a, needs
+	g.byID[step.ID] = step
+	for _, other := range g.steps {
+		for i, n := range other.Needs {
+			if n == id {
+				other.Needs[i] = step.ID
+			}
+		}
+	}
+}
+
 // ordered answers with the steps in an order in which needs come before
 // needers and which is otherwise that of adding.
 func (g *graph) ordered() ([]Step, error) {

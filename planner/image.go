@@ -19,6 +19,7 @@ func Images(want *project.Project, have State, how Policy) (Plan, error) {
 		for _, name := range b.order {
 			b.refresh(b.services[name])
 		}
+		b.imageItems()
 	}
 	return b.finish()
 }
@@ -97,7 +98,7 @@ func (b *builder) planImages() {
 // provide makes sure that a service's image will be there.
 func (b *builder) provide(s *service) {
 	ref := b.want.ImageName(s.spec)
-	if b.image(ref) != nil || b.imageSteps[ref] != "" {
+	if b.image(ref) != nil {
 		return
 	}
 	policy, _ := b.pullPolicy(s)
@@ -111,6 +112,25 @@ func (b *builder) provide(s *service) {
 		b.fail(s.ref(), "pull it with `docker pull "+ref+"`, or change pull_policy", "%s: image %s is missing and must not be pulled (pull_policy never)", s.name, ref)
 	default:
 		b.pullImage(s, ref, why, false)
+	}
+}
+
+// imageItems tells what the plan does to images.
+func (b *builder) imageItems() {
+	for _, step := range b.graph.steps {
+		item := Item{Verdict: Create, Changes: nil}
+		switch a := step.Action.(type) {
+		case PullImage:
+			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "pull, for "+strings.Join(a.Services, ", ")
+		case BuildImage:
+			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "build, for "+a.Service
+		default:
+			continue
+		}
+		if b.image(item.Ref.Name) != nil {
+			item.Verdict, item.Changes = Modify, step.Because
+		}
+		b.items = append(b.items, item)
 	}
 }
 

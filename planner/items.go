@@ -29,6 +29,10 @@ func (b *builder) itemOf(s *service, gates *gate) Item {
 		}
 		parts = append(parts, b.replacing(s, t.replaced)...)
 	}
+	if t.inPlace {
+		item.Verdict = Modify
+		parts = append(parts, "in place")
+	}
 	if len(t.mended) > 0 {
 		if item.Verdict == Unchanged {
 			item.Verdict = Mend
@@ -62,6 +66,7 @@ func (b *builder) itemOf(s *service, gates *gate) Item {
 // tally counts what becomes of a service's replicas.
 type tally struct {
 	created, replaced, rerun, restarted int
+	inPlace                             bool // the file asks for what needs no other container
 	mended                              []string
 	why                                 string
 	changes                             []Change
@@ -71,14 +76,26 @@ type tally struct {
 
 func (t *tally) add(r *replica) {
 	for _, m := range r.mends {
-		t.mended = append(t.mended, mendText(m))
 		t.impact = max(t.impact, InPlace)
+		if m.change.Drift {
+			t.mended = append(t.mended, mendText(m))
+			continue
+		}
+		t.inPlace = true
+		t.note(m.change)
 	}
 	for range r.litter {
+		if r.verb == create {
+			break
+		}
 		t.mended = append(t.mended, "left over from an interrupted run → remove")
 	}
 	switch r.verb {
 	case create:
+		if len(r.litter) > 0 {
+			t.mended = append(t.mended, r.because[0].From+" → make anew")
+			break
+		}
 		t.created++
 	case replace, finish:
 		t.replaced++
@@ -92,13 +109,13 @@ func (t *tally) add(r *replica) {
 				t.mended = append(t.mended, c.From+" → "+startWord(r))
 			} else {
 				t.rerun++
-				t.why = c.To
+				t.why = r.why
 			}
 		}
 	case restart:
 		t.restarted++
 		t.impact = max(t.impact, Restart)
-		t.why = "restart, since " + r.because[0].To
+		t.why = r.why
 	}
 }
 
@@ -177,9 +194,6 @@ func scaleText(from, to int) string {
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
-	}
-	if strings.HasSuffix(what, "y") {
-		what = strings.TrimSuffix(what, "y") + "ie"
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -93,11 +94,13 @@ func (p Plan) JSON(o TextOptions) ([]byte, error) {
 			Impact: i.Impact.String(), Containers: i.Containers,
 		})
 	}
-	text, err := json.Marshal(out)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(out); err != nil {
 		return nil, fmt.Errorf("write plan of %s: %w", p.Project, err)
 	}
-	return text, nil
+	return bytes.TrimRight(text.Bytes(), "\n"), nil
 }
 
 func changesJSON(changes []Change, o TextOptions) []changeJSON {

@@ -55,8 +55,10 @@ func (b *builder) networkLabels(key string, n project.Network) map[string]string
 	labels[LabelProject] = b.want.Name
 	labels[LabelNetwork] = key
 	labels[LabelVersion] = composeVersion
-	labels[LabelConfigHash] = networkHash(n)
-	labels[LabelSpec] = b.codec.encode(networkSpec(n))
+	labels[LabelConfigHash], _ = project.NetworkHash(n)
+	if spec, err := project.NetworkSpec(n); err == nil {
+		labels[LabelSpec] = b.codec.encode(spec)
+	}
 	return labels
 }
 
@@ -66,8 +68,10 @@ func (b *builder) volumeLabels(key string, v project.Volume) map[string]string {
 	labels[LabelProject] = b.want.Name
 	labels[LabelVolume] = key
 	labels[LabelVersion] = composeVersion
-	labels[LabelConfigHash] = volumeHash(v)
-	labels[LabelSpec] = b.codec.encode(volumeSpec(v))
+	labels[LabelConfigHash], _ = project.VolumeHash(v)
+	if spec, err := project.VolumeSpec(v); err == nil {
+		labels[LabelSpec] = b.codec.encode(spec)
+	}
 	return labels
 }
 

@@ -50,18 +50,16 @@ func (b *builder) createNetwork(key string, n project.Network, needs []StepID, w
 // taken as it is: older versions of docker compose left none.
 func (b *builder) networkChanges(key string, n project.Network, have *Network) []Change {
 	n.Name = have.Name
+	spec, specErr := project.NetworkSpec(n)
+	hash, hashErr := project.NetworkHash(n)
+	if specErr != nil || hashErr != nil {
+		return nil
+	}
 	if label := have.Labels[LabelSpec]; label != "" {
-		recorded, err := b.codec.decode(label)
-		if err == nil {
-			var changes []Change
-			if changes, err = diffSpecs("networks."+key+".", recorded, networkSpec(n), networkRules{}); err == nil {
-				return changes
-			}
-		}
-		return []Change{{Path: "networks." + key + ".record", From: "unreadable", To: "this file"}}
+		return b.recordedChanges("networks."+key+".", label, spec, plainRules{})
 	}
 	was := have.Labels[LabelConfigHash]
-	if was == "" || was == networkHash(n) {
+	if was == "" || was == hash {
 		return nil
 	}
 	if n.Driver != "" && have.Driver != "" && n.Driver != have.Driver {
@@ -69,6 +67,18 @@ func (b *builder) networkChanges(key string, n project.Network, have *Network) [
 	}
 	return []Change{{Path: "networks." + key + ".config-hash",
 		From: "made by docker compose " + have.Labels[LabelVersion] + "; its config-hash differs", To: "this file"}}
+}
+
+// recordedChanges compares a spec with the one that a label has.
+func (b *builder) recordedChanges(prefix, label string, spec []byte, rule rules) []Change {
+	recorded, err := b.codec.decode(label)
+	if err == nil {
+		var changes []Change
+		if changes, err = diffSpecs(prefix, recorded, spec, rule); err == nil {
+			return changes
+		}
+	}
+	return []Change{{Path: prefix + "record", From: "unreadable", To: "this file"}}
 }
 
 // renewNetwork takes every container off a network, makes it anew and brings them back

@@ -82,8 +82,7 @@ func (b *builder) prove(s *service, r *replica, next string, needs []StepID, gro
 	wait.OrCompleted = wait.Condition == IsStable && s.once()
 	r.proven = wait.Condition
 	return b.graph.add(Step{
-		Action: wait, Needs: []StepID{last}, Group: group,
-		Because: []Change{{Path: s.path("container"), From: r.current().Name, To: next}},
+		Action: wait, Needs: []StepID{last}, Group: group, Because: r.because,
 	})
 }
 
@@ -94,8 +93,7 @@ func (b *builder) succeed(s *service, r *replica, oldName, next string, needs []
 		Needs:  needs, Because: r.because, Impact: Replace,
 	})
 	r.commit = b.graph.add(Step{
-		Action: RenameContainer{Name: next, To: r.name, Service: s.name}, Needs: []StepID{removed}, Impact: InPlace,
-		Because: []Change{{Path: s.path("name"), From: next, To: r.name}},
+		Action: RenameContainer{Name: next, To: r.name, Service: s.name}, Needs: []StepID{removed}, Impact: InPlace, Because: r.because,
 	})
 	r.done = []StepID{r.commit}
 }

@@ -71,6 +71,7 @@ type replica struct {
 	litter  []*Container // left over from an interrupted run; they go first
 	resumed bool         // old was stopped by an interrupted replacement and must come back if this one fails
 	because []Change
+	why     string // for people: of a restart, or of a job that runs again
 	mends   []mend
 
 	// What emitting found out.
@@ -113,7 +114,7 @@ func (s *service) starting() bool {
 		case start, replace, finish:
 			return true
 		case create:
-			if s.fresh {
+			if s.fresh || len(r.litter) > 0 {
 				return true
 			}
 		}

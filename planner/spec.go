@@ -70,8 +70,9 @@ func (c *specCodec) decode(label string) ([]byte, error) {
 // applied is the part of a recorded service that is needed again when the file
 // is not at hand: hooks before a stop, and endpoints.
 type applied struct {
-	PreStop  []project.ServiceHook              `json:"pre_stop"`
-	Networks map[string]*project.ServiceNetwork `json:"networks"`
+	ContainerName string                             `json:"container_name"`
+	PreStop       []project.ServiceHook              `json:"pre_stop"`
+	Networks      map[string]*project.ServiceNetwork `json:"networks"`
 }
 
 // recorded reads back what a container was made from; the zero value where it has no record.

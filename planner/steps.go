@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// StepsText prints the graph: a line a step, with the steps that it needs and why it is done.
+// StepsText prints the graph: a line a step, with the steps that it needs and why it is done. A reason
+// that was given before is not repeated: "as 3" is that of step 3.
 func (p Plan) StepsText(o TextOptions) string {
 	if len(p.Steps) == 0 {
 		return p.headline() + "\n"
@@ -22,10 +23,17 @@ func (p Plan) StepsText(o TextOptions) string {
 		first = max(first, min(utf8.RuneCountInString(string(s.ID)), 48))
 		second = max(second, min(utf8.RuneCountInString(needs[i]), 24))
 	}
+	said := map[string]int{}
 	width := len(strconv.Itoa(len(p.Steps)))
 	var out strings.Builder
 	for i, s := range p.Steps {
-		line := fmt.Sprintf("%*d  %s%s%s", width, i+1, pad(string(s.ID), first+2), pad(needs[i], second+2), s.why(o))
+		why := s.why(o)
+		if n := said[why]; n > 0 && why != "" {
+			why = fmt.Sprintf("as %d", n)
+		} else {
+			said[why] = i + 1
+		}
+		line := fmt.Sprintf("%*d  %s%s%s", width, i+1, pad(string(s.ID), first+2), pad(needs[i], second+2), why)
 		out.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return out.String()
@@ -56,7 +64,7 @@ func (s Step) why(o TextOptions) string {
 			parts = append(parts, fmt.Sprintf("and %d more", len(s.Because)-shown))
 			break
 		}
-		parts = append(parts, c.Path+": "+arrow(c, o.ShowValues))
+		parts = append(parts, strings.TrimPrefix(c.Path, "services.")+": "+arrow(c, o.ShowValues))
 	}
 	return strings.Join(parts, "; ")
 }

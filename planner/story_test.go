@@ -37,6 +37,7 @@ type story struct {
 	folder  string
 	how     storyPolicy
 	world   *world
+	loaded  map[string]*project.Project
 }
 
 // storyPolicy is the section "how".
@@ -76,7 +77,7 @@ func TestStories(t *testing.T) {
 			if err != nil {
 				got["error"] = err.Error() + "\n"
 			} else {
-				got["plan"] = plan.Text(TextOptions{ShowValues: s.how.ShowValues})
+				got["plan"] = plan.Text(TextOptions{ShowValues: s.how.ShowValues, Command: s.command()})
 				if len(plan.Steps) > 0 {
 					got["steps"] = plan.StepsText(TextOptions{ShowValues: s.how.ShowValues})
 				}
@@ -122,6 +123,15 @@ func (s *story) compare(t *testing.T, file string, got map[string]string) {
 	}
 }
 
+// command is what a user would type.
+func (s *story) command() string {
+	switch s.how.Command {
+	case "", "images":
+		return "muster up"
+	}
+	return "muster " + s.how.Command
+}
+
 func (s *story) section(name string) string {
 	for _, f := range s.archive.Files {
 		if f.Name == name {
@@ -137,7 +147,7 @@ func readStory(t *testing.T, file string) *story {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &story{name: filepath.Base(file), archive: archive, folder: t.TempDir(), world: newWorld()}
+	s := &story{name: filepath.Base(file), archive: archive, folder: t.TempDir(), world: newWorld(), loaded: map[string]*project.Project{}}
 	decoder := yaml.NewDecoder(bytes.NewReader([]byte(s.section("how"))))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&s.how); err != nil && s.section("how") != "" {
@@ -174,6 +184,10 @@ func readStory(t *testing.T, file string) *story {
 
 func (s *story) load(t *testing.T, file string, services []string) *project.Project {
 	t.Helper()
+	key := file + " " + strings.Join(services, " ")
+	if p := s.loaded[key]; p != nil {
+		return p
+	}
 	p, err := project.Load(context.Background(), project.Options{
 		Files: []string{filepath.Join(s.folder, file)}, Name: "shop", Dir: s.folder, Services: services, Environ: []string{}, Profiles: s.how.Profiles,
 		NoDeps: s.how.NoDeps && len(services) > 0,
@@ -181,6 +195,7 @@ func (s *story) load(t *testing.T, file string, services []string) *project.Proj
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
+	s.loaded[key] = p
 	return p
 }
 
@@ -245,6 +260,9 @@ func (s *story) happen(t *testing.T, f []string) {
 		w.state.Volumes = remove(w.state.Volumes, func(v Volume) bool { return v.Name == f[1] })
 	case "compose": // NAME [otherhash]: docker compose made it
 		s.foreign(need().Labels, len(f) > 2)
+		if len(f) == 2 {
+			s.rehash(t, c)
+		}
 	case "composenetwork": // NAME [otherhash]
 		for _, n := range w.state.Networks {
 			if n.Name == f[1] {
@@ -272,6 +290,17 @@ func byHand(owner []string) map[string]string {
 		return map[string]string{}
 	}
 	return map[string]string{LabelProject: owner[0]}
+}
+
+// rehash gives a container the hash that docker compose computes once the containers exist that it is joined to.
+func (s *story) rehash(t *testing.T, c *Container) {
+	t.Helper()
+	spec := s.load(t, "before.yaml", nil).Services[c.Service]
+	hashes, err := project.ServiceHashes(resolved(spec, func(name string) string { return s.world.container("shop-" + name + "-1").ID }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Labels[LabelConfigHash] = hashes[len(hashes)-1]
 }
 
 // foreign turns labels into those that docker compose writes.

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,6 +29,7 @@ func (p Plan) Text(o TextOptions) string {
 	if len(p.Steps) > 0 {
 		out.WriteString("\n")
 		p.writeItems(&out, o)
+		p.writeWaits(&out)
 	}
 	if len(p.Warnings) > 0 {
 		out.WriteString("\n")
@@ -46,11 +48,13 @@ func (p Plan) headline() string {
 	counts := map[Verdict]int{}
 	services, containers := 0, 0
 	for _, i := range p.Items {
-		counts[i.Verdict]++
 		if i.Ref.Kind == KindService {
 			services++
 			containers += i.Containers
+		} else if i.Verdict == Unchanged {
+			continue
 		}
+		counts[i.Verdict]++
 	}
 	if len(p.Steps) == 0 {
 		if len(p.Items) == 0 {
@@ -68,9 +72,24 @@ func (p Plan) headline() string {
 		}
 	}
 	if len(parts) == 0 || len(parts) == 1 && counts[Unchanged] > 0 {
-		parts = append(parts, plural(len(p.Steps), "step"))
+		return p.Project + ": nothing to change, something to wait for"
 	}
 	return p.Project + ": " + strings.Join(parts, ", ")
+}
+
+// writeWaits lists the steps of services that are otherwise unchanged: --wait has them.
+func (p Plan) writeWaits(out *strings.Builder) {
+	unchanged := map[string]bool{}
+	for _, i := range p.Items {
+		if i.Ref.Kind == KindService && i.Verdict == Unchanged {
+			unchanged[i.Ref.Name] = true
+		}
+	}
+	for _, s := range p.Steps {
+		if a, ok := s.Action.(Await); ok && unchanged[a.Service] {
+			out.WriteString("  " + string(s.ID) + "\n")
+		}
+	}
 }
 
 func (p Plan) footer(o TextOptions) string {
@@ -128,8 +147,8 @@ func (p Plan) writeItems(out *strings.Builder, o TextOptions) {
 		if o.Color {
 			sign = s.colour + sign + "\x1b[0m"
 		}
-		for i, item := range p.Items {
-			if item.Verdict != s.verdict {
+		for _, i := range p.inReadingOrder() {
+			if p.Items[i].Verdict != s.verdict {
 				continue
 			}
 			for n, r := range blocks[i] {
@@ -143,6 +162,17 @@ func (p Plan) writeItems(out *strings.Builder, o TextOptions) {
 	}
 }
 
+// inReadingOrder are the places of the items, services before what they use.
+func (p Plan) inReadingOrder() []int {
+	rank := map[Kind]int{KindService: 0, KindNetwork: 1, KindVolume: 2, KindImage: 3}
+	order := make([]int, len(p.Items))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(i, j int) bool { return rank[p.Items[order[i]].Ref.Kind] < rank[p.Items[order[j]].Ref.Kind] })
+	return order
+}
+
 // rows are an item's headline, its fields and its waits.
 func rows(item Item, o TextOptions) []row {
 	name := item.Ref.Name
@@ -152,7 +182,7 @@ func rows(item Item, o TextOptions) []row {
 	out := []row{{name, item.Summary}}
 	for _, c := range item.Changes {
 		text := arrow(c, o.ShowValues)
-		if c.Drift {
+		if c.Drift && item.Verdict != Mend {
 			text += " (drift)"
 		}
 		out = append(out, row{"  " + fieldOf(c.Path), text})

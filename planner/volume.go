@@ -50,15 +50,13 @@ func listed(changes []Change, prefix string) string {
 
 func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Change {
 	v.Name = have.Name
+	spec, specErr := project.VolumeSpec(v)
+	hash, hashErr := project.VolumeHash(v)
+	if specErr != nil || hashErr != nil {
+		return nil
+	}
 	if label := have.Labels[LabelSpec]; label != "" {
-		recorded, err := b.codec.decode(label)
-		if err == nil {
-			var changes []Change
-			if changes, err = diffSpecs("volumes."+key+".", recorded, volumeSpec(v), volumeRules{}); err == nil {
-				return changes
-			}
-		}
-		return []Change{{Path: "volumes." + key + ".record", From: "unreadable", To: "this file"}}
+		return b.recordedChanges("volumes."+key+".", label, spec, plainRules{})
 	}
 	driver := v.Driver
 	if driver == "" {
@@ -68,7 +66,7 @@ func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Ch
 		return []Change{{Path: "volumes." + key + ".driver", From: have.Driver, To: driver}}
 	}
 	was := have.Labels[LabelConfigHash]
-	if was == "" || was == volumeHash(v) {
+	if was == "" || was == hash {
 		return nil
 	}
 	return []Change{{Path: "volumes." + key + ".config-hash",

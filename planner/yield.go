@@ -82,12 +82,15 @@ func (b *builder) freedNames() map[string]StepID {
 func (b *builder) cutCircles(freed map[string]StepID, renames map[string]*Step) {
 	seen := map[string]bool{}
 	for _, first := range keys(renames) {
+		if seen[first] {
+			continue
+		}
 		name := first
 		for renames[name] != nil && !seen[name] {
 			seen[name] = true
 			name = renames[name].Action.(RenameContainer).To
 		}
-		if name != first || renames[first] == nil {
+		if name != first {
 			continue
 		}
 		step := renames[first]
@@ -97,6 +100,6 @@ func (b *builder) cutCircles(freed map[string]StepID, renames map[string]*Step) 
 			Action: RenameContainer{Name: a.Name, To: aside, Service: a.Service}, Needs: step.Needs, Because: step.Because, Impact: InPlace,
 		})
 		a.Name = aside
-		step.Action, step.Needs = a, []StepID{freed[first]}
+		b.graph.become(step.ID, a, []StepID{freed[first]})
 	}
 }
