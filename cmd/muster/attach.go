@@ -60,7 +60,9 @@ type followed struct {
 	tail    int      // for the first reading
 	reading bool
 	running bool
-	deaths  []int // exit codes that have not been said
+	// expected says that the plan will start it and that has not been seen.
+	expected bool
+	deaths   []int // exit codes that have not been said
 }
 
 // position is how far the output has been printed: all lines before a time, and
@@ -94,7 +96,7 @@ func (a *attachment) expect(ctx context.Context, plan planner.Plan, have planner
 	for _, s := range plan.Steps {
 		switch action := s.Action.(type) {
 		case planner.StartContainer:
-			a.entry(action.Name, action.Service)
+			a.entry(action.Name, action.Service).expected = true
 		case planner.RenameContainer:
 			a.renames[action.Name] = action.To
 		}
@@ -212,7 +214,7 @@ func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) e
 
 func (a *attachment) finished() bool {
 	for _, f := range a.by {
-		if f.running || f.reading || len(f.deaths) > 0 {
+		if f.running || f.reading || f.expected || len(f.deaths) > 0 {
 			return false
 		}
 	}
@@ -229,11 +231,11 @@ func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
 				return
 			}
 		}
-		f.running = true
+		f.running, f.expected = true, false
 		a.open(ctx, f)
 	case "die":
 		if f != nil {
-			f.running = false
+			f.running, f.expected = false, false
 			f.deaths = append(f.deaths, e.ExitCode)
 			a.settle(ctx, f)
 		}
@@ -244,8 +246,8 @@ func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
 			a.by[f.name] = f
 		}
 	case "destroy":
-		if f != nil && f.running {
-			f.running = false // its end came with the container
+		if f != nil { // its end came with the container
+			f.running, f.expected = false, false
 		}
 	case "resync":
 		for _, name := range slices.Sorted(maps.Keys(a.by)) {
@@ -266,6 +268,8 @@ func (a *attachment) discover(ctx context.Context, name string) *followed {
 // lookAgain asks how a container is, after events may have been lost.
 func (a *attachment) lookAgain(ctx context.Context, f *followed) {
 	s, err := a.health.Look(ctx, f.name)
+	wasUp := f.running || f.expected
+	f.expected = f.expected && !s.Running && !s.Exited
 	switch {
 	case errors.Is(err, healthcheck.ErrNoContainer):
 		f.running = false
@@ -273,7 +277,7 @@ func (a *attachment) lookAgain(ctx context.Context, f *followed) {
 	case s.Running && !f.running:
 		f.running = true
 		a.open(ctx, f)
-	case !s.Running && !s.Restarting && f.running:
+	case !s.Running && !s.Restarting && wasUp && !f.expected:
 		f.running = false
 		f.deaths = append(f.deaths, s.ExitCode)
 		a.settle(ctx, f)

@@ -214,25 +214,31 @@ func (r *row) current() *stepView {
 	return latest
 }
 
-// span is the time from the first begin to the last end, or to now.
+// span is how long a row's steps took, what goes on at the same time counted
+// once and the time in which it waits for others not at all.
 func (r *row) span(now time.Time) time.Duration {
-	var from, to time.Time
+	var begun []*stepView
 	for _, s := range r.steps {
-		if s.began.IsZero() {
-			continue
-		}
-		if from.IsZero() || s.began.Before(from) {
-			from = s.began
-		}
-		end := s.ended
-		if end.IsZero() {
-			end = now
-		}
-		if end.After(to) {
-			to = end
+		if !s.began.IsZero() {
+			begun = append(begun, s)
 		}
 	}
-	return to.Sub(from)
+	slices.SortStableFunc(begun, func(a, b *stepView) int { return a.began.Compare(b.began) })
+	var sum time.Duration
+	var until time.Time
+	for _, s := range begun {
+		from, to := s.began, s.ended
+		if to.IsZero() {
+			to = now
+		}
+		if from.Before(until) {
+			from = until
+		}
+		if to.After(from) {
+			sum, until = sum+to.Sub(from), to
+		}
+	}
+	return sum
 }
 
 // waitsFor names the rows whose steps the row's next step needs.

@@ -24,11 +24,11 @@ type job struct {
 // carryOut runs a plan and shows how it goes on. The board that it returns
 // has the times.
 func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error) {
+	b := newBoard(j.plan, j.have, j.goal, p.now())
 	parallel, err := p.parallelism()
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	b := newBoard(j.plan, j.have, j.goal, p.now())
 	d := j.display
 	if d == nil {
 		d = p.display(j.look)

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
 
@@ -106,7 +105,11 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 	case o.environment:
 		return lines(environment(want)), nil
 	}
-	return modelText(want, o.format)
+	text, err := modelText(want, o.format)
+	if !o.noInterpolate { // so that the text can be read again
+		text = strings.ReplaceAll(text, "$", "$$")
+	}
+	return text, err
 }
 
 // modelText is the whole model.
@@ -179,11 +182,11 @@ func hashes(want *project.Project, which string) (string, error) {
 	}
 	var out []string
 	for _, name := range names {
-		hash, err := planner.ConfigHash(want.Services[name])
+		hashes, err := project.ServiceHashes(want.Services[name])
 		if err != nil {
 			return "", err
 		}
-		out = append(out, name+" "+hash)
+		out = append(out, name+" "+hashes[0])
 	}
 	return lines(out), nil
 }

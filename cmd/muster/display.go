@@ -139,10 +139,9 @@ func wordsOf(a planner.Action) words {
 		return words{"", "Recreated"}
 	case planner.StartContainer:
 		return words{"Starting", "Started"}
+	case planner.KillContainer:
+		return words{"Killing", "Killed"}
 	case planner.StopContainer:
-		if a.Signal != "" {
-			return words{"Killing", "Killed"}
-		}
 		return words{"Stopping", "Stopped"}
 	case planner.RestartContainer:
 		return words{"Restarting", "Started"}

@@ -73,7 +73,9 @@ func (d *liveDisplay) sign(r *row) (string, colour) {
 	case runner.Skipped, runner.Cancelled:
 		return "-", yellow
 	case runner.Working:
-		return []string{"◐", "◓", "◑", "◒"}[d.tick%4], yellow
+		if r.current() != nil || r.undoing != nil {
+			return []string{"◐", "◓", "◑", "◒"}[d.tick%4], yellow
+		}
 	}
 	return "·", faint
 }
@@ -132,8 +134,8 @@ func (b *board) doing(s *stepView, now time.Time) (word, detail string) {
 	switch a := s.step.Action.(type) {
 	case planner.Await:
 		detail = "waiting for " + name
-		if s.progress.Text != "" {
-			detail += ": " + s.progress.Text
+		if why := waitText(s.progress); why != "" {
+			detail += ": " + why
 		}
 		if a.Condition == planner.IsCompleted {
 			return "running", detail
@@ -152,6 +154,18 @@ func (b *board) doing(s *stepView, now time.Time) (word, detail string) {
 		return "stopping", detail
 	}
 	return strings.ToLower(wordsOf(s.step.Action).begun), ""
+}
+
+// waitText is what a wait is at: the number of the last check and what it said.
+func waitText(p runner.Progress) string {
+	said := firstLine(p.Text)
+	switch {
+	case p.Current == 0:
+		return said
+	case said == "":
+		return fmt.Sprintf("health check, try %d", p.Current)
+	}
+	return fmt.Sprintf("health check, try %d, %q", p.Current, said)
 }
 
 // progressText is how far something has come: "45% of 31.2MB".

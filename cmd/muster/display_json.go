@@ -49,7 +49,7 @@ func (d *jsonDisplay) event(b *board, e runner.Event) {
 	case runner.Working:
 		line = workingLine(line, w.begun, e.Progress)
 		if _, waits := action.(planner.Await); waits {
-			line.Details = e.Progress.Text
+			line.Details, line.Current = waitText(e.Progress), 0
 		}
 	default:
 		return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,14 +63,16 @@ func (p *program) failureText(err error) string {
 		return run.text()
 	case errors.As(err, &mistakes):
 		return mistakes.Error() + "\n" + count(len(mistakes), "problem") + "; nothing was changed."
-	case errors.Is(err, project.ErrNoFile):
-		return err.Error() + "\n  go to a folder that has a compose.yaml, or name one with -f"
 	}
-	text := err.Error()
+	return withHint(err)
+}
+
+// withHint is an error with what to do about it in the next line.
+func withHint(err error) string {
 	if hint := hintOf(err); hint != "" {
-		text += "\n  " + hint
+		return err.Error() + "\n  " + hint
 	}
-	return text
+	return err.Error()
 }
 
 // hintOf is what the error itself knows to do about it.
@@ -85,8 +88,12 @@ func hintOf(err error) string {
 // was left out, and how to go on.
 func (e *runFailure) text() string {
 	var failures runner.Errors
-	if !errors.As(e.cause, &failures) {
+	switch {
+	case errors.As(e.cause, &failures):
+	case errors.Is(e.cause, errInterrupted), errors.Is(e.cause, context.Canceled):
 		return e.interruptedText()
+	default:
+		return withHint(e.cause)
 	}
 	var parts []string
 	for _, f := range failures {
@@ -105,9 +112,8 @@ func (e *runFailure) interruptedText() string {
 			done++
 		}
 	}
-	reason := e.cause.Error()
-	return fmt.Sprintf("%s: %d of %s done, the rest was not begun.\n`%s` carries on from here.",
-		reason, done, count(len(e.board.steps), "step"), e.again)
+	return fmt.Sprintf("interrupted: %d of %s done, the rest was not begun.\n`%s` carries on from here.",
+		done, count(len(e.board.steps), "step"), e.again)
 }
 
 // failure is one failed step: the headline, the hint, and what the container said.

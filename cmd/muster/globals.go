@@ -81,7 +81,7 @@ func (p *program) parallelism() (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		return 0, fmt.Errorf("COMPOSE_PARALLEL_LIMIT must be an integer (found: %q)", text)
+		return 0, &usageError{problem: fmt.Sprintf("COMPOSE_PARALLEL_LIMIT must be an integer (found: %q)", text)}
 	}
 	return max(n, 0), nil
 }

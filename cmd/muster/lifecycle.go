@@ -47,7 +47,7 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 		plan.Project = t.name
 	}
 	if p.globals.dryRun {
-		return seen, plan, p.printPlan(plan, planOptions{}, c.again)
+		return seen, plan, p.printPlan(plan, planOptions{}, p.typed())
 	}
 	for _, w := range plan.Warnings {
 		p.warn(w)

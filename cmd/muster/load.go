@@ -61,6 +61,9 @@ func (p *program) printWarnings(want *project.Project) {
 type target struct {
 	name  string
 	files *project.Project // nil: labels only
+	// guess is what to answer where nothing is found: the name is only the
+	// folder's, and the user may be in the wrong one.
+	guess error
 }
 
 // scope is what must be observed of it.
@@ -86,7 +89,7 @@ func (p *program) target(ctx context.Context, l loading) (target, error) {
 	var mistakes project.Errors
 	switch {
 	case errors.Is(err, project.ErrNoFile) && len(p.globals.files) == 0:
-		return p.named(ctx, l)
+		return p.byFolder(ctx, l, err)
 	case errors.As(err, &mistakes) && len(l.services) == 0:
 		t, nameErr := p.named(ctx, l)
 		if nameErr != nil {
@@ -96,6 +99,18 @@ func (p *program) target(ctx context.Context, l loading) (target, error) {
 		return t, nil
 	}
 	return target{}, err
+}
+
+// byFolder is a target that goes by the folder's name, or by the environment's.
+func (p *program) byFolder(ctx context.Context, l loading, noFile error) (target, error) {
+	if t, err := p.named(ctx, l); err == nil {
+		return t, nil
+	}
+	name, err := project.FolderName(p.loadOptions(l))
+	if err != nil {
+		return target{}, noFile
+	}
+	return target{name: name, guess: noFile}, nil
 }
 
 // named is a target that is known by its name only.
@@ -118,6 +133,9 @@ func observe(ctx context.Context, on observer, t target, services []string) (obs
 	have, err := on.Observe(ctx, t.scope())
 	if err != nil {
 		return observed{}, err
+	}
+	if t.guess != nil && len(have.Containers)+len(have.Networks)+len(have.Volumes) == 0 {
+		return observed{}, t.guess
 	}
 	o := observed{target: t, have: have}
 	known := o.services()

@@ -87,7 +87,7 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 		return err
 	}
 	defer on.Close()
-	seen, err := observe(ctx, on, target{name: t.name, files: t.files}, services)
+	seen, err := observe(ctx, on, t, services)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -69,11 +70,11 @@ func (p *program) plan(ctx context.Context, o planOptions, services []string) er
 		return err
 	}
 	defer on.Close()
-	return p.printPlanOf(ctx, on, want, how, o)
+	return p.printPlanOf(ctx, on, want, how, o, strings.Join(append([]string{"muster up"}, services...), " "))
 }
 
 // printPlanOf plans the way to what is wanted and prints it; it is also what --dry-run does.
-func (p *program) printPlanOf(ctx context.Context, on observer, want *project.Project, how planner.Policy, o planOptions) error {
+func (p *program) printPlanOf(ctx context.Context, on observer, want *project.Project, how planner.Policy, o planOptions, command string) error {
 	have, err := on.Observe(ctx, planner.ScopeOf(want))
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (p *program) printPlanOf(ctx context.Context, on observer, want *project.Pr
 	if err != nil {
 		return err
 	}
-	return p.printPlan(plan, o, "muster up")
+	return p.printPlan(plan, o, command)
 }
 
 // printPlan prints a plan; command is what carries it out.

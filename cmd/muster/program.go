@@ -26,6 +26,7 @@ type program struct {
 	// signals brings what the user or the system sends: Ctrl-C, SIGTERM.
 	signals <-chan os.Signal
 
+	args      []string // as typed
 	globals   globals
 	interrupt *interrupts
 }
@@ -67,6 +68,7 @@ func run(ctx context.Context, p *program, args []string) int {
 
 // execute runs the command that args name.
 func (p *program) execute(ctx context.Context, args []string) int {
+	p.args = args
 	root := p.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -78,6 +80,21 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	}
 	p.printFailure(err)
 	return exitCode(err)
+}
+
+// typed is the command line without --dry-run: what to type to have it done.
+func (p *program) typed() string {
+	words := []string{"muster"}
+	for _, arg := range p.args {
+		if arg == "--dry-run" || arg == "--dry-run=true" {
+			continue
+		}
+		if arg == "" || strings.ContainsAny(arg, " \t\n'\"$\\*?;&|<>()") {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
 }
 
 // getenv looks a variable up in the program's environment.

@@ -59,7 +59,7 @@ func (p *program) ps(ctx context.Context, o psOptions, services []string) error 
 		return err
 	}
 	defer on.Close()
-	seen, err := observe(ctx, on, target{name: t.name, files: t.files}, services)
+	seen, err := observe(ctx, on, t, services)
 	if err != nil {
 		return err
 	}

@@ -27,13 +27,19 @@ func (p *program) rootCommand() *cobra.Command {
 		Example: `  muster plan          # what would change, and why
   muster up -d         # bring the stack up in the background
   muster logs -f web   # follow the output of a service`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		// Two letters may be wrong before another command is meant.
-		SuggestionsMinimumDistance: 2,
-		TraverseChildren:           true, // global flags may stand before the command
-		Args:                       p.unknownCommand,
-		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		TraverseChildren: true, // global flags may stand before the command
+		Args:             p.unknownCommand,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			// A bad setting is refused by every command, and not in the middle of one.
+			if _, err := p.parallelism(); err != nil {
+				return err
+			}
+			_, err := p.look(nil)
+			return err
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
@@ -85,8 +91,15 @@ func (p *program) unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	hint := "`muster help` lists the commands"
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean `muster " + near[0] + "`?"
+	best := 3
+	for _, sub := range cmd.Commands() {
+		d := distance(args[0], sub.Name())
+		if strings.HasPrefix(sub.Name(), args[0]) {
+			d = 1
+		}
+		if d < best && sub.IsAvailableCommand() {
+			best, hint = d, "did you mean `muster "+sub.Name()+"`?"
+		}
 	}
 	return &usageError{problem: fmt.Sprintf("unknown command %q", args[0]), hint: hint}
 }

@@ -138,11 +138,14 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	}
 	defer on.Close()
 	if p.globals.dryRun {
-		return p.printPlanOf(ctx, on, want, how, planOptions{})
+		return p.printPlanOf(ctx, on, want, how, planOptions{}, p.typed())
 	}
-	b := bringing{want: want, how: how, look: l, goal: "ready", again: o.again, yes: o.yes}
-	if o.noStart {
+	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, yes: o.yes}
+	switch {
+	case o.noStart:
 		b.goal = "created"
+	case o.wait:
+		b.goal = "ready"
 	}
 	if !o.detach {
 		return p.upAttached(ctx, on, o, b)

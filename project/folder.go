@@ -1,0 +1,8 @@
+package project
+
+// FolderName is the name that a project in the current folder goes by where there is
+// no file to say another: for commands that find a project by its labels.
+func FolderName(o Options) (string, error) {
+	where, _ := locate(o) // what it has not found is what this is for
+	return where.projectName(nil)
+}
