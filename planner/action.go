@@ -72,6 +72,8 @@ type BuildImage struct {
 	Service string            `json:"service"`
 	Spec    project.Service   `json:"-"` // its Build section is what counts
 	Labels  map[string]string `json:"labels,omitempty"`
+	// Secrets are those of the build, with Target their ID in the Dockerfile.
+	Secrets []File `json:"secrets,omitempty"`
 }
 
 // RemoveImage removes an image; "not there" is success.

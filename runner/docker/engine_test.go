@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/musterhq/muster/healthcheck"
@@ -96,6 +98,32 @@ func (r *rig) do(actions ...planner.Action) {
 			r.t.Fatalf("%T %s: %v", a, a.Resource().Name, err)
 		}
 	}
+}
+
+// apiVersion is the one that is spoken with the engine.
+func (r *rig) apiVersion() string {
+	r.t.Helper()
+	info, err := r.Info(r.ctx)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return info.API
+}
+
+// refuses checks on an engine older than need that the action is refused by the name of its key; on
+// others it does nothing and says no.
+func (r *rig) refuses(a planner.Action, key, need string) bool {
+	r.t.Helper()
+	have := r.apiVersion()
+	if !versions.LessThan(have, need) {
+		return false
+	}
+	err := r.Apply(r.ctx, a, nil)
+	var unsupported *UnsupportedError
+	if !errors.As(err, &unsupported) || unsupported.Key != key || unsupported.Need != need || unsupported.Have != have {
+		r.t.Errorf("%s on API %s: %v", key, have, err)
+	}
+	return true
 }
 
 // name is that of the first replica of a service.

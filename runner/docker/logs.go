@@ -185,8 +185,9 @@ func (s *LogStream) begin() error {
 		head, err := s.in.Peek(4)
 		s.raw = err != nil || !bytes.Equal(head[1:], []byte{0, 0, 0})
 	}
-	s.frame.fresh = s.raw
-	s.frame.left = rawMessage
+	if s.raw {
+		s.frame = frame{fresh: true, left: rawMessage}
+	}
 	return nil
 }
 

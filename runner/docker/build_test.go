@@ -1,0 +1,183 @@
+package docker
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/versions"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
+	"github.com/musterhq/muster/runner/docker/buildkit"
+)
+
+// files writes a folder of the test's own.
+func files(t *testing.T, content map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range content {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// image is a build of a service under a name of the test's own, which is removed at its end.
+func (r *rig) image(b types.BuildConfig) planner.BuildImage {
+	ref := r.project + "-web"
+	r.t.Cleanup(func() {
+		_, _ = r.client.ImageRemove(r.t.Context(), ref, image.RemoveOptions{Force: true})
+	})
+	return planner.BuildImage{
+		Ref: ref, Service: "web", Labels: map[string]string{planner.LabelProject: r.project},
+		Spec: project.Service{Name: "web", WorkloadSpec: types.WorkloadSpec{Build: &b}},
+	}
+}
+
+func TestBuildImage(t *testing.T) {
+	r := newRig(t)
+	dir := files(t, map[string]string{
+		"greeting": "hello", "hidden": "no", ".dockerignore": "hidden\n",
+		"Dockerfile": `ARG BASE
+FROM ${BASE} AS base
+ARG WHO=nobody
+COPY . /ctx/
+RUN --mount=type=secret,id=token echo "$WHO $(cat /ctx/greeting) $(cat /run/secrets/token)" > /said; ls -A /ctx > /list
+FROM base AS unused
+RUN false
+`})
+	a := r.image(types.BuildConfig{
+		Context: dir, Target: "base", Labels: types.Labels{"mine": "yes"}, NoCache: true,
+		Args:    types.MappingWithEquals{"BASE": ptr(busybox()), "WHO": ptr("you"), "NEVER": nil},
+		Secrets: []types.ServiceSecretConfig{{Source: "token"}},
+		Tags:    []string{r.project + "-more:2"},
+	})
+	a.Secrets = []planner.File{{Key: "secrets.token", Target: "token", Content: "s3cret"}}
+	t.Cleanup(func() {
+		_, _ = r.client.ImageRemove(t.Context(), r.project+"-more:2", image.RemoveOptions{Force: true})
+	})
+	var lines []string
+	var last runner.Progress
+	err := r.Apply(r.ctx, a, func(p runner.Progress) {
+		if p.Line != "" {
+			lines = append(lines, p.Line)
+			return
+		}
+		last = p
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, strings.Join(lines, "\n"))
+	}
+	if text := strings.Join(lines, "\n"); !strings.Contains(text, "COPY . /ctx/") || strings.Contains(text, "s3cret") {
+		t.Errorf("progress:\n%s", text)
+	}
+	if last.Total == 0 || last.Current != last.Total {
+		t.Errorf("last step: %+v", last)
+	}
+	state, err := r.Observe(r.ctx, planner.Scope{Project: r.project, Images: []string{a.Ref, r.project + "-more:2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(state.Images) != 1 || state.Images[0].Labels["mine"] != "yes" || state.Images[0].Labels[planner.LabelProject] != r.project {
+		t.Errorf("images: %+v", state.Images)
+	}
+	r.do(r.shell("web", "cat /said /list", func(c *planner.CreateContainer) { c.Image = a.Ref }), planner.StartContainer{Name: r.name("web")})
+	got := strings.Join(r.output(r.name("web")), "|")
+	if want := "out you hello s3cret|out .dockerignore|out Dockerfile|out greeting"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestBuildInlineFromScratch(t *testing.T) {
+	r := newRig(t)
+	dir := files(t, map[string]string{"a": "1", "more/b": "2"})
+	config := types.BuildConfig{Context: dir, DockerfileInline: "FROM scratch\nCOPY a /a\n"}
+	r.do(r.image(config))
+	config.DockerfileInline += "COPY --from=other b /b\n"
+	config.AdditionalContexts = types.Mapping{"other": filepath.Join(dir, "more")}
+	a := r.image(config)
+	if r.refuses(a, "services.web.build.additional_contexts", "1.42") {
+		return
+	}
+	r.do(a)
+	if _, err := r.client.ImageInspect(r.ctx, a.Ref); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBuildFailureNamesTheLine(t *testing.T) {
+	r := newRig(t)
+	dir := files(t, map[string]string{"Dockerfile": "FROM " + busybox() + "\nRUN echo here && exit 3\n"})
+	err := r.Apply(r.ctx, r.image(types.BuildConfig{Context: dir}), nil)
+	if versions.LessThan(r.apiVersion(), "1.42") { // does not say where
+		if err == nil || !strings.Contains(err.Error(), "exit code: 3") {
+			t.Errorf("%v", err)
+		}
+		return
+	}
+	var failure *buildkit.Failure
+	if !errors.As(err, &failure) || failure.Line != 2 || !strings.Contains(err.Error(), "Dockerfile:2: ") || !strings.Contains(err.Error(), "exit code: 3") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestClassicBuild(t *testing.T) {
+	r := newRig(t)
+	dir := files(t, map[string]string{"ctx/greeting": "hello", "ctx/hidden": "no", "ctx/.dockerignore": "hidden\nDockerfile\n",
+		"ctx/Dockerfile":  "FROM " + busybox() + "\nCOPY . /ctx/\n",
+		"Dockerfile.else": "FROM " + busybox() + "\nCOPY greeting /ctx/\n"})
+	for _, dockerfile := range []string{"", "../Dockerfile.else"} {
+		a := r.image(types.BuildConfig{Context: filepath.Join(dir, "ctx"), Dockerfile: dockerfile})
+		b := builder{action: a, api: r.apiVersion()}
+		req, err := b.request()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		if err := r.classicBuild(r.ctx, "web", req, func(p runner.Progress) { lines = append(lines, p.Line) }); err != nil {
+			t.Fatalf("%v\n%s", err, strings.Join(lines, "\n"))
+		}
+		r.do(r.shell("web", "ls -A /ctx", func(c *planner.CreateContainer) { c.Image = a.Ref }), planner.StartContainer{Name: r.name("web")})
+		got := strings.Join(r.output(r.name("web")), "|")
+		want := map[string]string{"": "out .dockerignore|out greeting", "../Dockerfile.else": "out greeting"}[dockerfile]
+		if got != want {
+			t.Errorf("%q: got %s, want %s", dockerfile, got, want)
+		}
+		r.do(planner.RemoveContainer{Name: r.name("web")})
+	}
+}
+
+// What cannot be built is refused by the name of its key.
+func TestBuildRefuses(t *testing.T) {
+	dir := files(t, map[string]string{"Dockerfile": "FROM scratch\n"})
+	for key, change := range map[string]func(*types.BuildConfig){
+		"additional_contexts.x": func(b *types.BuildConfig) { b.AdditionalContexts = types.Mapping{"x": "service:db"} },
+		"extra_hosts":           func(b *types.BuildConfig) { b.ExtraHosts = types.HostsList{"h": {"host-gateway"}} },
+		"isolation":             func(b *types.BuildConfig) { b.Isolation = "hyperv" },
+		"network":               func(b *types.BuildConfig) { b.Network = "front" },
+		"platforms":             func(b *types.BuildConfig) { b.Platforms = []string{"linux/amd64", "linux/arm64"} },
+		"provenance":            func(b *types.BuildConfig) { b.Provenance = "true" },
+		"sbom":                  func(b *types.BuildConfig) { b.SBOM = "true" },
+		"secrets":               func(b *types.BuildConfig) { b.Secrets = []types.ServiceSecretConfig{{Source: "s"}} },
+	} {
+		config := types.BuildConfig{Context: dir}
+		change(&config)
+		b := builder{api: "1.51", action: planner.BuildImage{Service: "web", Spec: project.Service{WorkloadSpec: types.WorkloadSpec{Build: &config}}}}
+		_, err := b.request()
+		var unsupported *UnsupportedError
+		if !errors.As(err, &unsupported) || unsupported.Key != "services.web.build."+key {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
