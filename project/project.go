@@ -3,6 +3,13 @@
 // It finds and reads the files, merges and interpolates them through
 // compose-go, and answers with a Project, or with every mistake that it found,
 // each with its file, line and column. It never talks to an engine.
+//
+// The way of [Load]: locate.go finds the files and the environment, compose.go asks
+// compose-go for the model, check*.go looks for what no schema sees, files.go reads
+// what the model names, warn.go holds it against the support table of support_rows.go.
+// When compose-go refuses the files, diagnose.go goes through their nodes: syntax.go, tree.go,
+// values.go and schema.go find the mistakes, which are cut out so that what is left can be
+// loaded and checked too. place.go says where in the files a piece of the model was written.
 package project
 
 import (

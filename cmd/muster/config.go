@@ -67,7 +67,7 @@ func (p *program) config(ctx context.Context, o configOptions, services []string
 	}
 	lo := p.loadOptions(loading{services: services, mayMiss: true})
 	lo.AllProfiles = o.profiles || o.variables || o.hash == "*" && len(p.globals.profiles) == 0
-	lo.NoInterpolate, lo.NoNormalize, lo.NoPathResolution = o.noInterpolate, o.noNormalize, o.noPaths
+	lo.NoInterpolate, lo.NoNormalize, lo.NoPathResolution = o.noInterpolate || o.variables, o.noNormalize, o.noPaths
 	lo.NoEnvResolution, lo.NoConsistency = o.noEnv, o.noCheck
 	want, err := project.Load(ctx, lo)
 	if err != nil {
@@ -102,6 +102,8 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 		return lines(profiles(want)), nil
 	case o.hash != "":
 		return hashes(want, o.hash)
+	case o.variables:
+		return variables(want)
 	case o.environment:
 		return lines(environment(want)), nil
 	}
@@ -115,14 +117,27 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 // modelText is the whole model.
 func modelText(want *project.Project, format string) (string, error) {
 	switch format {
-	case "", "yaml":
-		text, err := want.Model.MarshalYAML()
-		return string(text), err
-	case "json":
-		text, err := want.Model.MarshalJSON()
-		return string(text) + "\n", err
+	case "", "yaml", "json":
+	default:
+		return "", &usageError{problem: fmt.Sprintf("unsupported format %q", format), hint: "there are yaml and json"}
 	}
-	return "", &usageError{problem: fmt.Sprintf("unsupported format %q", format), hint: "there are yaml and json"}
+	text, err := want.Marshal(format)
+	if format == "json" {
+		text = append(text, '\n')
+	}
+	return string(text), err
+}
+
+// variables is the table of what the files are interpolated with, in docker compose's form.
+func variables(want *project.Project) (string, error) {
+	var b strings.Builder
+	tabs := tabwriter.NewWriter(&b, 20, 1, 3, ' ', 0)
+	fmt.Fprintln(tabs, "NAME\tREQUIRED\tDEFAULT VALUE\tALTERNATE VALUE")
+	for _, v := range want.Variables() {
+		fmt.Fprintf(tabs, "%s\t%t\t%s\t%s\n", v.Name, v.Required, v.Default, v.Alternate)
+	}
+	err := tabs.Flush()
+	return b.String(), err
 }
 
 func lines(of []string) string {
