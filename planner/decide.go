@@ -132,7 +132,7 @@ func (b *builder) settle(s *service, sl *slot) {
 	done := sl.next.up() || s.job && sl.next.completed()
 	changes := b.changes(s, sl.next)
 	switch {
-	case done && len(changes) == 0:
+	case done && len(changes) == 0 && len(b.inherited(s, sl.next)) == 0:
 		sl.finish, sl.changes = true, nil
 	case sl.next.ready() && !sl.old.up():
 		sl.litter = append(sl.litter, sl.old)
@@ -193,7 +193,7 @@ func (b *builder) replicaOf(s *service, sl *slot) *replica {
 		r.because = []Change{{Path: s.path("status"), From: string(sl.litter[0].Status), To: "made anew", Drift: true}}
 		return r
 	}
-	changes := append(append([]Change(nil), sl.changes...), b.inherited(s, sl)...)
+	changes := append(append([]Change(nil), sl.changes...), b.inherited(s, sl.standing())...)
 	if s.forced && !sl.finish {
 		changes = append(changes, Change{Path: s.path("recreate"), To: "forced"})
 	}
@@ -213,22 +213,31 @@ func (b *builder) replicaOf(s *service, sl *slot) *replica {
 	return r
 }
 
-// inherited are the reasons that come from services whose namespaces or volumes this one joins.
-func (b *builder) inherited(s *service, sl *slot) []Change {
+// standing is the container that stands for the slot.
+func (sl *slot) standing() *Container {
+	if sl.finish {
+		return sl.next
+	}
+	return sl.old
+}
+
+// inherited are the reasons to replace a container of s that come from services whose namespaces or
+// volumes it joins.
+func (b *builder) inherited(s *service, c *Container) []Change {
 	var out []Change
 	for _, p := range s.parents {
 		if len(p.to.replicas) == 0 {
 			continue
 		}
 		first := p.to.replicas[0]
-		c := Change{Path: s.path(p.field), From: first.name, To: first.name + " (made anew)"}
+		why := Change{Path: s.path(p.field), From: first.name, To: first.name + " (made anew)"}
 		switch {
 		case first.verb == create || first.verb == replace || p.to.firstGone(first):
-			out = append(out, c)
-		case first.current() != nil && first.current().Created.After(sl.old.Created):
+			out = append(out, why)
+		case first.current() != nil && first.current().Created.After(c.Created):
 			// An earlier run got as far as the parent.
-			c.Drift = true
-			out = append(out, c)
+			why.Drift = true
+			out = append(out, why)
 		}
 	}
 	return out

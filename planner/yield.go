@@ -1,8 +1,13 @@
 package planner
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
-// yieldPorts lets whoever takes a fixed host port wait until the plan has stopped the one that holds it.
+// yieldPorts lets whoever takes a fixed host port wait until the plan has stopped the one that holds
+// it. A holder that would itself wait for the taker, such as one whose new version depends on it,
+// gives the port up before and not after.
 func (b *builder) yieldPorts() {
 	holders := map[string][]*Container{}
 	for _, name := range keys(b.have.containers) {
@@ -33,6 +38,9 @@ func (b *builder) yieldPorts() {
 			for _, c := range holders[p.Published+"/"+protocol] {
 				stop := StepID("stop " + c.Name)
 				if b.graph.byID[stop] != nil && c.Name != a.Name {
+					if b.graph.depends(stop, step.ID) {
+						b.graph.hasten(stop, step.ID)
+					}
 					b.graph.wishes[step.ID] = append(b.graph.wishes[step.ID], stop)
 				}
 			}
@@ -102,4 +110,57 @@ func (b *builder) cutCircles(freed map[string]StepID, renames map[string]*Step) 
 		a.Name = aside
 		b.graph.become(step.ID, a, []StepID{freed[first]})
 	}
+}
+
+// depends says whether a step is another or needs it, through however many.
+func (g *graph) depends(step, need StepID) bool {
+	seen := map[StepID]bool{}
+	stack := []StepID{step}
+	for len(stack) > 0 {
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if id == need {
+			return true
+		}
+		if s := g.byID[id]; s != nil && !seen[id] {
+			seen[id] = true
+			stack = append(stack, s.Needs...)
+		}
+	}
+	return false
+}
+
+// hasten frees the stop of a container, and the hooks before it, from all that waits for another
+// step. The steps after the stop wait for it instead.
+func (g *graph) hasten(stop, other StepID) {
+	head := g.byID[stop]
+	for hook := head; hook != nil; hook = g.hookBefore(hook) {
+		head = hook
+	}
+	var keep, drop []StepID
+	for _, n := range head.Needs {
+		if g.depends(n, other) {
+			drop = append(drop, n)
+		} else {
+			keep = append(keep, n)
+		}
+	}
+	head.Needs = keep
+	for _, s := range g.steps {
+		if slices.Contains(s.Needs, stop) {
+			s.Needs = append(slices.Clone(s.Needs), drop...)
+		}
+	}
+}
+
+// hookBefore is the pre_stop hook that a stop, or another such hook, comes after; nil for none.
+func (g *graph) hookBefore(step *Step) *Step {
+	for _, n := range step.Needs {
+		if s := g.byID[n]; s != nil {
+			if hook, ok := s.Action.(RunHook); ok && hook.When == "pre_stop" && hook.Name == step.Action.Resource().Name {
+				return s
+			}
+		}
+	}
+	return nil
 }
