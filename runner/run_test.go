@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/healthcheck"
@@ -497,5 +498,38 @@ func TestProgress(t *testing.T) {
 			}
 		}
 		equal(t, "progress", []string{"pull: Pull complete 1", "await: refused 1", "await: refused 2"}, got)
+	})
+}
+
+// What was built on another replacement's steps is taken back before it: here
+// a port that the one gives up and the other takes.
+func TestUndoOfGroupsThatDependOnEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		port := func(a planner.CreateContainer) planner.CreateContainer {
+			a.Spec.Ports = []types.ServicePortConfig{{Target: 80, Published: "8080"}}
+			return a
+		}
+		e := engine()
+		for _, a := range []planner.Action{port(create("giver")), start("giver"), create("taker"), start("taker")} {
+			if err := e.Apply(t.Context(), a, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.Behave("taker.next", memory.Behaviour{Exits: true, ExitAfter: memory.Span(500 * time.Millisecond), ExitCode: 1})
+		e.SetLatency("StopContainer", time.Second)
+		e.SetLatency("RemoveContainer", time.Second)
+		_, err := run(t, t.Context(), e, runner.Options{},
+			in("giver", step("stop giver", stop("giver")), start("giver")),
+			in("taker", step("create taker.next", port(create("taker.next"))), remove("taker.next")),
+			in("taker", step("start taker.next", start("taker.next"), "create taker.next", "stop giver"), stop("taker.next")),
+			in("taker", step("await taker.next", planner.Await{Name: "taker.next", Condition: planner.IsStable, Monitor: time.Second}, "start taker.next")),
+			in("giver", step("create giver.next", create("giver.next"), "await taker.next"), remove("giver.next")),
+		)
+		equal(t, "containers", map[string]planner.Status{"giver": planner.Running, "taker": planner.Running}, statuses(t, e))
+		var failure *runner.StepError
+		if !errors.As(err, &failure) || failure.UndoErr != nil {
+			t.Fatalf("got %+v", failure)
+		}
+		equal(t, "undone", []planner.Action{stop("taker.next"), remove("taker.next"), start("giver")}, failure.Undone)
 	})
 }

@@ -21,29 +21,74 @@ type group struct {
 	broken   bool  // it will not come to its end
 	failure  *StepError
 	undoing  bool
+	settled  bool            // taken back, as far as that was possible
+	latest   int             // when its last step began, in steps of the run
+	reach    map[*group]bool // the groups that have steps which need steps of this one, once asked for
 }
 
+// begun says whether a group has anything to take back, now or later.
+func (g *group) begun() bool { return g.inflight+len(g.done)+len(g.halfDone) > 0 }
+
 // takeBack begins the undo of a group that will not come to its end, once
-// nothing of it is in flight any more.
+// nothing of it is in flight any more, and nothing that was built on it is left.
 func (w *walk) takeBack(g *group) {
-	if g == nil || !g.broken || g.inflight > 0 || g.undoing || len(g.done)+len(g.halfDone) == 0 {
+	if g == nil || !g.broken || g.inflight > 0 || g.undoing || !g.begun() || w.builtOn(g) {
 		return
 	}
 	g.undoing = true
-	if w.committed(g) {
-		return
-	}
 	var todo []undo
-	for _, i := range latestFirst(g) {
-		for _, a := range w.graph.steps[i].Undo {
-			todo = append(todo, undo{i, a})
+	if !w.committed(g) {
+		for _, i := range latestFirst(g) {
+			for _, a := range w.graph.steps[i].Undo {
+				todo = append(todo, undo{i, a})
+			}
 		}
 	}
 	if len(todo) == 0 {
+		w.tookBack(g, 0, nil, nil)
 		return
 	}
 	w.running++
 	go w.undo(g, todo)
+}
+
+// builtOn says whether another group has to be taken back first, since steps
+// of it need steps of this one: what was given up for it comes back after it is gone. Of groups that
+// need each other the one that began a step last goes first.
+func (w *walk) builtOn(g *group) bool {
+	for _, name := range sortedKeys(w.groups) {
+		h := w.groups[name]
+		if h == g || !h.broken || !h.begun() || h.settled || !w.reach(g)[h] {
+			continue
+		}
+		if !w.reach(h)[g] || h.latest > g.latest {
+			return true
+		}
+	}
+	return false
+}
+
+// reach finds the groups that have steps which need steps of g.
+func (w *walk) reach(g *group) map[*group]bool {
+	if g.reach != nil {
+		return g.reach
+	}
+	g.reach = map[*group]bool{}
+	seen := make([]bool, len(w.graph.steps))
+	stack := slices.Clone(g.steps)
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if seen[i] {
+			continue
+		}
+		seen[i] = true
+		if h := w.groups[w.graph.steps[i].Group]; h != nil && h != g {
+			g.reach[h] = true
+		}
+		stack = append(stack, w.graph.next[i]...)
+	}
+	return g.reach
 }
 
 // committed says whether a group has removed something for good, or may
@@ -99,12 +144,22 @@ func (w *walk) undo(g *group, todo []undo) {
 		tell(Done, Progress{}, nil)
 		undone = append(undone, u.action)
 	}
-	w.tell(func() { w.tookBack(g, todo[0].step, undone, errors.Join(errs...)) })
+	w.tell(func() {
+		w.running--
+		w.tookBack(g, todo[0].step, undone, errors.Join(errs...))
+	})
 }
 
-// tookBack notes what an undo came to.
+// tookBack notes what an undo came to, and lets those go on that waited for it.
 func (w *walk) tookBack(g *group, latest int, undone []planner.Action, err error) {
-	w.running--
+	g.settled = true
+	w.noteUndo(g, latest, undone, err)
+	for _, name := range sortedKeys(w.groups) {
+		w.takeBack(w.groups[name])
+	}
+}
+
+func (w *walk) noteUndo(g *group, latest int, undone []planner.Action, err error) {
 	failure := g.failure
 	if failure == nil { // cancelled
 		if err == nil {

@@ -39,7 +39,8 @@ type walk struct {
 	groups map[string]*group
 	awaits map[string][]int // steps in flight that wait for a container, by its name
 
-	cancelled bool
+	begunSteps int // of groups
+	cancelled  bool
 }
 
 // newWalk makes everything that a run needs, and does nothing.
@@ -157,6 +158,8 @@ func (w *walk) start(i int, c class) {
 	w.count(c, 1)
 	if g := w.groups[step.Group]; g != nil {
 		g.inflight++
+		w.begunSteps++
+		g.latest = w.begunSteps
 	}
 	w.emit(Event{Step: step, State: Begun, Action: step.Action})
 	if a, ok := step.Action.(planner.Await); ok {
