@@ -2,6 +2,7 @@ package memory
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,10 +78,12 @@ func (e *Engine) create(a planner.CreateContainer) error {
 func (e *Engine) join(c *Container, a planner.CreateContainer) error {
 	for _, mode := range []string{a.Spec.NetworkMode, a.Spec.Ipc, a.Spec.Pid} {
 		if other, ok := strings.CutPrefix(mode, "container:"); ok {
-			if _, err := e.container(other); err != nil {
+			o, err := e.container(other)
+			if err != nil {
 				return err
 			}
-			c.Joined = append(c.Joined, other)
+			// The engine remembers the container and not its name.
+			c.Joined = append(c.Joined, o.ID)
 		}
 	}
 	if a.Spec.NetworkMode != "" && a.Spec.NetworkMode != "bridge" {
@@ -333,21 +336,25 @@ func checkOf(spec *types.HealthCheckConfig, image *Check) *Check {
 	return &check
 }
 
-// portsOf lists the ports to publish. Of a range the first one counts.
-func portsOf(specs []types.ServicePortConfig) ([]planner.Port, error) {
-	var out []planner.Port
+// portsOf lists the ports to publish.
+func portsOf(specs []types.ServicePortConfig) ([]Publish, error) {
+	var out []Publish
 	for _, p := range specs {
-		port := planner.Port{HostIP: p.HostIP, Target: int(p.Target), Protocol: p.Protocol}
+		port := Publish{Port: planner.Port{HostIP: p.HostIP, Target: int(p.Target), Protocol: p.Protocol}}
 		if port.Protocol == "" {
 			port.Protocol = "tcp"
 		}
-		first, _, _ := strings.Cut(p.Published, "-")
-		if first != "" {
-			n, err := strconv.Atoi(first)
-			if err != nil {
+		if p.Published != "" {
+			first, last, isRange := strings.Cut(p.Published, "-")
+			if !isRange {
+				last = first
+			}
+			var err, err2 error
+			port.Published, err = strconv.Atoi(first)
+			port.Last, err2 = strconv.Atoi(last)
+			if err := errors.Join(err, err2); err != nil {
 				return nil, fmt.Errorf("invalid port %q: %w", p.Published, err)
 			}
-			port.Published = n
 		}
 		out = append(out, port)
 	}

@@ -158,29 +158,41 @@ func (e *Engine) holder(network, address string, c *Container) string {
 	return ""
 }
 
-// bind publishes a container's ports, or says who has one of them.
+// bind publishes a container's ports, or says which one is taken.
 func (e *Engine) bind(c *Container) error {
 	c.Ports = nil
 	for _, want := range c.Publish {
-		if want.Published == 0 {
-			e.s.Seq++
-			want.Published = 32768 + e.s.Seq%28000
+		port := want.Port
+		if port.HostIP == "" {
+			port.HostIP = "0.0.0.0"
 		}
-		if want.HostIP == "" {
-			want.HostIP = "0.0.0.0"
+		last := want.Last
+		if port.Published == 0 {
+			port.Published, last = 32768, 60999
 		}
-		for _, name := range sorted(e.s.Containers) {
-			for _, have := range e.s.Containers[name].Ports {
-				if have.Published == want.Published && have.Protocol == want.Protocol && overlap(have.HostIP, want.HostIP) {
-					c.Ports = nil
-					return fmt.Errorf("driver failed programming external connectivity on endpoint %s: bind for %s:%d failed: port is already allocated: %w",
-						c.Name, want.HostIP, want.Published, ErrConflict)
-				}
+		for e.taken(port) {
+			if port.Published >= last {
+				c.Ports = nil
+				return fmt.Errorf("driver failed programming external connectivity on endpoint %s: bind for %s:%d failed: port is already allocated: %w",
+					c.Name, port.HostIP, port.Published, ErrConflict)
 			}
+			port.Published++
 		}
-		c.Ports = append(c.Ports, want)
+		c.Ports = append(c.Ports, port)
 	}
 	return nil
+}
+
+// taken says whether a running container has a host port.
+func (e *Engine) taken(port planner.Port) bool {
+	for _, c := range e.s.Containers {
+		for _, have := range c.Ports {
+			if have.Published == port.Published && have.Protocol == port.Protocol && overlap(have.HostIP, port.HostIP) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func overlap(a, b string) bool { return a == b || a == "0.0.0.0" || b == "0.0.0.0" }
@@ -440,4 +452,20 @@ func (e *Engine) advance(c *Container) {
 		e.check(c)
 	}
 	e.plan(c)
+}
+
+// Good says whether a container serves: it runs and would pass its check, or it
+// has done its job and exited with 0.
+func (e *Engine) Good(name string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.s.Containers[name]
+	switch {
+	case c == nil:
+		return false
+	case c.Status == planner.Exited:
+		return c.Runs > 0 && c.ExitCode == 0 && e.behaviour(c).Exits
+	default:
+		return c.Status == planner.Running && (c.Check == nil || e.passes(c))
+	}
 }

@@ -54,13 +54,20 @@ type Container struct {
 	LastProbe string    `json:",omitempty"`
 	Grace     Span      `json:",omitempty"`
 	// Publish are the ports to publish; Ports are those that are.
-	Publish []planner.Port `json:",omitempty"`
-	// Joined names the containers whose network, ipc or pid namespace it uses.
+	Publish []Publish `json:",omitempty"`
+	// Joined are the IDs of the containers whose network, ipc or pid namespace it uses.
 	Joined []string `json:",omitempty"`
 	// Static are addresses that were asked for, by network.
 	Static map[string]string `json:",omitempty"`
 	Limits map[string]string `json:",omitempty"` // as Update set them
 	Hooks  []string          `json:",omitempty"` // that ran in it
+}
+
+// Publish is a port to publish: on one host port, on one of a range, or, with
+// Published 0, on any.
+type Publish struct {
+	planner.Port
+	Last int `json:",omitempty"` // of the range
 }
 
 // Check is a container's health check.
