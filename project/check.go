@@ -178,7 +178,9 @@ func checkResourceReferences(c *checker, name string, s Service) {
 		c.add(finding{path: path, at: append(slices.Clone(path), key), problem: "no " + kind + " " + quote(key), hint: hint})
 	}
 	for _, key := range sortedKeys(s.Networks) {
-		want("network", "networks", key, c.m.NetworkNames(), "networks")
+		if key != "default" { // it exists without being declared
+			want("network", "networks", key, c.m.NetworkNames(), "networks")
+		}
 	}
 	for _, v := range s.Volumes {
 		if v.Type == types.VolumeTypeVolume {

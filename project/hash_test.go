@@ -130,3 +130,43 @@ func TestVariables(t *testing.T) {
 		t.Errorf("model without interpolation: %v\n%s", err, text)
 	}
 }
+
+// TestSwitches loads one large file with each of config's switches.
+func TestSwitches(t *testing.T) {
+	file, err := filepath.Abs(filepath.Join("testdata", "peer", "everything.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]Options{
+		"no-interpolate":     {NoInterpolate: true},
+		"no-normalize":       {NoNormalize: true},
+		"no-path-resolution": {NoPathResolution: true},
+		"no-env-resolution":  {NoEnvResolution: true},
+		"no-consistency":     {NoConsistency: true},
+		"all":                {NoInterpolate: true, NoNormalize: true, NoPathResolution: true, NoEnvResolution: true, NoConsistency: true},
+	} {
+		o.Files, o.Environ, o.TolerateMissing = []string{file}, []string{"HOME=/"}, true
+		p, err := Load(t.Context(), o)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, format := range []string{"yaml", "json"} {
+			text, err := p.Marshal(format)
+			if err != nil || !strings.Contains(string(text), "nginx:1.27") {
+				t.Errorf("%s: %v\n%s", name, err, text)
+			}
+		}
+		if got := strings.Contains(marshalled(t, p), "source: ./data"); got != o.NoPathResolution {
+			t.Errorf("%s: relative path is there: %v", name, got)
+		}
+	}
+}
+
+func marshalled(t *testing.T, p *Project) string {
+	text, err := p.Marshal("yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

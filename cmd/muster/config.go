@@ -107,11 +107,7 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 	case o.environment:
 		return lines(environment(want)), nil
 	}
-	text, err := modelText(want, o.format)
-	if !o.noInterpolate { // so that the text can be read again
-		text = strings.ReplaceAll(text, "$", "$$")
-	}
-	return text, err
+	return modelText(want, o.format)
 }
 
 // modelText is the whole model.
