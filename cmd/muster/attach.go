@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -48,8 +47,11 @@ type containerExit struct {
 
 // streamEnd is a container's stream that has ended, and why if it broke.
 type streamEnd struct {
-	of  *followed
-	err error
+	of    *followed
+	err   error
+	fresh bool // it brought something new
+	// doubt is a second thought about a stream that ended a while ago, and no event has said why.
+	doubt bool
 }
 
 // followed is a container whose output is read.
@@ -62,22 +64,16 @@ type followed struct {
 	running bool
 	// expected says that the plan will start it and that has not been seen.
 	expected bool
-	deaths   []int // exit codes that have not been said
+	// queue is what has happened to it and was not acted on, since its output up to then is still being printed.
+	queue []turn
+	// barren counts the streams in a row that ended while it ran and brought nothing.
+	barren int
 }
 
-// position is how far the output has been printed: all lines before a time, and
-// so many with it. It is what lets reading go on without a line lost or repeated.
-type position struct {
-	at    time.Time
-	lines int
-}
-
-// since is the position in the engine's words; empty is the beginning.
-func (p position) since() string {
-	if p.at.IsZero() {
-		return ""
-	}
-	return strconv.FormatInt(p.at.Unix(), 10) + "." + fmt.Sprintf("%09d", p.at.Nanosecond())
+// turn is the begin of a container's life, or its end.
+type turn struct {
+	start bool
+	code  int // of the end
 }
 
 // newAttachment prepares; [attachment.know] and [attachment.expect] say what there is, then
@@ -214,7 +210,7 @@ func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) e
 
 func (a *attachment) finished() bool {
 	for _, f := range a.by {
-		if f.running || f.reading || f.expected || len(f.deaths) > 0 {
+		if f.running || f.reading || f.expected || len(f.queue) > 0 {
 			return false
 		}
 	}
@@ -231,13 +227,14 @@ func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
 				return
 			}
 		}
-		f.running, f.expected = true, false
-		a.open(ctx, f)
+		f.expected = false
+		f.queue = append(f.queue, turn{start: true})
+		a.pump(ctx, f)
 	case "die":
 		if f != nil {
-			f.running, f.expected = false, false
-			f.deaths = append(f.deaths, e.ExitCode)
-			a.settle(ctx, f)
+			f.expected = false
+			f.queue = append(f.queue, turn{code: e.ExitCode})
+			a.pump(ctx, f)
 		}
 	case "rename":
 		if f != nil && a.renames[e.Name] != "" {
@@ -268,109 +265,107 @@ func (a *attachment) discover(ctx context.Context, name string) *followed {
 // lookAgain asks how a container is, after events may have been lost.
 func (a *attachment) lookAgain(ctx context.Context, f *followed) {
 	s, err := a.health.Look(ctx, f.name)
-	wasUp := f.running || f.expected
+	wasUp := f.running || f.expected || len(f.queue) > 0 && f.queue[len(f.queue)-1].start
 	f.expected = f.expected && !s.Running && !s.Exited
 	switch {
 	case errors.Is(err, healthcheck.ErrNoContainer):
 		f.running = false
 	case err != nil: // the next event will tell
-	case s.Running && !f.running:
-		f.running = true
-		a.open(ctx, f)
+	case s.Running && !wasUp:
+		f.queue = append(f.queue, turn{start: true})
+		a.pump(ctx, f)
 	case !s.Running && !s.Restarting && wasUp && !f.expected:
-		f.running = false
-		f.deaths = append(f.deaths, s.ExitCode)
-		a.settle(ctx, f)
+		f.queue = append(f.queue, turn{code: s.ExitCode})
+		a.pump(ctx, f)
 	}
 }
 
-// open starts to read a container's output if nobody does and it is wanted.
-func (a *attachment) open(ctx context.Context, f *followed) {
-	if f.reading || !a.wanted(f.source.service) {
-		return
-	}
-	f.reading = true
-	name := f.name // the owner may change it meanwhile
-	go func() {
-		err := a.read(ctx, name, f)
-		select {
-		case a.ended <- streamEnd{f, err}:
-		case <-ctx.Done():
-		}
-	}()
-}
-
-// read prints one stream of a container until it ends.
-func (a *attachment) read(ctx context.Context, name string, f *followed) error {
-	o := logOptions{follow: true, since: f.at.since(), tail: f.tail}
-	f.tail = 0
-	resume, seen := f.at, 0
-	return a.logs.Logs(ctx, name, o, func(c logChunk) error {
-		switch {
-		case c.at.Before(resume.at) && !resume.at.IsZero():
-			return nil // the engine's bound is coarser than ours
-		case c.at.Equal(resume.at) && seen < resume.lines:
-			if !c.more {
-				seen++
-			}
-			return nil
-		}
-		f.at.note(c.at, !c.more)
-		return a.printer.chunk(ctx, &f.source, c)
-	})
-}
-
-// note moves the position behind a line.
-func (p *position) note(at time.Time, whole bool) {
-	if !at.Equal(p.at) {
-		p.at, p.lines = at, 0
-	}
-	if whole {
-		p.lines++
-	}
-}
-
-// streamEnded goes on after a container's stream has ended: its end has been said, or will be by
-// an event; a stream that broke is taken up again.
+// streamEnded goes on after a container's stream has ended: a stream that was cut off is taken up
+// again, and what comes then even if the container has ended meanwhile. Mostly the event that says why is on its way.
 func (a *attachment) streamEnded(ctx context.Context, end streamEnd) {
 	f := end.of
-	f.reading = false
-	a.settle(ctx, f)
-	switch {
-	case f.reading || !f.running:
-	case end.err == nil:
-		// The event of its end is on the way; or it was so short that its start
-		// and its end are both behind us.
-		if s, err := a.health.Look(ctx, f.name); err == nil && s.Running {
-			a.open(ctx, f)
+	if end.doubt {
+		if !f.reading && f.running && len(f.queue) == 0 {
+			a.reopen(ctx, f, errStreamEnded)
 		}
+		return
+	}
+	f.reading = false
+	f.barren++
+	if end.fresh {
+		f.barren = 0
+	}
+	if end.err != nil && f.barren < reopenTries {
+		a.open(ctx, f)
+		return
+	}
+	a.pump(ctx, f)
+	switch {
+	case f.reading || !f.running || len(f.queue) > 0:
+	case end.err != nil:
+		a.reopen(ctx, f, end.err)
 	default:
-		_ = a.printer.remark(ctx, &f.source, fmt.Sprintf("%s: its output cannot be read: %v", f.source.label, end.err))
+		go func() {
+			select {
+			case <-time.After(doubtAfter):
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case a.ended <- streamEnd{of: f, doubt: true}:
+			case <-ctx.Done():
+			}
+		}()
 	}
 }
 
-// settle says that a container has ended, once its last line has been printed.
-func (a *attachment) settle(ctx context.Context, f *followed) {
-	if f.reading || len(f.deaths) == 0 {
-		return
-	}
-	code := f.deaths[len(f.deaths)-1]
-	f.deaths = nil
+// doubtAfter is how long the event of a container's end may be behind the end of its stream.
+const doubtAfter = time.Second
+
+var errStreamEnded = errors.New("the engine ends the stream")
+
+// reopen reads on, if the container runs and there is sense in it.
+func (a *attachment) reopen(ctx context.Context, f *followed, why error) {
 	s, err := a.health.Look(ctx, f.name)
-	comesBack := err == nil && (s.Restarting || s.Running)
+	switch {
+	case err != nil || !s.Running:
+	case f.barren < reopenTries:
+		a.open(ctx, f)
+	default:
+		_ = a.printer.remark(ctx, &f.source, fmt.Sprintf("%s: its output cannot be read: %v", f.source.label, why))
+	}
+}
+
+// pump acts on what has happened to a container, as far as its output up to then has been printed.
+func (a *attachment) pump(ctx context.Context, f *followed) {
+	for !f.reading && len(f.queue) > 0 {
+		next := f.queue[0]
+		f.queue = f.queue[1:]
+		if next.start {
+			f.running, f.barren = true, 0
+			a.open(ctx, f)
+			continue
+		}
+		a.died(ctx, f, next.code)
+	}
+}
+
+// died says that a container has ended, and whether it comes back by itself.
+func (a *attachment) died(ctx context.Context, f *followed, code int) {
+	comesBack := len(f.queue) > 0
+	if !comesBack {
+		s, err := a.health.Look(ctx, f.name)
+		comesBack = err == nil && (s.Restarting || s.Running)
+	}
+	f.running = comesBack // it has not ended for good
 	text := fmt.Sprintf("%s exited with code %d", f.source.label, code)
 	if comesBack {
 		text += " (restarting)"
-		f.running = true // it has not ended for good
 	}
 	if a.wanted(f.source.service) {
 		_ = a.printer.remark(ctx, &f.source, text)
 	}
-	if comesBack {
-		if s.Running {
-			a.open(ctx, f)
-		}
-		return
+	if !comesBack {
+		a.leaving = append(a.leaving, containerExit{service: f.source.service, container: f.name, code: code})
 	}
-	a.leaving = append(a.leaving, containerExit{service: f.source.service, container: f.name, code: code})
 }

@@ -18,10 +18,11 @@ func (d *liveDisplay) frame(columns, rows int) []string {
 	b := d.board
 	now := d.now()
 	room := rows - 2 // the headline, and the line that the cursor is on
-	shown, more := b.shown(max(room, 1))
-	nameWidth := 4
+	shown, more := b.shown(room)
+	w := widths{name: 4}
 	for _, r := range shown {
-		nameWidth = max(nameWidth, min(len(r.label()), 24))
+		status, _ := b.describe(r, now)
+		w.name, w.status = max(w.name, min(len(r.label()), 24)), max(w.status, min(len(status), 18))
 	}
 	lines := []string{d.headline(columns, now)}
 	room -= len(shown)
@@ -29,7 +30,7 @@ func (d *liveDisplay) frame(columns, rows int) []string {
 		room--
 	}
 	for _, r := range shown {
-		lines = append(lines, d.rowLine(r, nameWidth, columns, now))
+		lines = append(lines, d.rowLine(r, w, columns, now))
 		if r.lastLine != "" && room > 0 && r.current() != nil {
 			text := plainCells(fmt.Sprintf("    %s │ %s", r.lastFrom, r.lastLine), columns-1)
 			lines = append(lines, d.paint.in(faint, text))
@@ -54,11 +55,14 @@ func (d *liveDisplay) headline(columns int, now time.Time) string {
 	return plainCells(text, columns-1)
 }
 
+// widths are those of a frame's columns.
+type widths struct{ name, status int }
+
 // rowLine is one service's line.
-func (d *liveDisplay) rowLine(r *row, nameWidth, columns int, now time.Time) string {
+func (d *liveDisplay) rowLine(r *row, w widths, columns int, now time.Time) string {
 	sign, c := d.sign(r)
 	status, detail := d.board.describe(r, now)
-	text := fmt.Sprintf("%s %-*s  %-18s %s", sign, nameWidth, r.label(), status, detail)
+	text := fmt.Sprintf("%s %-*s  %-*s  %s", sign, w.name, r.label(), w.status, status, detail)
 	text = plainCells("  "+strings.TrimRight(text, " "), columns-1)
 	return strings.Replace(text, sign, d.paint.in(c, sign), 1)
 }
@@ -113,10 +117,14 @@ func (b *board) describe(r *row, now time.Time) (status, detail string) {
 	}
 	current := r.current()
 	if current == nil {
-		if needs := b.waitsFor(r); len(needs) > 0 {
-			return status, "waits for " + strings.Join(needs, ", ")
+		needs := strings.Join(b.waitsFor(r), ", ")
+		switch {
+		case needs == "":
+			return status, ""
+		case status == "waiting":
+			return "waits for " + needs, ""
 		}
-		return status, ""
+		return status, "waits for " + needs
 	}
 	word, detail := b.doing(current, now)
 	if status == "waiting" {
@@ -133,9 +141,9 @@ func (b *board) doing(s *stepView, now time.Time) (word, detail string) {
 	name := strings.TrimPrefix(ref.Name, b.project+"-")
 	switch a := s.step.Action.(type) {
 	case planner.Await:
-		detail = "waiting for " + name
-		if why := waitText(s.progress); why != "" {
-			detail += ": " + why
+		detail = waitText(s.progress)
+		if s.row.awaits() > 1 { // it must be said whom
+			detail = strings.TrimSuffix("waiting for "+name+": "+detail, ": ")
 		}
 		if a.Condition == planner.IsCompleted {
 			return "running", detail
@@ -197,10 +205,13 @@ func (b *board) shown(room int) (rows []*row, more string) {
 			rows = append(rows, r)
 		}
 	}
-	if len(rows) <= room {
+	switch {
+	case len(rows) <= room:
 		return rows, ""
+	case room <= 0:
+		return nil, ""
 	}
-	room = max(room-1, 1)
+	room--
 	kept := slices.Clone(rows)
 	slices.SortStableFunc(kept, func(a, c *row) int { return urgency(a) - urgency(c) })
 	kept = kept[:room]
@@ -220,6 +231,17 @@ func (b *board) shown(room int) (rows []*row, more string) {
 		}
 	}
 	return out, "… and " + strings.Join(parts, ", ")
+}
+
+// awaits counts the waits that a row has.
+func (r *row) awaits() int {
+	n := 0
+	for _, s := range r.steps {
+		if _, ok := s.step.Action.(planner.Await); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // urgency orders rows by how much they matter now.

@@ -1,0 +1,340 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+)
+
+// fakeContainers print, end and start again as a test tells them to, and keep what they have
+// printed as an engine does: with times that several lines may share, and a bound that includes them.
+type fakeContainers struct {
+	mu     sync.Mutex
+	by     map[string]*fakeContainer
+	events chan healthcheck.Event
+	change *sync.Cond
+}
+
+type fakeContainer struct {
+	log        []logChunk
+	run        int // counts starts
+	running    bool
+	comesBack  bool
+	code       int
+	ends       []int // how much had been printed at the end of each run
+	breakAfter int   // lines after which a reader's stream breaks, once; 0 is never
+}
+
+func newFakeContainers(names ...string) *fakeContainers {
+	f := &fakeContainers{by: map[string]*fakeContainer{}, events: make(chan healthcheck.Event, 10000)}
+	f.change = sync.NewCond(&f.mu)
+	for _, name := range names {
+		f.by[name] = &fakeContainer{}
+	}
+	return f
+}
+
+func (f *fakeContainers) do(name string, change func(c *fakeContainer), events ...healthcheck.Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f.by[name])
+	for _, e := range events {
+		e.Name = name
+		f.events <- e
+	}
+	f.change.Broadcast()
+}
+
+func (f *fakeContainers) start(name string) {
+	f.do(name, func(c *fakeContainer) { c.running = true }, healthcheck.Event{What: "start"})
+}
+
+func (f *fakeContainers) print(name, line string, at time.Time) {
+	f.do(name, func(c *fakeContainer) { c.log = append(c.log, logChunk{at: at, text: []byte(line)}) })
+}
+
+func (f *fakeContainers) end(name string, code int, comesBack bool) {
+	f.do(name, func(c *fakeContainer) {
+		c.running, c.code, c.comesBack = false, code, comesBack
+		c.run, c.ends = c.run+1, append(c.ends, len(c.log))
+	},
+		healthcheck.Event{What: "die", ExitCode: code})
+}
+
+func (f *fakeContainers) Logs(ctx context.Context, name string, o logOptions, each func(logChunk) error) error {
+	defer context.AfterFunc(ctx, func() { f.mu.Lock(); f.change.Broadcast(); f.mu.Unlock() })()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.by[name]
+	run, from, sent := c.run, 0, 0
+	if o.tail < 0 {
+		from = len(c.log)
+	} else if o.tail > 0 {
+		from = max(0, len(c.log)-o.tail)
+	}
+	for {
+		end := len(c.log)
+		if run < len(c.ends) {
+			end = c.ends[run]
+		}
+		for ; from < end; from++ {
+			line := c.log[from]
+			if o.since != "" && line.at.Before(sinceTime(o.since)) {
+				continue
+			}
+			if c.breakAfter > 0 && sent == c.breakAfter {
+				c.breakAfter = 0
+				return io.ErrUnexpectedEOF // as a connection that is cut looks
+			}
+			sent++
+			f.mu.Unlock()
+			err := each(line)
+			f.mu.Lock()
+			if err != nil {
+				return err
+			}
+		}
+		if !o.follow || !c.running || c.run != run {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.change.Wait()
+	}
+}
+
+func (f *fakeContainers) Watch(context.Context) (<-chan healthcheck.Event, error) {
+	return f.events, nil
+}
+
+func (f *fakeContainers) Look(_ context.Context, name string) (healthcheck.Status, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.by[name]
+	if c == nil {
+		return healthcheck.Status{}, healthcheck.ErrNoContainer
+	}
+	return healthcheck.Status{Running: c.running, Restarting: !c.running && c.comesBack,
+		Exited: !c.running && c.run > 0, ExitCode: c.code}, nil
+}
+
+func (f *fakeContainers) Probe(context.Context, string, []string) (healthcheck.ProbeResult, error) {
+	return healthcheck.ProbeResult{}, errors.New("not asked for")
+}
+
+func (f *fakeContainers) Tail(context.Context, string, int) ([]string, error) { return nil, nil }
+
+// attached runs an attachment to fake containers until all have ended.
+type attachedTest struct {
+	out     bytes.Buffer
+	a       *attachment
+	printer *logPrinter
+	exits   []string
+	told    chan struct{} // exits is complete
+	ended   chan error
+}
+
+func attachTo(t *testing.T, f *fakeContainers, plan planner.Plan, have planner.State) *attachedTest {
+	at := &attachedTest{ended: make(chan error, 1), told: make(chan struct{})}
+	at.printer = newLogPrinter(&at.out, logStyle{}, nil)
+	at.a = &attachment{
+		logs: f, health: f, printer: at.printer, project: "shop", wanted: func(string) bool { return true },
+		find: func(_ context.Context, name string) (planner.Container, error) {
+			return planner.Container{Name: name, Service: "found"}, nil
+		},
+		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
+		by: map[string]*followed{}, renames: map[string]string{},
+	}
+	if err := at.a.expect(t.Context(), plan, have); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(at.told)
+		for exit := range at.a.exits {
+			at.exits = append(at.exits, fmt.Sprintf("%s %d", exit.container, exit.code))
+		}
+	}()
+	go func() { at.ended <- at.a.run(t.Context(), f.events) }()
+	return at
+}
+
+// finish waits for the end and gives the output.
+func (at *attachedTest) finish(t *testing.T) string {
+	t.Helper()
+	if err := <-at.ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := at.printer.close(); err != nil {
+		t.Fatal(err)
+	}
+	<-at.told
+	return at.out.String()
+}
+
+func starts(names ...string) planner.Plan {
+	var plan planner.Plan
+	for _, name := range names {
+		plan.Steps = append(plan.Steps, planner.Step{Action: planner.StartContainer{Name: name, Service: "s"}})
+	}
+	return plan
+}
+
+func TestAttachmentFollowsRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeContainers("shop-web-1")
+		now := time.Now()
+		f.print("shop-web-1", "from an earlier life", now)
+		at := attachTo(t, f, starts("shop-web-1"), planner.State{Containers: []planner.Container{{Name: "shop-web-1", Service: "s"}}})
+		close(at.a.planned)
+		f.print("shop-web-1", "one", now) // the same time as the line of the earlier life
+		f.start("shop-web-1")
+		synctest.Wait()
+		f.print("shop-web-1", "two", now)
+		f.end("shop-web-1", 1, true)
+		f.print("shop-web-1", "three", now.Add(1))
+		f.start("shop-web-1")
+		synctest.Wait()
+		f.print("shop-web-1", "four", now.Add(1))
+		f.end("shop-web-1", 0, false)
+		want := `web-1  | one
+web-1  | two
+web-1 exited with code 1 (restarting)
+web-1  | three
+web-1  | four
+web-1 exited with code 0
+`
+		if diff := cmp.Diff(want, at.finish(t)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]string{"shop-web-1 0"}, at.exits); diff != "" {
+			t.Errorf("exits (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A container that has ended before its start was even noticed is not waited for, and nothing of it is lost.
+func TestAttachmentSeesShortLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeContainers("shop-job-1", "shop-old-1", "shop-new-1")
+		f.do("shop-old-1", func(c *fakeContainer) { c.running = true })
+		f.print("shop-old-1", "history is not shown", time.Now())
+		at := attachTo(t, f, starts("shop-job-1"), planner.State{Containers: []planner.Container{
+			{Name: "shop-old-1", Service: "s", Status: planner.Running}}})
+		synctest.Wait()
+		f.print("shop-job-1", "done", time.Now())
+		f.start("shop-job-1")
+		f.end("shop-job-1", 3, false)
+		close(at.a.planned)
+		synctest.Wait()
+		f.start("shop-new-1") // by somebody else
+		f.print("shop-new-1", "hello", time.Now())
+		f.print("shop-old-1", "bye", time.Now())
+		synctest.Wait()
+		f.end("shop-old-1", 0, false)
+		f.end("shop-new-1", 0, false)
+		got := strings.Split(strings.TrimSpace(at.finish(t)), "\n")
+		slices.Sort(got)
+		want := []string{"job-1  | done", "job-1 exited with code 3", "new-1  | hello", "new-1 exited with code 0", "old-1  | bye", "old-1 exited with code 0"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Under the name of the successor that the plan renames nothing of the old one
+// is taken for the new one's.
+func TestAttachmentFollowsRenames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeContainers("shop-web-1.next", "shop-web-1")
+		plan := planner.Plan{Steps: []planner.Step{
+			{Action: planner.StopContainer{Name: "shop-web-1", Service: "s"}},
+			{Action: planner.StartContainer{Name: "shop-web-1.next", Service: "s"}},
+			{Action: planner.RenameContainer{Name: "shop-web-1.next", To: "shop-web-1", Service: "s"}},
+		}}
+		f.do("shop-web-1", func(c *fakeContainer) { c.running = true })
+		at := attachTo(t, f, plan, planner.State{Containers: []planner.Container{{Name: "shop-web-1", Service: "s", Status: planner.Running}}})
+		f.end("shop-web-1", 143, false)
+		f.start("shop-web-1.next")
+		synctest.Wait()
+		f.print("shop-web-1.next", "new", time.Now())
+		synctest.Wait()
+		f.mu.Lock()
+		f.by["shop-web-1"] = f.by["shop-web-1.next"]
+		f.events <- healthcheck.Event{Name: "shop-web-1.next", What: "rename"}
+		f.mu.Unlock()
+		synctest.Wait()
+		close(at.a.planned)
+		f.end("shop-web-1", 0, false)
+		want := "web-1  | new\nweb-1 exited with code 0\n"
+		if diff := cmp.Diff(want, at.finish(t)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Whatever happens, each line is printed once and in order: restarts, streams that break, lines
+// with the same time.
+func TestAttachmentLosesNothing(t *testing.T) {
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			f := newFakeContainers("shop-web-1")
+			at := attachTo(t, f, starts("shop-web-1"), planner.State{})
+			close(at.a.planned)
+			now := time.Now()
+			n := 0
+			f.start("shop-web-1")
+			lives := 1 + r.IntN(4)
+			for life := range lives {
+				f.do("shop-web-1", func(c *fakeContainer) { c.breakAfter = r.IntN(6) })
+				for range r.IntN(20) {
+					if r.IntN(3) > 0 {
+						now = now.Add(1)
+					}
+					f.print("shop-web-1", strconv.Itoa(n), now)
+					n++
+					if r.IntN(4) == 0 {
+						synctest.Wait()
+					}
+				}
+				if r.IntN(2) == 0 {
+					synctest.Wait()
+				}
+				last := life == lives-1
+				f.end("shop-web-1", 1, !last)
+				if !last {
+					f.start("shop-web-1")
+				}
+			}
+			var got []string
+			for line := range strings.Lines(at.finish(t)) {
+				if _, text, ok := strings.Cut(line, "| "); ok {
+					got = append(got, strings.TrimSpace(text))
+				}
+			}
+			var want []string
+			for i := range n {
+				want = append(want, strconv.Itoa(i))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("seed %d (-want +got):\n%s", seed, diff)
+			}
+		})
+	}
+}
