@@ -21,7 +21,7 @@ type slot struct {
 // depend on.
 func (b *builder) decide(s *service) {
 	slots := b.slots(s)
-	s.fresh = len(slots) == 0
+	s.fresh, s.had = len(slots) == 0, len(slots)
 	slots = b.shed(s, slots)
 	highest := 0
 	for _, c := range b.have.services[s.name] {

@@ -15,10 +15,12 @@ type graph struct {
 	// wishes are needs that are dropped where they would close a circle: who gives a
 	// port or a name up goes before who takes it, if that is possible at all.
 	wishes map[StepID][]StepID
+	// hopes are wishes that go before the others.
+	hopes map[StepID][]StepID
 }
 
 func newGraph() *graph {
-	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}}
+	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}, hopes: map[StepID][]StepID{}}
 }
 
 // add appends a step and answers with its ID, which is made from the action. Empty
@@ -60,17 +62,17 @@ func (g *graph) ordered() ([]Step, error) {
 			return steps, nil
 		}
 		left := g.left(steps)
-		if !g.dropWish(left) {
+		if !drop(g.hopes, left) && !drop(g.wishes, left) {
 			return nil, fmt.Errorf("the plan's steps wait for each other: %s", strings.Join(left, ", "))
 		}
 	}
 }
 
-// dropWish forgets the wishes of the first of the steps that has any.
-func (g *graph) dropWish(steps []string) bool {
+// drop forgets the wishes of the first of the steps that has any.
+func drop(wishes map[StepID][]StepID, steps []string) bool {
 	for _, id := range steps {
-		if len(g.wishes[StepID(id)]) > 0 {
-			delete(g.wishes, StepID(id))
+		if len(wishes[StepID(id)]) > 0 {
+			delete(wishes, StepID(id))
 			return true
 		}
 	}
@@ -86,7 +88,7 @@ func (g *graph) sort() ([]Step, bool) {
 	waiting := make([]int, len(g.steps))
 	needers := make([][]int, len(g.steps))
 	for i, s := range g.steps {
-		needs[i] = g.known(append(slices.Clone(s.Needs), g.wishes[s.ID]...), s.ID)
+		needs[i] = g.known(slices.Concat(s.Needs, g.wishes[s.ID], g.hopes[s.ID]), s.ID)
 		waiting[i] = len(needs[i])
 		for _, n := range needs[i] {
 			needers[place[n]] = append(needers[place[n]], i)

@@ -16,12 +16,16 @@ func Images(want *project.Project, have State, how Policy) (Plan, error) {
 	b := newBuilder(want, have, how)
 	b.choose()
 	if len(b.problems) == 0 {
-		for _, name := range b.order {
-			b.refresh(b.services[name])
-		}
+		b.refreshImages()
 		b.imageItems()
 	}
 	return b.finish()
+}
+
+func (b *builder) refreshImages() {
+	for _, name := range b.order {
+		b.refresh(b.services[name])
+	}
 }
 
 // refresh adds the step that renews a service's image, if one is due.
@@ -123,7 +127,7 @@ func (b *builder) imageItems() {
 		case PullImage:
 			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "pull, for "+strings.Join(a.Services, ", ")
 		case BuildImage:
-			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "build, for "+a.Service
+			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "build, for "+strings.Join(b.usersOf(a.Ref), ", ")
 		default:
 			continue
 		}
@@ -132,6 +136,17 @@ func (b *builder) imageItems() {
 		}
 		b.items = append(b.items, item)
 	}
+}
+
+// usersOf are the services of the plan that run an image.
+func (b *builder) usersOf(ref string) []string {
+	var out []string
+	for _, name := range keys(b.services) {
+		if b.want.ImageName(b.services[name].spec) == ref {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // pullImage adds one step for an image, however many services run it.

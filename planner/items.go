@@ -19,8 +19,7 @@ func (b *builder) itemOf(s *service, gates *gate) Item {
 		parts = append(parts, "new service, "+plural(t.created, "replica"))
 	case t.created > 0 || len(s.surplus) > 0:
 		item.Verdict = Modify
-		from := len(s.replicas) - t.created + len(s.surplus)
-		parts = append(parts, scaleText(from, len(s.replicas)))
+		parts = append(parts, scaleText(s.had, len(s.replicas)))
 	}
 	if t.replaced > 0 {
 		item.Verdict = Modify
@@ -53,6 +52,10 @@ func (b *builder) itemOf(s *service, gates *gate) Item {
 	}
 	if b.how.NoStart && t.created+t.replaced > 0 {
 		parts = append(parts, "not started")
+	}
+	if ref := b.want.ImageName(s.spec); b.ahead && item.Verdict == Unchanged && b.imageSteps[ref] != "" {
+		item.Verdict = Modify
+		parts = append(parts, "replace, if the new "+ref+" differs")
 	}
 	item.Summary = strings.Join(parts, "; ")
 	item.Changes = t.changes

@@ -42,18 +42,15 @@ func Start(want *project.Project, have State, how Policy) (Plan, error) {
 
 // takesPart says whether a service is started: it was named, or one that was named depends on it.
 func (st *standing) takesPart(name string) bool {
-	if st.chosen(name) {
-		return true
+	if takes, known := st.part[name]; known {
+		return takes
 	}
-	if st.how.NoDeps {
-		return false
-	}
+	takes := st.chosen(name)
 	for needer := range st.needers[name] {
-		if st.takesPart(needer) {
-			return true
-		}
+		takes = takes || !st.how.NoDeps && st.takesPart(needer)
 	}
-	return false
+	st.part[name] = takes
+	return takes
 }
 
 // holds are the steps after which a dependency's condition holds. Nothing is waited for that is not

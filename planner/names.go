@@ -10,13 +10,21 @@ import (
 // proven. A dot cannot stand in a service's own container name by default, so it meets no other.
 const successorSuffix = ".next"
 
+// labelComposeReplaces is what docker compose puts on a container that is about to replace another.
+const labelComposeReplaces = "com.docker.compose.replace"
+
 // successorName is what the successor of the container called name is called
 // until it has proven itself.
 func successorName(name string) string { return name + successorSuffix }
 
-// isSuccessor says whether c still has its temporary name.
+// isSuccessor says whether c still has its temporary name, ours or the one that docker compose
+// gives: the first 12 characters of the old one's ID before the name.
 func isSuccessor(c *Container) bool {
-	return c.Labels[LabelReplaces] != "" && strings.HasSuffix(c.Name, successorSuffix)
+	if c.Labels[LabelReplaces] != "" && strings.HasSuffix(c.Name, successorSuffix) {
+		return true
+	}
+	id, _, ok := strings.Cut(c.Name, "_")
+	return c.Labels[labelComposeReplaces] != "" && ok && len(id) == 12 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
 // networkName is a network's name on the engine. Names never follow the

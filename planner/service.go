@@ -25,6 +25,7 @@ type service struct {
 	replicas []*replica // by number
 	surplus  []*surplus
 	fresh    bool // it had no container before
+	had      int  // how many it had
 }
 
 // edge is one dependency that matters to this plan.

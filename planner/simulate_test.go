@@ -199,6 +199,9 @@ func (w *world) await(a Await) error {
 	case IsCompleted:
 		c.Status, c.ExitCode, c.Health, c.Ports = Exited, 0, NoHealth, nil
 	case IsHealthy:
+		if c.Health == Starting {
+			c.Health = Healthy
+		}
 		if c.Health != Healthy {
 			return fmt.Errorf("it is %s and has health %q", c.Status, c.Health)
 		}

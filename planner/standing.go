@@ -15,6 +15,7 @@ type standing struct {
 	// on has the services that each one depends on, needers the other direction.
 	on, needers map[string]map[string]project.ServiceDependency
 	all         map[string][]*Container // with one-offs where they count
+	part        map[string]bool         // takesPart's answers
 }
 
 // newStanding reads what exists. Services whose file is not at hand are put together from labels.
@@ -25,7 +26,7 @@ func newStanding(want *project.Project, have State, how Policy, oneOffs bool) *s
 	st := &standing{
 		builder: newBuilder(want, have, how),
 		on:      map[string]map[string]project.ServiceDependency{}, needers: map[string]map[string]project.ServiceDependency{},
-		all: map[string][]*Container{},
+		all: map[string][]*Container{}, part: map[string]bool{},
 	}
 	for name, list := range st.have.services {
 		st.all[name] = append(st.all[name], list...)

@@ -85,6 +85,8 @@ func TestStories(t *testing.T) {
 			s.compare(t, file, got)
 			if err == nil {
 				s.check(t, plan)
+				s.checkRepeatable(t, plan)
+				s.checkReplacements(t, plan)
 				checkSchema(t, plan)
 			}
 		})
@@ -126,7 +128,7 @@ func (s *story) compare(t *testing.T, file string, got map[string]string) {
 // command is what a user would type.
 func (s *story) command() string {
 	switch s.how.Command {
-	case "", "images":
+	case "", "images", "preview":
 		return "muster up"
 	}
 	return "muster " + s.how.Command
@@ -349,7 +351,7 @@ func (s *story) plan(t *testing.T, have State) (Plan, error) {
 		want = s.load(t, "compose.yaml", s.how.Only)
 	}
 	verbs := map[string]func(*project.Project, State, Policy) (Plan, error){
-		"": Build, "up": Build, "images": Images, "down": Teardown, "start": Start, "stop": Stop, "restart": Restarts,
+		"": Build, "up": Build, "images": Images, "preview": Preview, "down": Teardown, "start": Start, "stop": Stop, "restart": Restarts,
 	}
 	verb := verbs[s.how.Command]
 	if verb == nil {
@@ -363,7 +365,7 @@ func (s *story) plan(t *testing.T, have State) (Plan, error) {
 func (s *story) check(t *testing.T, plan Plan) {
 	t.Helper()
 	if s.how.Command != "" && s.how.Command != "up" {
-		if err := s.world.copy().run(plan.Steps); err != nil && s.how.Command != "images" {
+		if err := s.world.copy().run(plan.Steps); err != nil && s.how.Command != "images" && s.how.Command != "preview" {
 			t.Errorf("the plan cannot be run: %v", err)
 		}
 		return

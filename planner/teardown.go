@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/project"
@@ -31,6 +32,7 @@ type teardown struct {
 	file    bool // a Compose file says what belongs to the project
 	removed map[string]StepID
 	stay    []*Container // orphans that are not removed
+	users   *ties
 }
 
 func (t *teardown) containers() {
@@ -91,36 +93,46 @@ func (t *teardown) networks() {
 		if n.Labels[LabelProject] != t.want.Name || t.isExternal(name) {
 			continue
 		}
-		if users := t.usersOf(name); len(users) > 0 {
+		if users := t.tenants(name); len(users) > 0 {
 			t.warn("network %s stays: %s uses it", name, strings.Join(users, ", "))
 			continue
 		}
-		t.graph.add(Step{Action: RemoveNetwork{Name: name}, Needs: t.removals(func(c *Container) bool { return c.endpoint(name) != nil }), Impact: InPlace})
+		t.graph.add(Step{Action: RemoveNetwork{Name: name}, Needs: t.tied().networks[name], Impact: InPlace})
 		t.items = append(t.items, Item{Ref: Ref{Kind: KindNetwork, Name: name}, Verdict: Remove, Summary: "remove", Impact: InPlace})
 	}
 }
 
-// removals are the removals of the containers that use something.
-func (t *teardown) removals(uses func(*Container) bool) []StepID {
-	var out []StepID
+// ties are the removals of the containers that use something, by its name or ID.
+type ties struct{ networks, volumes, images map[string][]StepID }
+
+// tied finds them once. Under the empty name are containers whose mounts are not known: they may have any volume.
+func (t *teardown) tied() *ties {
+	if t.users != nil {
+		return t.users
+	}
+	t.users = &ties{networks: map[string][]StepID{}, volumes: map[string][]StepID{}, images: map[string][]StepID{}}
 	for _, name := range t.names {
 		for _, c := range t.all[name] {
-			if id := t.removed[c.Name]; id != "" && uses(c) {
-				out = append(out, id)
+			id := t.removed[c.Name]
+			if id == "" {
+				continue
 			}
+			for _, e := range c.Endpoints {
+				t.users.networks[e.Network] = append(t.users.networks[e.Network], id)
+			}
+			if c.Mounts == nil {
+				t.users.volumes[""] = append(t.users.volumes[""], id)
+			}
+			for _, m := range c.Mounts {
+				if m.Name != "" {
+					t.users.volumes[m.Name] = append(t.users.volumes[m.Name], id)
+				}
+			}
+			t.users.images[c.ImageID] = append(t.users.images[c.ImageID], id)
+			t.users.images[familiar(c.Image)] = append(t.users.images[familiar(c.Image)], id)
 		}
 	}
-	return out
-}
-
-// mounts says whether a container has a volume; one whose mounts are not known may have any.
-func (c *Container) mounts(volume string) bool {
-	for _, m := range c.Mounts {
-		if m.Name == volume {
-			return true
-		}
-	}
-	return c.Mounts == nil
+	return t.users
 }
 
 func (t *teardown) isExternal(network string) bool {
@@ -132,7 +144,7 @@ func (t *teardown) isExternal(network string) bool {
 	return false
 }
 
-func (t *teardown) usersOf(network string) []string {
+func (t *teardown) tenants(network string) []string {
 	var out []string
 	for _, c := range t.stay {
 		if c.endpoint(network) != nil {
@@ -172,7 +184,7 @@ func (t *teardown) volumes() {
 			t.warn("volume %s stays: %s uses it", name, used[name])
 			continue
 		}
-		t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: t.removals(func(c *Container) bool { return c.mounts(name) }), Impact: DataLoss})
+		t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: append(slices.Clone(t.tied().volumes[name]), t.tied().volumes[""]...), Impact: DataLoss})
 		t.items = append(t.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Remove, Summary: "remove, its data is lost", Impact: DataLoss})
 	}
 }
@@ -240,7 +252,7 @@ func (t *teardown) images() {
 		if image == nil || keep[familiar(ref)] {
 			continue
 		}
-		t.graph.add(Step{Action: RemoveImage{Ref: ref}, Needs: t.removals(func(c *Container) bool { return c.ImageID == image.ID || familiar(c.Image) == familiar(ref) })})
+		t.graph.add(Step{Action: RemoveImage{Ref: ref}, Needs: append(slices.Clone(t.tied().images[image.ID]), t.tied().images[familiar(ref)]...)})
 		t.items = append(t.items, Item{Ref: Ref{Kind: KindImage, Name: ref}, Verdict: Remove, Summary: "remove"})
 	}
 }

@@ -1,27 +1,16 @@
 package planner
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // yieldPorts lets whoever takes a fixed host port wait until the plan has stopped the one that holds
 // it. A holder that would itself wait for the taker, such as one whose new version depends on it,
 // gives the port up before and not after.
 func (b *builder) yieldPorts() {
-	holders := map[string][]*Container{}
-	for _, name := range keys(b.have.containers) {
-		c := b.have.containers[name]
-		if !c.up() {
-			continue
-		}
-		for _, p := range c.Ports {
-			if p.Published > 0 {
-				key := fmt.Sprintf("%d/%s", p.Published, p.Protocol)
-				holders[key] = append(holders[key], c)
-			}
-		}
-	}
+	holders := b.portHolders()
 	if len(holders) == 0 {
 		return
 	}
@@ -31,21 +20,57 @@ func (b *builder) yieldPorts() {
 			continue
 		}
 		for _, p := range b.services[a.Service].spec.Ports {
-			protocol := p.Protocol
-			if protocol == "" {
-				protocol = "tcp"
-			}
-			for _, c := range holders[p.Published+"/"+protocol] {
-				stop := StepID("stop " + c.Name)
-				if b.graph.byID[stop] != nil && c.Name != a.Name {
-					if b.graph.depends(stop, step.ID) {
-						b.graph.hasten(stop, step.ID)
-					}
-					b.graph.wishes[step.ID] = append(b.graph.wishes[step.ID], stop)
+			for _, c := range holders[portKey(p.Published, p.Protocol)] {
+				if c.Name != a.Name {
+					b.waitForPort(step, c)
 				}
 			}
 		}
 	}
+}
+
+// portHolders are the containers that hold each host port now.
+func (b *builder) portHolders() map[string][]*Container {
+	holders := map[string][]*Container{}
+	for _, name := range keys(b.have.containers) {
+		c := b.have.containers[name]
+		if !c.up() {
+			continue
+		}
+		for _, p := range c.Ports {
+			if p.Published > 0 {
+				key := portKey(strconv.Itoa(p.Published), p.Protocol)
+				holders[key] = append(holders[key], c)
+			}
+		}
+	}
+	return holders
+}
+
+func portKey(published, protocol string) string {
+	if protocol == "" {
+		protocol = "tcp"
+	}
+	return published + "/" + protocol
+}
+
+// waitForPort lets a start wait for the stop of c, if the plan has one.
+func (b *builder) waitForPort(begin *Step, c *Container) {
+	stop := b.graph.byID[StepID("stop "+c.Name)]
+	if stop == nil || stop.Group != "" && stop.Group == begin.Group {
+		return
+	}
+	if b.graph.depends(stop.ID, begin.ID) {
+		b.graph.hasten(stop.ID, begin.ID)
+	}
+	b.graph.wishes[begin.ID] = append(b.graph.wishes[begin.ID], stop.ID)
+	// Better still when the holder is gone for good: until then it may have to come back. The
+	// starter's own old container keeps running meanwhile.
+	first := begin.ID
+	if own := b.graph.byID[StepID("stop "+strings.TrimPrefix(begin.Group, "replace "))]; own != nil && own.Group == begin.Group {
+		first = own.ID
+	}
+	b.graph.hopes[first] = append(b.graph.hopes[first], StepID("remove "+c.Name))
 }
 
 // yieldNames lets whoever takes a name wait until the plan has freed it.

@@ -1,0 +1,128 @@
+package planner
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/musterhq/muster/project"
+)
+
+// chain is a project of n services, each with a health check, ports, environment and a
+// dependency on the one before it in its group of ten.
+func chain(n int) *project.Project {
+	p := &project.Project{
+		Name: "big", WorkingDir: "/src/big", Files: []string{"/src/big/compose.yaml"}, Separator: "-",
+		Services: map[string]project.Service{}, Networks: map[string]project.Network{"default": {Name: "big_default"}},
+		Volumes: map[string]project.Volume{},
+	}
+	for i := range n {
+		var s project.Service
+		s.Name = fmt.Sprintf("service%05d", i)
+		s.Image = fmt.Sprintf("example/image%d:1", i%50)
+		s.Environment = map[string]*string{}
+		for v := range 20 {
+			value := fmt.Sprintf("value %d of %d", v, i)
+			s.Environment[fmt.Sprintf("VARIABLE_%d", v)] = &value
+		}
+		s.Labels = map[string]string{"team": "a", "traefik.enable": "true"}
+		s.Networks = map[string]*project.ServiceNetwork{"default": nil}
+		s.Ports = []project.ServicePort{{Target: 80, Published: fmt.Sprint(10000 + i), Protocol: "tcp"}}
+		volume := fmt.Sprintf("data%d", i)
+		p.Volumes[volume] = project.Volume{Name: "big_" + volume}
+		s.Volumes = []project.ServiceVolume{{Type: "volume", Source: volume, Target: "/data"}}
+		if i%10 > 0 {
+			s.DependsOn = map[string]project.ServiceDependency{
+				fmt.Sprintf("service%05d", i-1): {Condition: project.ConditionStarted, Required: true},
+			}
+		}
+		p.Services[s.Name] = s
+	}
+	return p
+}
+
+// settled is the state after everything of p has been brought up.
+func settled(tb testing.TB, p *project.Project) State {
+	tb.Helper()
+	plan, err := Build(p, State{}, Policy{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var have State
+	for _, s := range plan.Steps {
+		switch a := s.Action.(type) {
+		case PullImage:
+			have.Images = append(have.Images, Image{ID: "sha256:" + a.Ref, Tags: []string{a.Ref}})
+		case CreateNetwork:
+			have.Networks = append(have.Networks, Network{ID: "net", Name: a.Name, Labels: a.Labels})
+		case CreateVolume:
+			have.Volumes = append(have.Volumes, Volume{Name: a.Name, Driver: "local", Labels: a.Labels})
+		case CreateContainer:
+			have.Containers = append(have.Containers, Container{
+				ID: a.Name, Name: a.Name, Service: a.Spec.Name, Number: 1, Image: a.Image, ImageID: "sha256:" + a.Image, Status: Running, Labels: a.Labels,
+				Endpoints: []Endpoint{{Network: "big_default", NetworkID: "net"}},
+				Mounts:    []Mount{{Type: "volume", Name: a.Volumes[a.Spec.Volumes[0].Source], Target: "/data"}},
+				Ports:     []Port{{Published: 1, Target: 80, Protocol: "tcp"}},
+			})
+		}
+	}
+	return have
+}
+
+// changed gives every service another value of one variable.
+func changed(p *project.Project) *project.Project {
+	out := *p
+	out.Services = map[string]project.Service{}
+	for name, s := range p.Services {
+		environment := map[string]*string{}
+		for k, v := range s.Environment {
+			environment[k] = v
+		}
+		value := "another"
+		environment["VARIABLE_0"] = &value
+		s.Environment = environment
+		out.Services[name] = s
+	}
+	return &out
+}
+
+func BenchmarkBuild(b *testing.B) {
+	for _, n := range []int{20, 300, 5000} {
+		want := chain(n)
+		have := settled(b, want)
+		for _, c := range []struct {
+			name string
+			want *project.Project
+			have State
+		}{{"new", want, State{}}, {"noop", want, have}, {"changed", changed(want), have}} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, n), func(b *testing.B) {
+				for b.Loop() {
+					if _, err := Build(c.want, c.have, Policy{}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkTeardown(b *testing.B) {
+	want := chain(5000)
+	have := settled(b, want)
+	for b.Loop() {
+		if _, err := Teardown(want, have, Policy{Volumes: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkText(b *testing.B) {
+	want := chain(5000)
+	plan, err := Build(changed(want), settled(b, want), Policy{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		_ = plan.Text(TextOptions{})
+		_ = plan.StepsText(TextOptions{})
+	}
+}
