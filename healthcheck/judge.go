@@ -6,10 +6,14 @@ import (
 	"time"
 )
 
-// maxDeaths is how often a container that its engine starts again and again may
-// end before a wait gives up. With Docker's pauses (0.1 s, doubling) that is
-// about 13 s of trying, in which a slow neighbour has had its chance.
-const maxDeaths = 8
+// A wait gives up on a container that its engine starts again and again when it has
+// ended maxDeaths times, or more than once and for longer than dying. With Docker's
+// pauses (0.1 s, doubling up to a minute) both come to about the same,
+// in which a slow neighbour has had its chance.
+const (
+	maxDeaths = 8
+	dying     = 15 * time.Second
+)
 
 const (
 	reasonGone    = "was removed while it was waited for"
@@ -30,6 +34,8 @@ const (
 // past is what a wait has seen of its container besides the last look.
 type past struct {
 	deaths int // times it ended
+	// dyingFor is the time since the first of them.
+	dyingFor time.Duration
 	// probedGood: muster's own run of the check succeeded in this run of the container.
 	probedGood bool
 	// verdictIsOld: the engine's unhealthy is from before the wait and no check of ours has confirmed it yet.
@@ -39,6 +45,9 @@ type past struct {
 	// runningFor is how long it has been seen to run without a break.
 	runningFor time.Duration
 }
+
+// loops says whether the engine will not get the container going.
+func (p past) loops() bool { return p.deaths >= maxDeaths || p.deaths > 1 && p.dyingFor >= dying }
 
 // judge says what a container in status s, with past p, means for a wait for t.
 func judge(t Target, s Status, p past) (verdict, *Failure) {
@@ -66,7 +75,7 @@ func judgeEnded(t Target, s Status, p past) (verdict, *Failure) {
 		return met, nil
 	}
 	again := s.Restarts || s.Restarting
-	if again && p.deaths < maxDeaths && t.Condition != Stable {
+	if again && !p.loops() && t.Condition != Stable {
 		return undecided, nil
 	}
 	f := &Failure{Name: t.Name, Reason: fmt.Sprintf("exited with code %d", s.ExitCode),
@@ -87,7 +96,7 @@ func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
 	case t.Condition == Running:
 		return met, nil
 	case t.Condition == Completed:
-		if p.deaths >= maxDeaths {
+		if p.loops() {
 			return failed, &Failure{Name: t.Name, Reason: fmt.Sprintf(
 				"failed %d times; the engine keeps restarting it", p.deaths)}
 		}

@@ -1,9 +1,7 @@
 package healthcheck
 
 import (
-	"container/heap"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -68,10 +66,11 @@ type container struct {
 // pending is one wait.
 type pending struct {
 	Target
-	container *container
-	deadline  time.Time // zero: none
-	deaths    int       // of the container when the wait began
-	result    chan error
+	container  *container
+	deadline   time.Time // zero: none
+	deaths     int       // of the container when the wait began
+	firstDeath time.Time // of the wait's own
+	result     chan error
 }
 
 func newScheduler(w *Waiter, ctx context.Context) *scheduler {
@@ -229,61 +228,6 @@ func (s *scheduler) endRun(c *container) {
 	s.stopProbing(c)
 }
 
-func (s *scheduler) lookAtAll() {
-	for _, c := range s.containers {
-		if len(c.waits) > 0 {
-			c.resync = true
-			s.look(c)
-		}
-	}
-}
-
-// look has the engine asked about a container; when it is being asked
-// already, once more afterwards.
-func (s *scheduler) look(c *container) {
-	if c.looking {
-		c.stale = true
-		return
-	}
-	c.looking, c.stale = true, false
-	if s.looks >= maxLooks {
-		s.lookQueue = append(s.lookQueue, c)
-		return
-	}
-	s.startLook(c)
-}
-
-func (s *scheduler) startLook(c *container) {
-	s.looks++
-	s.w.call(func() func(*scheduler) {
-		status, err := s.w.engine.Look(s.ctx, c.name)
-		return func(s *scheduler) { s.looked(c, status, err) }
-	})
-}
-
-// looked takes in the answer of a look.
-func (s *scheduler) looked(c *container, status Status, err error) {
-	s.looks--
-	c.looking = false
-	if len(s.lookQueue) > 0 {
-		next := s.lookQueue[0]
-		s.lookQueue = s.lookQueue[1:]
-		s.startLook(next)
-	}
-	switch {
-	case c.stale && len(c.waits) > 0:
-		s.look(c) // the answer may be from before what has happened since
-	case errors.Is(err, ErrNoContainer):
-		s.missing(c)
-	case err != nil:
-		s.lookFailed(c, err)
-	default:
-		c.lookErrors = 0
-		s.saw(c, status)
-	}
-	s.review(c)
-}
-
 // saw compares what is now with what was known.
 func (s *scheduler) saw(c *container, now Status) {
 	was := c.status
@@ -356,6 +300,12 @@ func (s *scheduler) review(c *container) {
 func (s *scheduler) past(c *container, p *pending) past {
 	out := past{deaths: c.deaths - p.deaths, probedGood: c.probe.good,
 		verdictIsOld: c.verdictIsOld, exitedWell: c.exitedWell}
+	if out.deaths > 0 && p.firstDeath.IsZero() {
+		p.firstDeath = time.Now()
+	}
+	if out.deaths > 0 {
+		out.dyingFor = time.Since(p.firstDeath)
+	}
 	if !c.runningSince.IsZero() {
 		out.runningFor = time.Since(c.runningSince)
 	}
@@ -371,119 +321,13 @@ func (c *container) fill(f *Failure) *Failure {
 	return f
 }
 
-// plan puts a container where its next appointment belongs, and lets go of
-// one that nobody waits for.
-func (s *scheduler) plan(c *container) {
-	if len(c.waits) == 0 && !c.looking && !c.probe.busy && s.containers[c.name] == c {
-		delete(s.containers, c.name)
-	}
-	c.wake = s.nextWake(c)
-	switch {
-	case c.wake.IsZero() && c.place >= 0:
-		heap.Remove(&s.agenda, c.place)
-	case c.wake.IsZero():
-	case c.place >= 0:
-		heap.Fix(&s.agenda, c.place)
-	default:
-		heap.Push(&s.agenda, c)
-	}
-}
-
-// nextWake is when something is to be done about a container; zero for never.
-func (s *scheduler) nextWake(c *container) time.Time {
-	var next time.Time
-	earliest := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	earliest(s.probeWake(c))
-	if len(c.waits) == 0 {
-		return next
-	}
-	earliest(c.retryLook)
-	for _, p := range c.waits {
-		earliest(p.deadline)
-		if p.Condition == Stable && c.seen && !c.runningSince.IsZero() && !hasCheck(c.status) {
-			earliest(c.runningSince.Add(p.Monitor))
-		}
-	}
-	return next
-}
-
 func (s *scheduler) report(c *container, output string) {
 	if s.w.o.Report != nil && len(c.waits) > 0 {
 		s.w.o.Report(c.name, c.probe.tries, output)
 	}
 }
 
-// reopen subscribes again after a break; what happened meanwhile is looked at.
-func (s *scheduler) reopen(to chan<- (<-chan Event)) {
-	if time.Since(s.since) >= steady {
-		s.breaks = 0
-	}
-	s.retryWatch(to)
-}
-
-func (s *scheduler) retryWatch(to chan<- (<-chan Event)) {
-	s.breaks++
-	pause := backoff(s.breaks)
-	s.w.call(func() func(*scheduler) {
-		select {
-		case <-time.After(pause):
-		case <-s.ctx.Done():
-			return func(*scheduler) {}
-		}
-		events, err := s.w.engine.Watch(s.ctx)
-		return func(s *scheduler) {
-			switch {
-			case err == nil:
-				to <- events
-			case s.breaks < maxBreaks:
-				s.retryWatch(to)
-			default:
-				s.lost(fmt.Errorf("watch containers: %w", err))
-			}
-		}
-	})
-}
-
-// lost ends all waits: the engine has gone for good.
-func (s *scheduler) lost(err error) {
-	s.broken = err
-	for _, c := range s.containers {
-		for _, p := range c.waits {
-			p.result <- err
-		}
-		c.waits = nil
-		s.review(c)
-	}
-}
-
 // backoff is the pause before the nth try: 50 ms, doubling up to 2 s.
 func backoff(n int) time.Duration {
 	return min(50*time.Millisecond<<min(n-1, 10), 2*time.Second)
-}
-
-// agenda is a heap of containers by their next appointment.
-type agenda []*container
-
-func (a agenda) Len() int           { return len(a) }
-func (a agenda) Less(i, j int) bool { return a[i].wake.Before(a[j].wake) }
-func (a agenda) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].place, a[j].place = i, j
-}
-func (a *agenda) Push(x any) {
-	c := x.(*container)
-	c.place = len(*a)
-	*a = append(*a, c)
-}
-func (a *agenda) Pop() any {
-	old := *a
-	c := old[len(old)-1]
-	old[len(old)-1] = nil
-	*a = old[:len(old)-1]
-	c.place = -1
-	return c
 }

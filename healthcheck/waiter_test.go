@@ -199,6 +199,17 @@ func TestWait(t *testing.T) {
 					})
 				}
 			}},
+		{name: "slow restart loop", before: checked("starting"), target: Target{Condition: Completed}, takes: 20 * s,
+			want: "c exited with code 1, for the 4th time; the engine keeps restarting it", script: func(f *fake) {
+				for i := 1; i <= 20; i++ {
+					f.at(time.Duration(i)*5*s-time.Second, func() {
+						f.set("c", Status{Running: true, StartedAt: time.Unix(int64(i), 0), Restarts: true}, Event{What: "start"})
+					})
+					f.at(time.Duration(i)*5*s, func() {
+						f.set("c", Status{Restarting: true, Restarts: true, ExitCode: 1}, Event{What: "die", ExitCode: 1})
+					})
+				}
+			}},
 		{name: "comes up at the third start", before: checked("starting"), target: Target{Condition: Healthy}, takes: 3 * s,
 			script: func(f *fake) {
 				f.readyAt["c"] = 3 * s
