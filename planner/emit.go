@@ -79,7 +79,7 @@ func (b *builder) emitStart(s *service, r *replica, gates []StepID) {
 func (b *builder) emitRestart(s *service, r *replica, gates []StepID) {
 	needs := append(b.emitMends(s, r), gates...)
 	needs = append(needs, b.after(r.old.Name)...)
-	if len(s.spec.PreStop) > 0 {
+	if len(s.spec.PreStop) > 0 && r.old.Status == Running {
 		needs = []StepID{b.hooks("pre_stop", s.spec.PreStop, r.name, s.name, needs, "")}
 	}
 	last := b.graph.add(Step{

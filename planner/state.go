@@ -46,8 +46,11 @@ type Container struct {
 	OneOff  bool   // made by run
 	Image   string // the reference it was created from
 	ImageID string // the content it runs
-	Status  Status
-	Health  Health
+	// Joined is the container whose network it uses, by ID or, where it was made so, by name;
+	// empty for none.
+	Joined string `json:",omitempty"`
+	Status Status
+	Health Health
 	// ExitCode is that of the last run; meaningful when Status is Exited.
 	ExitCode int
 	Created  time.Time

@@ -44,6 +44,7 @@ func fromInspect(got container.InspectResponse) planner.Container {
 		Name:     strings.TrimPrefix(got.Name, "/"),
 		Image:    got.Config.Image,
 		ImageID:  got.Image,
+		Joined:   joinedTo(string(got.HostConfig.NetworkMode)),
 		Status:   planner.Status(got.State.Status),
 		ExitCode: got.State.ExitCode,
 		Created:  parseTime(got.Created),

@@ -116,6 +116,7 @@ func fromSummary(s container.Summary) planner.Container {
 		Name:     ownName(s.Names),
 		Image:    s.Image,
 		ImageID:  s.ImageID,
+		Joined:   joinedTo(s.HostConfig.NetworkMode),
 		Status:   planner.Status(s.State),
 		Health:   healthFrom(s.Status),
 		ExitCode: exitCodeFrom(s.Status),
@@ -133,6 +134,16 @@ func fromSummary(s container.Summary) planner.Container {
 	}
 	sortPorts(c.Ports)
 	return c
+}
+
+// joinedTo is the container that a network mode names; the engine keeps an ID
+// where it was given one.
+func joinedTo(mode string) string {
+	other, ok := strings.CutPrefix(mode, "container:")
+	if !ok {
+		return ""
+	}
+	return other
 }
 
 // label reads what the labels say of a container.
