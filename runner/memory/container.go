@@ -83,7 +83,10 @@ func (e *Engine) join(c *Container, a planner.CreateContainer) error {
 				return err
 			}
 			// The engine remembers the container and not its name.
-			c.Joined = append(c.Joined, o.ID)
+			c.Spaces = append(c.Spaces, o.ID)
+			if mode == a.Spec.NetworkMode {
+				c.Joined = o.ID
+			}
 		}
 	}
 	if a.Spec.NetworkMode != "" && a.Spec.NetworkMode != "bridge" {

@@ -55,8 +55,8 @@ type Container struct {
 	Grace     Span      `json:",omitempty"`
 	// Publish are the ports to publish; Ports are those that are.
 	Publish []Publish `json:",omitempty"`
-	// Joined are the IDs of the containers whose network, ipc or pid namespace it uses.
-	Joined []string `json:",omitempty"`
+	// Spaces are the IDs of the containers whose network, ipc or pid namespace it uses.
+	Spaces []string `json:",omitempty"`
 	// Static are addresses that were asked for, by network.
 	Static map[string]string `json:",omitempty"`
 	Limits map[string]string `json:",omitempty"` // as Update set them
