@@ -24,7 +24,6 @@ type builder struct {
 	imageSteps   map[string]StepID   // by reference
 	networkSteps map[string]StepID   // by name on the engine
 	volumeSteps  map[string]StepID   // by name on the engine
-	networkFate  map[string][]Change // networks that are made anew, by name
 	before       map[string][]StepID // steps on a container that all others of it follow
 }
 
@@ -77,7 +76,6 @@ func newBuilder(want *project.Project, have State, how Policy) *builder {
 		imageSteps:   map[string]StepID{},
 		networkSteps: map[string]StepID{},
 		volumeSteps:  map[string]StepID{},
-		networkFate:  map[string][]Change{},
 		before:       map[string][]StepID{},
 	}
 }

@@ -86,7 +86,6 @@ func (b *builder) recordedChanges(prefix, label string, spec []byte, rule rules)
 // which the next plan mends. The answer is how many come back.
 func (b *builder) renewNetwork(key string, n project.Network, why []Change) int {
 	name := networkName(b.want, key, n)
-	b.networkFate[name] = why
 	leaving := b.leaving()
 	var off []StepID
 	var back []*Container

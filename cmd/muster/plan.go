@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -79,7 +80,7 @@ func (p *program) printPlanOf(ctx context.Context, on observer, want *project.Pr
 	if err != nil {
 		return err
 	}
-	plan, err := planner.Build(want, have, how)
+	plan, err := planner.Preview(want, have, how)
 	if err != nil {
 		return err
 	}
@@ -95,12 +96,15 @@ func (p *program) printPlan(plan planner.Plan, o planOptions, command string) er
 	text := planner.TextOptions{ShowValues: o.showValues, Color: bool(look.logs), Command: command}
 	switch {
 	case o.json:
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(plan); err != nil {
+		written, err := plan.JSON(text)
+		if err != nil {
 			return err
 		}
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, written, "", "  "); err != nil {
+			return err
+		}
+		fmt.Fprintln(p.out, indented.String())
 	case o.steps:
 		fmt.Fprint(p.out, plan.StepsText(text))
 	default:
