@@ -56,7 +56,8 @@ func newStack(t *testing.T, example, portVariable string) *stack {
 		port:    freePort(t),
 		engine:  engine,
 	}
-	s.env = []string{"DOCKER_HOST=" + host, portVariable + "=" + s.port}
+	// Without the .env that hack/demo leaves.
+	s.env = []string{"DOCKER_HOST=" + host, portVariable + "=" + s.port, "COMPOSE_DISABLE_ENV_FILE=1"}
 	t.Cleanup(func() {
 		defer func() { _ = engine.Close() }()
 		if code, _, stderr := s.try("down", "-v", "--remove-orphans", "-t", "1"); code != 0 {
@@ -280,7 +281,8 @@ func (s *stack) collect(want int, by func() string) []string {
 
 // goBuild compiles a main package to a file.
 func goBuild(dir, pkg, out string) error {
-	command := exec.Command("go", "build", "-o", out, pkg)
+	// The flags of make build, so that both share the build cache.
+	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
 	command.Dir = dir
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := command.CombinedOutput(); err != nil {
