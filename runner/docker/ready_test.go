@@ -104,7 +104,7 @@ func TestAFailedWaitTellsWhy(t *testing.T) {
 		{"good", healthcheck.Completed, "", ""},
 		{"nobody", healthcheck.Running, "does not exist", ""},
 	} {
-		err := w.Wait(r.ctx, healthcheck.Target{Name: r.name(test.service), Condition: test.condition, Monitor: time.Second, Timeout: time.Minute})
+		err := w.Wait(r.ctx, healthcheck.Target{Name: r.name(test.service), Condition: test.condition, Monitor: 20 * time.Second, Timeout: time.Minute})
 		if test.reason == "" {
 			if err != nil {
 				t.Errorf("%s: %v", test.service, err)
