@@ -31,7 +31,7 @@ need() {
 		command -v $tool >/dev/null || missing+=("$tool, of the package util-linux")
 	done
 	[ ${#missing[@]} -eq 0 ] && return
-	say "$1 cannot be installed here. Missing:"
+	say "$1 cannot be had here. Missing:"
 	printf '  - %s\n' "${missing[@]}" >&2
 	return 1
 }
