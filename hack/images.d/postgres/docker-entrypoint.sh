@@ -46,6 +46,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
 	sql+=(--dbname "$POSTGRES_DB")
 	for file in /docker-entrypoint-initdb.d/*; do
 		[ ! -f "$file" ] || echo "$0: running $file"
+		# shellcheck source=/dev/null
 		case $file in
 		*.sh) if [ -x "$file" ]; then "$file"; else . "$file"; fi ;;
 		*.sql) "${sql[@]}" -f "$file" ;;
