@@ -1,0 +1,61 @@
+# All set-up is done by the targets themselves: on a fresh machine, `make demo` and `make test` are enough.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# The engine that tests run on. Empty: any that answers, else current.
+ENGINE ?=
+# Modules of their own within the repository, which ./... does not reach.
+MODULES = . examples/shop/web
+
+# Tests on an engine mostly wait for it: more of them at a time than there are cores.
+TEST = go test -race -timeout 10m -parallel 8
+LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+SHELL = /bin/bash
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+build: ## build bin/muster
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/muster ./cmd/muster
+
+demo: build ## bring examples/shop up and show that it answers
+	hack/demo
+
+test: setup test-unit test-engine test-oldest ## set all up, then run all tests
+
+test-unit: ## run the tests that need no engine, with the race detector
+	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE $(TEST) ./...) &&) true
+
+test-fast: ## the same without the race detector, for when it has to be quick
+	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE go test ./...) &&) true
+
+test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any that answers
+	hack/with-engine $(ENGINE) $(TEST) -count=1 ./...
+
+# Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.
+test-oldest: ## run the tests on the oldest engine that muster supports
+	hack/with-engine oldest $(TEST) -count=1 ./... || [ $$? = 3 -a -z "$$CI" ]
+
+race: ## run tests over and over to find races: RUN=a pattern, COUNT=how often
+	$(TEST) -count=$(or $(COUNT),20) -run '$(or $(RUN),.)' ./...
+
+setup: ## make sure of both engines and of their images
+	hack/with-engine $(ENGINE) true
+	hack/with-engine oldest true || [ $$? = 3 -a -z "$$CI" ]
+
+lint: ## run go vet, golangci-lint and, where it is installed, shellcheck
+	$(foreach dir,$(MODULES),(cd $(dir) && go vet ./... && $(LINT) run ./...) &&) true
+	! command -v shellcheck >/dev/null || shellcheck --severity=warning .ci/run $$(grep -lI '^#!.*sh$$' -r hack)
+
+fmt: ## format all code
+	$(foreach dir,$(MODULES),(cd $(dir) && $(LINT) fmt ./...) &&) true
+
+generate: ## write anew what is made from tables: docs, schema
+	go generate ./...
+
+clean: ## remove what was built; engines and images stay (hack/engine stop)
+	rm -rf bin dist examples/shop/web/dist
+
+.PHONY: help build demo test test-unit test-fast test-engine test-oldest race setup lint fmt generate clean
