@@ -43,7 +43,7 @@ func serviceChecks() []func(*checker, string, Service) {
 
 // projectChecks are asked once.
 func projectChecks() []func(*checker) {
-	return []func(*checker){checkCycles, checkContainerNames, checkPublished, checkResources, checkJobs}
+	return []func(*checker){checkCycles, checkContainerNames, checkPublished, checkResources, checkJobs, checkExtensions}
 }
 
 func (l *loading) check(m *types.Project) Errors { return l.checkWithout(m, nil) }

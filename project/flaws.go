@@ -54,6 +54,8 @@ func (s *specification) tell(f flaw, root *yaml.Node, left kept) []told {
 		t.words = fmt.Sprintf("%s is below the least value, %s", k.Got.RatString(), k.Want.RatString())
 	case *kind.Maximum:
 		t.words = fmt.Sprintf("%s is above the largest value, %s", k.Got.RatString(), k.Want.RatString())
+	case *kind.MinItems, *kind.MinLength:
+		t.words = "is empty"
 	case *kind.UniqueItems:
 		list := followed(descend(nil, root, t.path).value)
 		t.path = append(t.path, left.index(list, k.Duplicates[1]))
@@ -258,6 +260,8 @@ func tellPattern(path []string, got string) (string, string) {
 			return quote(got) + " is not a pull policy", fmt.Sprintf("did you mean %q?", near)
 		}
 		return quote(got) + " is not a pull policy", "write " + sentence(known, "or")
+	case "path":
+		return quote(got) + " does not begin with /", "write /" + got
 	case "container_name":
 		return quote(got) + " is not a container name", "use letters, digits, _, . and -, beginning with a letter or digit, two at least"
 	}

@@ -170,3 +170,34 @@ func marshalled(t *testing.T, p *Project) string {
 	}
 	return string(text)
 }
+
+// What is below x-muster concerns no container, so that a change of it replaces none.
+func TestExtensionIsInNoHash(t *testing.T) {
+	s := loadAbsolute(t).Services["web"]
+	before, err := ServiceHashes(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := Spec(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Extensions = map[string]any{"x-muster": map[string]any{"ready": map[string]any{"tcp": 80}}}
+	if m, err := Extension(s); err != nil || m.Ready == nil || m.Ready.TCP != 80 {
+		t.Fatalf("Extension: %+v, %v", m, err)
+	}
+	after, err := ServiceHashes(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("hash changed with x-muster:\n%s", diff)
+	}
+	specAfter, err := Spec(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(spec), string(specAfter)); diff != "" {
+		t.Errorf("spec changed with x-muster:\n%s", diff)
+	}
+}

@@ -206,8 +206,16 @@ func storySwitch(t *testing.T, o *Options, name string) {
 
 // excerpt gives the values of the paths that want names, a line each: path = JSON.
 func excerpt(t *testing.T, p *Project, want string) string {
+	ready := map[string]any{}
+	for name, s := range p.Services {
+		m, err := Extension(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ready[name] = m.Ready
+	}
 	data, err := json.Marshal(map[string]any{
-		"name": p.Name, "services": p.Services, "networks": p.Networks, "volumes": p.Volumes, "configs": p.Configs,
+		"name": p.Name, "ready": ready, "services": p.Services, "networks": p.Networks, "volumes": p.Volumes, "configs": p.Configs,
 		"secrets": p.Secrets, "inactive": sortedKeys(p.Inactive), "files": p.Files, "dir": p.WorkingDir,
 		"env_files": p.EnvFiles, "names": sortedKeys(p.Services), "content": p.Content, "order": p.StartOrder(),
 	})

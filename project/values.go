@@ -64,6 +64,9 @@ func durations() []string {
 
 // isDuration says whether a path's value is a time.
 func isDuration(path []string) bool {
+	if len(path) == 2 && path[0] == "ready" && path[1] == "timeout" {
+		return true // below x-muster
+	}
 	if len(path) < 3 || path[0] != "services" {
 		return false
 	}

@@ -21,6 +21,13 @@ func (l *loading) warn(m *model) ([]Warning, Errors) {
 			warnings = append(warnings, Warning(*f.err))
 		}
 	}
+	for _, e := range l.warnReserved(m) {
+		if l.o.Strict {
+			errs = append(errs, e)
+		} else {
+			warnings = append(warnings, Warning(*e))
+		}
+	}
 	if l.unset {
 		warnings = append(warnings, l.warnUnset()...)
 	}
