@@ -1,12 +1,8 @@
 package project
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -105,8 +101,8 @@ func (l *loading) envFileError(err error) *Error {
 // that images are built from.
 func (l *loading) content(p *Project) ([]Warning, Errors) {
 	p.Content = map[string]string{}
-	if l.o.NoPathResolution {
-		return nil, nil // relative paths lead nowhere
+	if l.o.NoPathResolution || l.o.NoContent {
+		return nil, nil // relative paths lead nowhere, or nobody asks
 	}
 	var lost Errors
 	for _, key := range sortedKeys(p.Configs) {
@@ -116,6 +112,9 @@ func (l *loading) content(p *Project) ([]Warning, Errors) {
 	for _, key := range sortedKeys(p.Secrets) {
 		c := types.FileObjectConfig(p.Secrets[key])
 		lost = append(lost, l.contentOf(p, "secrets", key, c)...)
+	}
+	if err := p.secretDigests(); err != nil {
+		lost = append(lost, &Error{Problem: err.Error()})
 	}
 	var doubtful Errors // the image may be there or be pulled
 	for _, name := range sortedKeys(p.Services) {
@@ -207,54 +206,4 @@ func (l *loading) missingContext(name string, s Service) Errors {
 		return Errors{e}
 	}
 	return nil
-}
-
-func digestText(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// digestPath digests a file, or a folder's files with their names and permissions.
-func digestPath(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	if info.IsDir() {
-		err = digestTree(h, path)
-	} else {
-		err = digestFile(h, path)
-	}
-	if err != nil {
-		return "", err
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
-}
-
-func digestFile(h hash.Hash, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	_, err = io.Copy(h, f)
-	return err
-}
-
-func digestTree(h hash.Hash, root string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		_, _ = fmt.Fprintf(h, "%d:%s %s\n", len(rel), rel, d.Type())
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		return digestFile(h, path)
-	})
 }

@@ -44,6 +44,9 @@ type Options struct {
 	// context a warning, and its digest empty: for commands that only look
 	// (config, plan). Without it such a file is an error.
 	TolerateMissing bool
+	// NoContent leaves the content of configs and secrets and the folders of builds unread, for
+	// commands that make no container: [Project.Content] stays empty.
+	NoContent bool
 	// NoInterpolate, NoNormalize, NoPathResolution, NoEnvResolution and NoConsistency are
 	// config's switches; a project loaded with them is for printing only.
 	NoInterpolate, NoNormalize, NoPathResolution, NoEnvResolution, NoConsistency bool

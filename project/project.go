@@ -59,8 +59,8 @@ type Project struct {
 	Secrets  map[string]Secret
 	// Content has the digest of everything that goes into a container but
 	// does not stand in the model: the content of configs and secrets,
-	// by "configs.KEY" and "secrets.KEY", as "sha256:…". It is
-	// read while loading, so that the planner needs no file.
+	// by "configs.KEY" and "secrets.KEY", as "sha256:…", for secrets as "scrypt:…" (see
+	// digest.go). It is read while loading, so that the planner needs no file.
 	Content map[string]string
 	// Environment is what interpolation saw: the process environment over the env files.
 	Environment map[string]string

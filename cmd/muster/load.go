@@ -32,7 +32,7 @@ func (p *program) loadOptions(l loading) project.Options {
 		Files: g.files, Stdin: p.in, Name: g.name, Dir: g.dir, EnvFiles: g.envFiles,
 		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, NoDeps: l.noDeps,
 		Environ: p.environ, Compatibility: g.compatibility, Strict: g.strict,
-		TolerateMissing: l.mayMiss || l.onlyLook,
+		TolerateMissing: l.mayMiss || l.onlyLook, NoContent: l.onlyLook,
 	}
 }
 
