@@ -72,10 +72,22 @@ func (e *Engine) start(ctx context.Context, name, service string) error {
 	if err == nil {
 		return nil
 	}
+	if strings.Contains(err.Error(), "paused container") {
+		return e.unpause(ctx, name)
+	}
 	if better := e.explainStart(ctx, err, name, service); better != nil {
 		return better
 	}
 	return e.wrap(ctx, err, "start container", name)
+}
+
+// unpause lets a paused container go on.
+func (e *Engine) unpause(ctx context.Context, name string) error {
+	err := e.client.ContainerUnpause(ctx, name)
+	if err != nil && strings.Contains(err.Error(), "is not paused") {
+		return nil
+	}
+	return e.wrap(ctx, err, "unpause container", name)
 }
 
 // seconds rounds up: half a second must not become "at once".

@@ -20,13 +20,14 @@ func TestActionsAreIdempotent(t *testing.T) {
 		a.Spec.Networks = map[string]*types.ServiceNetworkConfig{"front": nil}
 		a.Networks = map[string]string{"front": r.project + "_front", "back": r.project + "_back"}
 	}
-	create := r.shell("web", sleeper, service)
+	create := r.shell("web", "trap : USR2; "+sleeper, service)
 	name, other := create.Name, r.project+"-web-9"
 	second := time.Second
 	steps := []planner.Action{
 		r.network("front"), r.network("back"), r.volume("data"),
 		create,
 		planner.StartContainer{Name: name},
+		planner.KillContainer{Name: name, Signal: "SIGUSR2"},
 		planner.ConnectNetwork{Name: name, Network: r.project + "_back", Key: "back", Spec: create.Spec},
 		planner.DisconnectNetwork{Name: name, Network: r.project + "_back"},
 		planner.UpdateContainer{Name: name, Spec: create.Spec},
@@ -63,7 +64,6 @@ func TestObserveTellsWhatThereIs(t *testing.T) {
 		a.Volumes = map[string]string{"data": r.project + "_data"}
 		a.Spec.Ports = []types.ServicePortConfig{{Target: 80, Published: "0", HostIP: "127.0.0.1"}}
 	}), planner.StartContainer{Name: r.name("web")})
-	r.output(r.name("job")) // until its end
 	if _, err := r.Wait(r.ctx, r.name("job")); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -30,19 +31,16 @@ func (e *Engine) connect(ctx context.Context) error {
 	if e.info != nil {
 		return nil
 	}
-	resp, err := e.ping(ctx, http.MethodHead)
-	if err == nil && resp.StatusCode == http.StatusMethodNotAllowed {
-		resp, err = e.ping(ctx, http.MethodGet)
+	h, err := e.ping(ctx, http.MethodHead)
+	if err != nil && ctx.Err() == nil {
+		// Some proxies let no HEAD through; and what is not an engine says more to a GET.
+		h, err = e.ping(ctx, http.MethodGet)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		return unreachable(e.host, err)
-	}
-	h := resp.Header
-	if h.Get("Api-Version") == "" {
-		return unreachable(e.host, fmt.Errorf("what answers there is no container engine (HTTP %s)", resp.Status))
 	}
 	e.client.NegotiateAPIVersionPing(types.Ping{APIVersion: h.Get("Api-Version")})
 	// Engines before 23 have BuildKit but do not offer it as their default.
@@ -56,8 +54,9 @@ func (e *Engine) connect(ctx context.Context) error {
 	return nil
 }
 
-// ping sends the one request that needs no version.
-func (e *Engine) ping(ctx context.Context, method string) (*http.Response, error) {
+// ping sends the one request that needs no version, and gives the headers in which the engine
+// says who it is.
+func (e *Engine) ping(ctx context.Context, method string) (http.Header, error) {
 	target, err := e.url("/_ping", nil)
 	if err != nil {
 		return nil, err
@@ -70,8 +69,12 @@ func (e *Engine) ping(ctx context.Context, method string) (*http.Response, error
 	if err != nil {
 		return nil, err
 	}
-	_ = resp.Body.Close()
-	return resp, nil
+	defer func() { _ = resp.Body.Close() }()
+	if resp.Header.Get("Api-Version") == "" {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
+		return nil, fmt.Errorf("what answers there is no container engine (HTTP %s) %s", resp.Status, text)
+	}
+	return resp.Header, nil
 }
 
 // url is the address of a path on the engine for the bare HTTP client, which

@@ -216,6 +216,12 @@ func (w *writer) refuse() {
 	if s.UseAPISocket {
 		w.cannot("use_api_socket", "not supported; mount the socket as a volume")
 	}
+	if strings.HasPrefix(s.Uts, "container:") {
+		w.cannot("uts", "the Docker engine can share it with the host only")
+	}
+	if strings.HasPrefix(s.Cgroup, "container:") {
+		w.cannot("cgroup", "the Docker engine has host and private")
+	}
 	if s.Umask != nil {
 		w.cannot("umask", "the Docker engine has no setting for it")
 	}

@@ -118,18 +118,20 @@ func (w *writer) endpointAddress(key string, declared *types.ServiceNetworkConfi
 	return ""
 }
 
-// aliases are the names that other containers find this one by. The engine
-// adds the container's name itself, and keeps that up when it is renamed.
+// aliases are the names that other containers find this one by: its own, also while
+// it still has another one, the service's, and the declared ones.
 func (w *writer) aliases(declared *types.ServiceNetworkConfig) []string {
-	var out []string
-	if w.service.ContainerName != "" {
-		out = append(out, w.service.ContainerName)
+	own := w.action.As
+	if own == "" {
+		own = w.action.Name
 	}
+	all := []string{own}
 	if declared.ServiceNameAliasEnabled() {
-		out = append(out, w.service.Name)
+		all = append(all, w.service.Name)
 	}
-	for _, a := range declared.Aliases {
-		if !slices.Contains(out, a) {
+	var out []string
+	for _, a := range append(all, declared.Aliases...) {
+		if a != "" && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}

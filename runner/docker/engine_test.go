@@ -173,10 +173,14 @@ func (r *rig) sh(name, script string) string {
 	return got.Output
 }
 
-// output reads a container's whole output, following it to its end.
+// output reads the whole output of a container that ends. It does not follow: Docker 20.10 loses a last
+// line without an end when somebody follows.
 func (r *rig) output(name string) []string {
 	r.t.Helper()
-	s, err := r.Logs(r.ctx, name, LogOptions{Follow: true})
+	if _, err := r.Wait(r.ctx, name); err != nil {
+		r.t.Fatal(err)
+	}
+	s, err := r.Logs(r.ctx, name, LogOptions{})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 		}
 	case gone(err) && strings.Contains(text, "network"):
 		return &refusal{
-			problem: fmt.Sprintf("container %s cannot start: %s", name, text),
+			problem: fmt.Sprintf("container %s cannot start: %s", name, strings.TrimPrefix(text, "failed to set up container networking: ")),
 			hint:    "the network was removed meanwhile; run `muster up` again",
 			cause:   err,
 		}
@@ -127,6 +127,8 @@ func takenPort(text string) (port, protocol string) {
 		}
 		if strings.HasPrefix(rest, "[") {
 			_, rest, _ = strings.Cut(rest, "]")
+		} else if strings.HasPrefix(rest, ":") { // an address of version 6 without brackets
+			rest = rest[strings.LastIndexByte(rest, ':'):]
 		} else if at := strings.IndexByte(rest, ':'); at >= 0 {
 			rest = rest[at:]
 		}

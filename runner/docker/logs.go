@@ -72,7 +72,8 @@ type pending struct {
 func (s *LogStream) Close() error { return s.close() }
 
 // Logs reads a container's output. It works without asking whether the
-// container has a terminal.
+// container has a terminal. Docker 20.10 does not give a last line that has no end to those
+// who follow; Attach does not have that fault.
 func (e *Engine) Logs(ctx context.Context, name string, o LogOptions) (*LogStream, error) {
 	if err := e.connect(ctx); err != nil {
 		return nil, err

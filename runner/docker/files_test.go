@@ -1,0 +1,139 @@
+package docker
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
+)
+
+// Configs and secrets are where they should be, with their owner and mode, and nowhere else.
+func TestFiles(t *testing.T) {
+	r := newRig(t)
+	dir := files(t, map[string]string{"plain": "from a file", "owned": "owned file", "dir/in/it": "deep"})
+	a := r.shell("web", "stat -c '%n %u:%g %a' /etc/plain /run/secrets/owned /run/secrets/text; cat /etc/plain /run/secrets/owned /run/secrets/text /tree/in/it",
+		func(a *planner.CreateContainer) {
+			a.Files = []planner.File{
+				{Key: "configs.plain", Source: filepath.Join(dir, "plain"), Target: "/etc/plain"},
+				{Key: "secrets.owned", Source: filepath.Join(dir, "owned"), Target: "/run/secrets/owned", UID: "103", GID: "104", Mode: 0o440},
+				{Key: "secrets.text", Content: "s3cret", Target: "/run/secrets/text"},
+				{Key: "configs.tree", Source: filepath.Join(dir, "dir"), Target: "/tree", Mode: 0o400},
+			}
+		})
+	r.do(a)
+	// Cut off after the creation, the next run completes it.
+	r.do(a, planner.StartContainer{Name: a.Name})
+	got := strings.Join(r.output(a.Name), "\n")
+	host, err := os.Stat(filepath.Join(dir, "plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"/etc/plain 0:0 " + strconv.FormatUint(uint64(host.Mode().Perm()), 8), "/run/secrets/owned 103:104 440", "/run/secrets/text 0:0 444",
+		"from a fileowned files3cretdeep",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	there, err := r.inspect(r.ctx, a.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(strings.Join(append(there.Config.Env, there.Config.Cmd...), " "), "s3cret") {
+		t.Error("the secret shows in the container's configuration")
+	}
+	for k, v := range there.Config.Labels {
+		if strings.Contains(v, "s3cret") {
+			t.Errorf("the secret shows in label %s", k)
+		}
+	}
+}
+
+func TestFilesThatCannotBe(t *testing.T) {
+	text := planner.File{Key: "secrets.s", Content: "s3cret", Target: "/run/secrets/s"}
+	for name, c := range map[string]struct {
+		file   planner.File
+		change func(*project.Service)
+		want   string
+	}{
+		"a root that is read-only": {text, func(s *project.Service) { s.ReadOnly = true }, "services.web.read_only: secrets.s has to be copied"},
+		"a tmpfs over it":          {text, func(s *project.Service) { s.Tmpfs = types.StringList{"/run:size=1m"} }, "services.web.tmpfs: secrets.s has to be copied"},
+		"a tmpfs beside it":        {text, func(s *project.Service) { s.Tmpfs = types.StringList{"/run/sec"} }, ""},
+	} {
+		s := project.Service{Name: "web"}
+		c.change(&s)
+		w := writer{service: s, api: "1.51", local: true, action: planner.CreateContainer{Files: []planner.File{c.file}}}
+		_, err := w.request()
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) || err != nil && strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		file planner.File
+		want string
+	}{
+		"a user by name": {planner.File{Key: "secrets.s", Content: "x", Target: "/s", UID: "root"}, `secrets.s: "root" is not the number of a user or a group`},
+		"no such file":   {planner.File{Key: "configs.c", Source: "/no/such/file", Target: "/c", Mode: 0o400}, "configs.c: there is no file /no/such/file"},
+	} {
+		err := (&Engine{}).copyFiles(t.Context(), "web", "1", []planner.File{c.file})
+		var hinter runner.Hinter
+		if err == nil || err.Error() != c.want || !errors.As(err, &hinter) || hinter.Hint() == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A far engine does not see our files: they are copied.
+func TestFilesForAFarEngine(t *testing.T) {
+	w := writer{service: project.Service{Name: "web"}, api: "1.51", action: planner.CreateContainer{
+		Files: []planner.File{{Key: "configs.c", Source: "/etc/hosts", Target: "/c"}},
+	}}
+	got, err := w.request()
+	if err != nil || len(got.Copies) != 1 || len(got.Host.Mounts) != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// The successor has the data of its predecessor's anonymous volumes.
+func TestInherit(t *testing.T) {
+	r := newRig(t)
+	r.do(r.volume("data"))
+	volumes := func(a *planner.CreateContainer) {
+		a.Volumes = map[string]string{"data": r.project + "_data"}
+		a.Spec.Volumes = []types.ServiceVolumeConfig{{Type: "volume", Target: "/anonymous"}, {Type: "volume", Source: "data", Target: "/named"}}
+	}
+	old := r.shell("web", "echo kept > /anonymous/file; echo named > /named/file", volumes)
+	r.do(old, planner.StartContainer{Name: old.Name})
+	r.output(old.Name)
+	next := r.shell("web", "cat /anonymous/file /named/file; mount | grep -c /anonymous", volumes)
+	next.Name, next.Inherit = old.Name+".next", old.Name
+	r.do(next, planner.RemoveContainer{Name: old.Name}, planner.StartContainer{Name: next.Name})
+	if got := strings.Join(r.output(next.Name), "|"); got != "out kept|out named|out 1" {
+		t.Error(got)
+	}
+}
+
+// An empty command stays empty although the image has one.
+func TestEmptyCommandClearsTheImages(t *testing.T) {
+	r := newRig(t)
+	image := r.image(types.BuildConfig{Context: t.TempDir(), DockerfileInline: "FROM " + busybox() + "\nENTRYPOINT [\"/bin/echo\", \"words:\"]\nCMD [\"of\", \"the\", \"image\"]\n"})
+	r.do(image)
+	for service, c := range map[string]struct {
+		command types.ShellCommand
+		want    string
+	}{"null": {nil, "out words: of the image"}, "empty": {types.ShellCommand{}, "out words:"}, "own": {types.ShellCommand{"mine"}, "out words: mine"}} {
+		r.do(r.shell(service, "", func(a *planner.CreateContainer) { a.Image, a.Spec.Command = image.Ref, c.command }), planner.StartContainer{Name: r.name(service)})
+		if got := strings.Join(r.output(r.name(service)), "|"); got != c.want {
+			t.Errorf("%s: %q", service, got)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package docker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/image"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/planner"
+)
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// However a user writes a reference, its image is found under what they wrote.
+func TestImageReferences(t *testing.T) {
+	id, repo := digest("id"), "sha256:"+digest("repo")
+	listed := []image.Summary{
+		{ID: "sha256:" + id, Created: 1, RepoTags: []string{"postgres:17", "postgres:latest"}, RepoDigests: []string{"postgres@" + repo}, Labels: map[string]string{"a": "b"}},
+		{ID: "sha256:" + digest("podman"), RepoTags: []string{"docker.io/library/redis:7"}},
+		{ID: "sha256:" + digest("untagged"), RepoTags: []string{"<none>:<none>"}, RepoDigests: []string{"<none>@<none>"}},
+		{ID: "sha256:" + digest("private"), RepoTags: []string{"registry.example.com:5000/db:3"}},
+	}
+	for ref, want := range map[string]string{
+		"postgres:17":                          id,
+		"postgres":                             id,
+		"docker.io/library/postgres:17":        id,
+		"docker.io/postgres":                   id,
+		"postgres@" + repo:                     id,
+		"postgres:17@" + repo:                  id,
+		id:                                     id,
+		"sha256:" + id:                         id,
+		id[:12]:                                id,
+		"redis:7":                              digest("podman"),
+		"registry.example.com:5000/db:3":       digest("private"),
+		"registry.example.com:5000/db":         "",
+		"postgres:16":                          "",
+		"mirror.example.com/postgres:17":       "",
+		"postgres@sha256:" + digest("another"): "",
+		"Not A Reference":                      "",
+	} {
+		got := matchImages([]string{ref}, listed)
+		switch {
+		case want == "" && len(got) != 0:
+			t.Errorf("%s: found %+v", ref, got)
+		case want != "" && (len(got) != 1 || got[0].ID != "sha256:"+want || !strings.Contains(strings.Join(got[0].Tags, " "), ref)):
+			t.Errorf("%s: %+v", ref, got)
+		}
+	}
+	got := matchImages([]string{"docker.io/library/postgres:17"}, listed)
+	want := []planner.Image{{
+		ID: "sha256:" + id, Tags: []string{"docker.io/library/postgres:17", "postgres:17", "postgres:latest"},
+		Digests: []string{"postgres@" + repo}, Created: time.Unix(1, 0).UTC(), Labels: map[string]string{"a": "b"},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The engine is asked for the short form, and for everything only when it must be.
+func TestImageFilter(t *testing.T) {
+	got := imageFilter([]string{"docker.io/library/postgres:17", "redis", "registry.example.com/a@sha256:" + digest("a")}).Get("reference")
+	want := map[string]bool{"postgres:17": true, "redis:latest": true, "registry.example.com/a@sha256:" + digest("a"): true}
+	for _, ref := range got {
+		delete(want, ref)
+	}
+	if len(want) != 0 || len(got) != 3 {
+		t.Errorf("%q", got)
+	}
+	if all := imageFilter([]string{"redis", digest("id")}); all.Len() != 0 {
+		t.Errorf("an ID is not found by a filter: %v", all)
+	}
+}
+
+func TestStatusText(t *testing.T) {
+	for text, want := range map[string]struct {
+		health planner.Health
+		code   int
+	}{
+		"Up 2 hours":                            {"", 0},
+		"Up 2 hours (healthy)":                  {planner.Healthy, 0},
+		"Up 2 seconds (health: starting)":       {planner.Starting, 0},
+		"Up 2 hours (unhealthy)":                {planner.Unhealthy, 0},
+		"Up 2 hours (Paused)":                   {"", 0},
+		"Exited (137) 3 minutes ago":            {"", 137},
+		"Exited (0) Less than a second ago":     {"", 0},
+		"Restarting (3) Less than a second ago": {"", 3},
+		"Created":                               {"", 0},
+		"Exited (-1) 3 minutes ago":             {"", -1},
+	} {
+		if health, code := healthFrom(text), exitCodeFrom(text); health != want.health || code != want.code {
+			t.Errorf("%q: %q, %d", text, health, code)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package docker
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// noEngine takes away what the machine of the test has to say.
+func noEngine(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION", "XDG_RUNTIME_DIR"} {
+		t.Setenv(name, "")
+	}
+}
+
+// The engine is the one that the docker command would take.
+func TestWhichEngine(t *testing.T) {
+	noEngine(t)
+	dir := files(t, map[string]string{
+		"config.json": `{"currentContext":"current"}`,
+		// The folder is the digest of the context's name.
+		"contexts/meta/" + digest("current") + "/meta.json": `{"Name":"current","Metadata":{},"Endpoints":{"docker":{"Host":"tcp://current:1"}}}`,
+		"contexts/meta/" + digest("other") + "/meta.json":   `{"Name":"other","Metadata":{},"Endpoints":{"docker":{"Host":"unix:///other"}}}`,
+		"contexts/meta/" + digest("far") + "/meta.json":     `{"Name":"far","Metadata":{},"Endpoints":{"docker":{"Host":"ssh://me@far"}}}`,
+	})
+	for _, c := range []struct {
+		name    string
+		environ map[string]string
+		options Options
+		want    string
+	}{
+		{"the current context", nil, Options{}, "tcp://current:1"},
+		{"a context of the environment", map[string]string{"DOCKER_CONTEXT": "other"}, Options{}, "unix:///other"},
+		{"a host of the environment", map[string]string{"DOCKER_CONTEXT": "other", "DOCKER_HOST": "tcp://h:2"}, Options{}, "tcp://h:2"},
+		{"a context that was asked for", map[string]string{"DOCKER_HOST": "tcp://h:2"}, Options{Context: "far"}, "ssh://me@far"},
+		{"the default by name", nil, Options{Context: "default"}, "unix:///var/run/docker.sock"},
+		{"a host that was asked for", map[string]string{"DOCKER_HOST": "tcp://h:2"}, Options{Host: "tcp://i:3"}, "tcp://i:3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for k, v := range c.environ {
+				t.Setenv(k, v)
+			}
+			c.options.ConfigDir = dir
+			e, err := Open(c.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Host() != c.want {
+				t.Errorf("%s, want %s", e.Host(), c.want)
+			}
+		})
+	}
+	_, err := Open(Options{ConfigDir: dir, Context: "nothing"})
+	told(t, err, `docker context "nothing" cannot be used: *`, "`docker context ls` shows*")
+	if _, err = Open(Options{ConfigDir: dir, Context: "other", Host: "tcp://h:2"}); err == nil {
+		t.Error("both a host and a context were taken")
+	}
+}
+
+func TestNoEngineAnswers(t *testing.T) {
+	noEngine(t)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	stale := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	_ = l.Close()
+	for _, c := range []struct{ host, reason, hint string }{
+		{"unix:///no/such/socket", "there is no such socket", "start the engine*"},
+		{"unix://" + stale, "it is not running", "start the engine*"},
+		{"tcp://" + closed.Addr().String(), "connection refused", "start the engine there*"},
+		{"tcp://no-such-host.invalid:2375", `unknown host "no-such-host.invalid"`, "correct the name*"},
+		{"tcp://" + plain.Listener.Addr().String(), "what answers there is no container engine (HTTP 404 Not Found)*", "set DOCKER_HOST*"},
+		{"tcp://" + secure.Listener.Addr().String(), "one side speaks TLS and the other does not", "set or unset DOCKER_TLS_VERIFY*"},
+	} {
+		e, err := Open(Options{Host: c.host, ConfigDir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = e.Observe(t.Context(), planner.Scope{Project: "p"})
+		told(t, err, "no engine answers at "+c.host+": "+c.reason, c.hint)
+		var unreachable *UnreachableError
+		if !errors.As(err, &unreachable) || unreachable.Host != c.host {
+			t.Errorf("%T", err)
+		}
+	}
+}
+
+func TestReachReasons(t *testing.T) {
+	for _, c := range []struct {
+		host         string
+		err          error
+		reason, hint string
+	}{
+		{"unix:///var/run/docker.sock", &net.OpError{Op: "dial", Err: &os.SyscallError{Err: syscall.EACCES}}, "permission denied", "add yourself to the docker group, or set DOCKER_HOST"},
+		{"tcp://h:2376", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "its certificate is not trusted*", "put the right ca.pem*"},
+		{"tcp://h:2376", errors.New("remote error: tls: certificate required"), "it does not accept our certificate", "put cert.pem*"},
+		{"ssh://me@far", fmt.Errorf("command [ssh] has exited with 255: %w", errors.New("Permission denied (publickey)")), "Permission denied (publickey)", "try `ssh me@far docker version`"},
+		{"tcp://h:2375", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, "it took too long", "look at the network between*"},
+	} {
+		reason, hint := reachReason(c.host, c.err)
+		if !matches(c.reason, reason) || !matches(c.hint, hint) {
+			t.Errorf("%v: %q, %q", c.err, reason, hint)
+		}
+	}
+}
+
+// Observe takes the same calls for one container as for twenty.
+func TestObserveTakesAFixedNumberOfCalls(t *testing.T) {
+	for _, n := range []int{1, 20} {
+		var mu sync.Mutex
+		calls := map[string]int{}
+		count := func(req *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			calls[req.Method+" "+strings.TrimPrefix(req.URL.Path, "/v1.51")]++
+		}
+		e := fakeEngine(t, func(w http.ResponseWriter, req *http.Request) {
+			count(req)
+			switch {
+			case strings.HasSuffix(req.URL.Path, "/containers/json"):
+				var list []string
+				for i := range n {
+					list = append(list, fmt.Sprintf(`{"Id":"%d","Names":["/p-web-%02d"],"State":"running","Status":"Up 2 hours (healthy)"}`, i, n-i))
+				}
+				fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
+			case strings.HasSuffix(req.URL.Path, "/volumes"):
+				fmt.Fprint(w, `{"Volumes":[]}`)
+			default:
+				fmt.Fprint(w, "[]")
+			}
+		})
+		state, err := e.Observe(t.Context(), planner.Scope{Project: "p", Images: []string{"a", "b", "c"}, Networks: []string{"x"}, Volumes: []string{"y"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(state.Containers) != n || state.Containers[0].Name != "p-web-01" || state.Containers[0].Health != planner.Healthy {
+			t.Errorf("%+v", state.Containers)
+		}
+		if got := fmt.Sprint(calls); got != "map[GET /containers/json:1 GET /images/json:1 GET /networks:1 GET /volumes:1]" {
+			t.Errorf("%d containers: %s", n, got)
+		}
+		if want := (planner.EngineInfo{API: "1.51", Name: "docker 28.5.2", OS: "linux", Arch: state.Engine.Arch}); state.Engine != want {
+			t.Errorf("%+v", state.Engine)
+		}
+	}
+}
