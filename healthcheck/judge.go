@@ -36,6 +36,8 @@ type past struct {
 	deaths int // times it ended
 	// dyingFor is the time since the first of them.
 	dyingFor time.Duration
+	// lastCode is the exit code of the last of them, where it is known.
+	lastCode *int
 	// probedGood: muster's own run of the check succeeded in this run of the container.
 	probedGood bool
 	// verdictIsOld: the engine's unhealthy is from before the wait and no check of ours has confirmed it yet.
@@ -78,16 +80,30 @@ func judgeEnded(t Target, s Status, p past) (verdict, *Failure) {
 	if again && !p.loops() && t.Condition != Stable {
 		return undecided, nil
 	}
-	f := &Failure{Name: t.Name, Reason: fmt.Sprintf("exited with code %d", s.ExitCode),
-		ExitCode: s.ExitCode, OOMKilled: s.OOMKilled, Probe: s.LastProbe}
-	if again && p.deaths > 1 {
-		f.Reason += fmt.Sprintf(", for the %s time; the engine keeps restarting it", ordinal(p.deaths))
-	}
+	f := death(t, s, &s.ExitCode)
 	if s.OOMKilled {
+		f.OOMKilled = true
 		f.Reason += ", out of memory"
 		f.Advice = "raise its memory limit"
 	}
+	if again && p.deaths > 1 {
+		f.Reason += looping(p)
+	}
 	return failed, f
+}
+
+// death is the failure of a container that has ended with a code, which may not be known.
+func death(t Target, s Status, code *int) *Failure {
+	f := &Failure{Name: t.Name, Reason: "died", Probe: s.LastProbe}
+	if code != nil {
+		f.ExitCode = *code
+		f.Reason = fmt.Sprintf("exited with code %d", *code)
+	}
+	return f
+}
+
+func looping(p past) string {
+	return fmt.Sprintf(", for the %s time; the engine keeps restarting it", ordinal(p.deaths))
 }
 
 // judgeRunning judges a container that runs and is not paused.
@@ -97,13 +113,15 @@ func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
 		return met, nil
 	case t.Condition == Completed:
 		if p.loops() {
-			return failed, &Failure{Name: t.Name, Reason: fmt.Sprintf(
-				"failed %d times; the engine keeps restarting it", p.deaths)}
+			f := death(t, s, p.lastCode)
+			f.Reason += looping(p)
+			return failed, f
 		}
 		return undecided, nil
 	case t.Condition == Stable && p.deaths > 0:
-		return failed, &Failure{Name: t.Name, Reason: "died and was started again by the engine",
-			ExitCode: s.ExitCode, Probe: s.LastProbe}
+		f := death(t, s, p.lastCode)
+		f.Reason += " and was started again by the engine"
+		return failed, f
 	case !hasCheck(s):
 		if t.Condition == Stable && p.runningFor < t.Monitor {
 			return undecided, nil

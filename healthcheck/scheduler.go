@@ -52,6 +52,7 @@ type container struct {
 	retryLook  time.Time
 
 	deaths       int
+	lastCode     *int
 	exitedWell   bool
 	runningSince time.Time
 	verdictIsOld bool
@@ -204,6 +205,7 @@ func (s *scheduler) happened(e Event) {
 	case "die":
 		if c.seen {
 			s.died(c)
+			c.lastCode = &e.ExitCode
 			c.exitedWell = c.exitedWell || e.ExitCode == 0
 		}
 	case "start", "pause", "unpause", "destroy", "rename":
@@ -216,6 +218,7 @@ func (s *scheduler) happened(e Event) {
 // died notes the end of one run of a container.
 func (s *scheduler) died(c *container) {
 	c.deaths++
+	c.lastCode = nil
 	c.status.Running = false
 	s.endRun(c)
 }
@@ -243,6 +246,9 @@ func (s *scheduler) saw(c *container, now Status) {
 		c.exitedWell = c.exitedWell || ended && now.ExitCode == 0
 	case !now.Running:
 		s.endRun(c)
+	}
+	if ended {
+		c.lastCode = &now.ExitCode
 	}
 	if now.Running && c.runningSince.IsZero() {
 		c.runningSince = time.Now()
@@ -299,7 +305,7 @@ func (s *scheduler) review(c *container) {
 
 func (s *scheduler) past(c *container, p *pending) past {
 	out := past{deaths: c.deaths - p.deaths, probedGood: c.probe.good,
-		verdictIsOld: c.verdictIsOld, exitedWell: c.exitedWell}
+		verdictIsOld: c.verdictIsOld, exitedWell: c.exitedWell, lastCode: c.lastCode}
 	if out.deaths > 0 && p.firstDeath.IsZero() {
 		p.firstDeath = time.Now()
 	}

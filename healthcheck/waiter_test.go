@@ -210,6 +210,12 @@ func TestWait(t *testing.T) {
 					})
 				}
 			}},
+		{name: "died and is up again when looked at", before: running, target: Target{Condition: Stable, Monitor: 10 * s}, takes: 5 * s,
+			want: "c exited with code 7 and was started again by the engine", script: func(f *fake) {
+				f.at(5*s, func() {
+					f.set("c", Status{Running: true, Restarts: true, StartedAt: time.Unix(9, 0)}, Event{What: "die", ExitCode: 7})
+				})
+			}},
 		{name: "comes up at the third start", before: checked("starting"), target: Target{Condition: Healthy}, takes: 3 * s,
 			script: func(f *fake) {
 				f.readyAt["c"] = 3 * s
