@@ -72,6 +72,7 @@ func (c *specCodec) decode(label string) ([]byte, error) {
 type applied struct {
 	ContainerName string                             `json:"container_name"`
 	PreStop       []project.ServiceHook              `json:"pre_stop"`
+	Ports         []project.ServicePort              `json:"ports"`
 	Networks      map[string]*project.ServiceNetwork `json:"networks"`
 }
 

@@ -29,7 +29,7 @@ func (b *builder) yieldPorts() {
 	}
 }
 
-// portHolders are the containers that hold each host port now.
+// portHolders are the containers that hold each host port now, or are about to.
 func (b *builder) portHolders() map[string][]*Container {
 	holders := map[string][]*Container{}
 	for _, name := range keys(b.have.containers) {
@@ -40,6 +40,13 @@ func (b *builder) portHolders() map[string][]*Container {
 		for _, p := range c.Ports {
 			if p.Published > 0 {
 				key := portKey(strconv.Itoa(p.Published), p.Protocol)
+				holders[key] = append(holders[key], c)
+			}
+		}
+		if c.Status == Restarting {
+			// It holds none at the moment, and will in the next.
+			for _, p := range b.codec.recorded(c.Labels).Ports {
+				key := portKey(p.Published, p.Protocol)
 				holders[key] = append(holders[key], c)
 			}
 		}
