@@ -74,7 +74,7 @@ type pending struct {
 	result     chan error
 }
 
-func newScheduler(w *Waiter, ctx context.Context) *scheduler {
+func newScheduler(ctx context.Context, w *Waiter) *scheduler {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	return &scheduler{w: w, ctx: ctx, containers: map[string]*container{}, timer: timer, since: time.Now()}

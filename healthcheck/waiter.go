@@ -79,7 +79,7 @@ func (w *Waiter) Start(ctx context.Context) error {
 		return fmt.Errorf("watch containers: %w", err)
 	}
 	w.stop = cancel
-	go newScheduler(w, ctx).run(events)
+	go newScheduler(ctx, w).run(events)
 	return nil
 }
 
@@ -138,8 +138,8 @@ const tailTime = 5 * time.Second
 // explain adds the container's last lines to a failure. It works in the
 // waiting caller, so that a slow engine delays nobody else.
 func (w *Waiter) explain(ctx context.Context, err error) error {
-	f, ok := err.(*Failure)
-	if !ok || f.Reason == reasonGone {
+	var f *Failure
+	if !errors.As(err, &f) || f.Reason == reasonGone {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, tailTime)

@@ -414,7 +414,7 @@ func TestCancelAndClose(t *testing.T) {
 		why := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		f.at(time.Second, func() { cancel(why) })
-		if err := w.Wait(ctx, Target{Name: "c", Condition: Healthy}); err != why {
+		if err := w.Wait(ctx, Target{Name: "c", Condition: Healthy}); !errors.Is(err, why) {
 			t.Errorf("got %v", err)
 		}
 		synctest.Wait()
@@ -425,7 +425,7 @@ func TestCancelAndClose(t *testing.T) {
 			t.Error("probes go on after the wait was cancelled")
 		}
 		f.at(2*time.Minute, w.Close)
-		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); err != ErrClosed {
+		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -91,16 +91,6 @@ func (r *replica) current() *Container {
 	return r.old
 }
 
-// begins says whether the plan starts the replica's process.
-func (r *replica) begins() bool {
-	return r.verb == start || r.verb == create || r.verb == replace || r.verb == finish
-}
-
-// renewed says whether another container stands for the replica after the plan.
-func (r *replica) renewed() bool {
-	return r.verb == create || r.verb == replace || r.verb == finish
-}
-
 // surplus is a container that has to go although its service stays.
 type surplus struct {
 	container *Container

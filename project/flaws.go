@@ -15,7 +15,6 @@ import (
 type told struct {
 	path  []string
 	key   bool // point to the key
-	node  *yaml.Node
 	words string
 	hint  string
 	meant string // the key that an unknown one was likely meant to be

@@ -84,7 +84,7 @@ func (h *history) ends() map[string]runner.StepState {
 	return out
 }
 
-func run(t *testing.T, ctx context.Context, e *memory.Engine, o runner.Options, steps ...planner.Step) (*history, error) {
+func run(ctx context.Context, t *testing.T, e *memory.Engine, o runner.Options, steps ...planner.Step) (*history, error) {
 	h := &history{t: t}
 	o.Events = h.event
 	o.Health = e
@@ -116,7 +116,7 @@ func equal(t *testing.T, what string, want, got any) {
 func TestRunInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := engine()
-		h, err := run(t, t.Context(), e, runner.Options{},
+		h, err := run(t.Context(), t, e, runner.Options{},
 			step("net", planner.CreateNetwork{Name: "n"}),
 			step("create a", create("a"), "net"),
 			step("start a", start("a"), "create a"),
@@ -151,7 +151,7 @@ func TestBadPlans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := engine()
-			_, err := run(t, t.Context(), e, runner.Options{}, test.steps...)
+			_, err := run(t.Context(), t, e, runner.Options{}, test.steps...)
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got %v", err)
 			}
@@ -170,7 +170,7 @@ func TestFailureSkipsExactlyDependents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := engine()
 		e.Fail(memory.Fault{Action: "CreateContainer", Name: "b", Do: memory.Refuse, Error: "disk is full"})
-		h, err := run(t, t.Context(), e, runner.Options{},
+		h, err := run(t.Context(), t, e, runner.Options{},
 			step("a", create("a")), step("b", create("b")), step("c", create("c")),
 			step("a2", start("a"), "a"), step("b2", start("b"), "b"), step("b3", create("b3"), "b2", "a2"), step("c2", start("c"), "c"))
 		equal(t, "ends", map[string]runner.StepState{"a": runner.Done, "b": runner.Failed, "c": runner.Done,
@@ -192,7 +192,7 @@ func TestErrorsComeInThePlansOrder(t *testing.T) {
 		e := engine()
 		e.SetLatency("CreateContainer", time.Second)
 		e.Fail(memory.Fault{Do: memory.Refuse})
-		_, err := run(t, t.Context(), e, runner.Options{}, step("slow", create("a")), step("quick", planner.CreateNetwork{Name: "n"}))
+		_, err := run(t.Context(), t, e, runner.Options{}, step("slow", create("a")), step("quick", planner.CreateNetwork{Name: "n"}))
 		if want := "slow: the engine was told to fail\nquick: the engine was told to fail"; err == nil || err.Error() != want {
 			t.Errorf("got %v", err)
 		}
@@ -260,7 +260,7 @@ func TestReplacementIsTakenBack(t *testing.T) {
 				if test.crash {
 					e.Behave("web.next", memory.Behaviour{Exits: true, ExitCode: 2, ExitAfter: memory.Span(time.Millisecond), Output: []string{"FATAL"}})
 				}
-				_, err := run(t, t.Context(), e, runner.Options{}, replacement("web", "")...)
+				_, err := run(t.Context(), t, e, runner.Options{}, replacement("web", "")...)
 				equal(t, "containers", test.want, statuses(t, e))
 				got := ""
 				if err != nil {
@@ -279,7 +279,7 @@ func TestUndoIsToldLatestFirst(t *testing.T) {
 		e := withOld(t, "web")
 		e.Behave("web.next", memory.Behaviour{Exits: true, ExitCode: 2, Output: []string{"FATAL"}})
 		steps := append(replacement("web", ""), step("after", create("x"), "rename web"))
-		h, err := run(t, t.Context(), e, runner.Options{}, steps...)
+		h, err := run(t.Context(), t, e, runner.Options{}, steps...)
 		equal(t, "events", []string{
 			"begun create web", "done create web", "begun stop web", "done stop web", "begun start web", "done start web", "begun await web",
 			"failed await web", "skipped rename web", "skipped after", "skipped remove web",
@@ -305,7 +305,7 @@ func TestUndoThatFailsIsTold(t *testing.T) {
 		e := withOld(t, "web")
 		e.Behave("web.next", memory.Behaviour{StartError: "exec: no such file"})
 		e.Fail(memory.Fault{Action: "StopContainer", Name: "web.next", Do: memory.Refuse, Error: "cannot stop"})
-		_, err := run(t, t.Context(), e, runner.Options{}, replacement("web", "")...)
+		_, err := run(t.Context(), t, e, runner.Options{}, replacement("web", "")...)
 		equal(t, "containers", map[string]planner.Status{"web": planner.Running}, statuses(t, e))
 		var failure *runner.StepError
 		if !errors.As(err, &failure) || failure.UndoErr == nil || failure.UndoErr.Error() != "take back start web: cannot stop" {
@@ -321,7 +321,7 @@ func TestGroupBrokenFromOutside(t *testing.T) {
 		e := withOld(t, "web")
 		e.SetLatency("PullImage", time.Second)
 		steps := append([]planner.Step{step("pull", planner.PullImage{Ref: "nowhere"})}, replacement("web", "pull")...)
-		h, err := run(t, t.Context(), e, runner.Options{}, steps...)
+		h, err := run(t.Context(), t, e, runner.Options{}, steps...)
 		equal(t, "containers", map[string]planner.Status{"web": planner.Running}, statuses(t, e))
 		equal(t, "ends", map[string]runner.StepState{"pull": runner.Failed, "create web": runner.Done, "stop web": runner.Skipped,
 			"start web": runner.Skipped, "await web": runner.Skipped, "remove web": runner.Skipped, "rename web": runner.Skipped}, h.ends())
@@ -342,7 +342,7 @@ func TestCancelTakesBackTheUnfinished(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(500*time.Millisecond, func() { cancel(why) })
 		steps := append(replacement("web", ""), step("net", planner.CreateNetwork{Name: "n"}), step("later", create("x"), "net"))
-		h, err := run(t, ctx, e, runner.Options{}, steps...)
+		h, err := run(ctx, t, e, runner.Options{}, steps...)
 		if !errors.Is(err, why) {
 			t.Errorf("got %v", err)
 		}
@@ -363,7 +363,7 @@ func TestUndoAfterCancelIsBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		begun := time.Now()
-		_, err := run(t, ctx, e, runner.Options{UndoTimeout: 10 * time.Second}, replacement("web", "")...)
+		_, err := run(ctx, t, e, runner.Options{UndoTimeout: 10 * time.Second}, replacement("web", "")...)
 		if took := time.Since(begun); took != 11*time.Second {
 			t.Errorf("took %v", took)
 		}
@@ -378,7 +378,7 @@ func TestCancelledBeforehand(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	e := engine()
-	h, err := run(t, ctx, e, runner.Options{}, step("a", create("a")), step("b", start("a"), "a"))
+	h, err := run(ctx, t, e, runner.Options{}, step("a", create("a")), step("b", start("a"), "a"))
 	if !errors.Is(err, context.Canceled) || len(e.Calls()) > 0 {
 		t.Errorf("got %v, %d calls", err, len(e.Calls()))
 	}
@@ -433,7 +433,7 @@ func TestStopsDoNotQueue(t *testing.T) {
 			steps = append(steps, step(name, stop(name)))
 		}
 		begun := time.Now()
-		if _, err := run(t, t.Context(), e, runner.Options{}, steps...); err != nil {
+		if _, err := run(t.Context(), t, e, runner.Options{}, steps...); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(begun); took != 10*time.Second {
@@ -445,7 +445,7 @@ func TestStopsDoNotQueue(t *testing.T) {
 func TestLongestChainGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := engine()
-		h, err := run(t, t.Context(), e, runner.Options{Parallel: 1},
+		h, err := run(t.Context(), t, e, runner.Options{Parallel: 1},
 			step("alone", create("x")), step("also alone", create("y")),
 			step("head", create("a")), step("middle", start("a"), "head"), step("tail", create("b"), "middle"))
 		if err != nil {
@@ -486,7 +486,7 @@ func TestProgress(t *testing.T) {
 		e.Publish("db", memory.Image{})
 		e.AddImage("app", memory.Image{Check: &memory.Check{Test: []string{"CMD", "x"}}})
 		e.Behave("a", memory.Behaviour{ReadyAfter: memory.Span(30 * time.Millisecond), Probe: "refused"})
-		h, err := run(t, t.Context(), e, runner.Options{}, step("pull", planner.PullImage{Ref: "db"}), step("create", create("a"), "pull"),
+		h, err := run(t.Context(), t, e, runner.Options{}, step("pull", planner.PullImage{Ref: "db"}), step("create", create("a"), "pull"),
 			step("start", start("a"), "create"), step("await", planner.Await{Name: "a", Condition: planner.IsHealthy}, "start"))
 		if err != nil {
 			t.Fatal(err)
@@ -518,7 +518,7 @@ func TestUndoOfGroupsThatDependOnEachOther(t *testing.T) {
 		e.Behave("taker.next", memory.Behaviour{Exits: true, ExitAfter: memory.Span(500 * time.Millisecond), ExitCode: 1})
 		e.SetLatency("StopContainer", time.Second)
 		e.SetLatency("RemoveContainer", time.Second)
-		_, err := run(t, t.Context(), e, runner.Options{},
+		_, err := run(t.Context(), t, e, runner.Options{},
 			in("giver", step("stop giver", stop("giver")), start("giver")),
 			in("taker", step("create taker.next", port(create("taker.next"))), remove("taker.next")),
 			in("taker", step("start taker.next", start("taker.next"), "create taker.next", "stop giver"), stop("taker.next")),

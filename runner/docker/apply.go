@@ -139,7 +139,7 @@ func (e *Engine) stopBySignal(ctx context.Context, a planner.StopContainer) erro
 	select {
 	case <-ended:
 		return nil
-	case <-failed:
+	case <-failed: //nolint:errcheck // whatever it was, the kill below tells
 	}
 	now := 0
 	err = e.client.ContainerStop(ctx, a.Name, container.StopOptions{Timeout: &now})
