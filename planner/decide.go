@@ -197,6 +197,10 @@ func (b *builder) replicaOf(s *service, sl *slot) *replica {
 	if s.forced && !sl.finish {
 		changes = append(changes, Change{Path: s.path("recreate"), To: "forced"})
 	}
+	if c := sl.standing(); c.Status == Created && !b.how.NoStart && copied(b.files(s.spec)) {
+		// Nobody can tell whether the run that made it got as far as its files.
+		changes = append(changes, Change{Path: s.path("status"), From: "created, never started", To: "made anew", Drift: true})
+	}
 	if b.how.Recreate == RecreateNever {
 		changes = nil
 	}
@@ -211,6 +215,17 @@ func (b *builder) replicaOf(s *service, sl *slot) *replica {
 		b.mend(s, r)
 	}
 	return r
+}
+
+// copied says whether an engine has to copy any of the files into the container after it has made it;
+// others are mounted, and cannot be missing.
+func copied(files []File) bool {
+	for _, f := range files {
+		if f.Source == "" || f.UID != "" || f.GID != "" || f.Mode != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // standing is the container that stands for the slot.
