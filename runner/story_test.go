@@ -31,8 +31,8 @@ type deed struct {
 	To   int
 }
 
-// pool are the names of services, each of which may depend on those before it. The job ends.
-var pool = []string{"a", "job", "b", "c", "d"} //nolint:gochecknoglobals // a constant in all but form
+// pool is the names of services, each of which may depend on those before it. The job ends.
+func pool() []string { return []string{"a", "job", "b", "c", "d"} }
 
 // stories are drawn as one value, so that a failure prints the story and not its
 // hundred draws.
@@ -44,9 +44,9 @@ func (s story) GoString() string { return "\n" + s.String() }
 func drawStory(t *rapid.T) story {
 	s := story{Behaviours: map[string]memory.Behaviour{}}
 	first, second := map[string]project.Service{}, map[string]project.Service{}
-	for i, name := range pool {
+	for i, name := range pool() {
 		if rapid.IntRange(0, 3).Draw(t, name+" is there") > 0 {
-			first[name] = drawService(t, name, pool[:i])
+			first[name] = drawService(t, name, pool()[:i])
 		}
 		switch rapid.SampledFrom([]string{"same", "same", "other", "gone", "edited", "edited"}).Draw(t, name+" becomes") {
 		case "same":
@@ -54,7 +54,7 @@ func drawStory(t *rapid.T) story {
 				second[name] = spec
 			}
 		case "other":
-			second[name] = drawService(t, name, pool[:i])
+			second[name] = drawService(t, name, pool()[:i])
 		case "edited":
 			if spec, ok := first[name]; ok {
 				second[name] = edit(t, spec)
@@ -179,7 +179,7 @@ func projectOf(t *rapid.T, services map[string]project.Service, label string) *p
 	p := &project.Project{Name: "p", WorkingDir: "/src", Services: map[string]project.Service{}, Networks: map[string]project.Network{},
 		Volumes: map[string]project.Volume{}, Content: map[string]string{}}
 	used, awaited := map[string]bool{}, false
-	for _, name := range pool {
+	for _, name := range pool() {
 		s, ok := services[name]
 		if !ok {
 			continue
