@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
 )
@@ -38,7 +39,7 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	if isLive {
 		guard = live.guard
 	}
-	lines := &lastLines{logs: on, note: func(container, line string) {
+	lines := &lastLines{logs: on, health: on.Health(j.plan.Project), note: func(container, line string) {
 		guard(func() { d.note(b, container, line) })
 	}}
 	d.begin(b)
@@ -63,10 +64,11 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 // lastLines follows the output of containers while they are waited for, so that
 // the display can say what they printed last.
 type lastLines struct {
-	logs  logReader
-	note  func(container, line string)
-	stops map[planner.StepID]context.CancelFunc
-	all   sync.WaitGroup
+	logs   logReader
+	health healthcheck.Engine
+	note   func(container, line string)
+	stops  map[planner.StepID]context.CancelFunc
+	all    sync.WaitGroup
 }
 
 // follow starts with a wait and ends with it. It is called for one event at a time.
@@ -93,7 +95,12 @@ func (l *lastLines) follow(ctx context.Context, e runner.Event) {
 	l.all.Go(func() {
 		defer cancel()
 		// What cannot be read is only not shown.
-		_ = l.logs.Logs(ctx, wait.Name, logOptions{follow: true, tail: 1}, func(c logChunk) error {
+		status, err := l.health.Look(ctx, wait.Name)
+		if err != nil {
+			return
+		}
+		o := logOptions{follow: true, tail: 1, since: position{at: status.StartedAt}.since()} // not of an earlier life
+		_ = l.logs.Logs(ctx, wait.Name, o, func(c logChunk) error {
 			if line := firstLine(string(c.text)); line != "" {
 				l.note(wait.Name, line)
 			}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
@@ -176,6 +178,28 @@ func refText(r planner.Ref) string {
 		return r.Name
 	}
 	return strings.ToUpper(string(r.Kind[:1])) + string(r.Kind[1:]) + " " + r.Name
+}
+
+// eventText is what an event is about, by the name that it has in the end; what is taken back
+// goes by the name that it has now.
+func eventText(b *board, e runner.Event) string {
+	if e.Undo {
+		return refText(eventAction(e).Resource())
+	}
+	return refText(b.finalRef(e.Step.Action))
+}
+
+// reasonOf is why a step failed, in a line, without the step's own name.
+func reasonOf(err error) string {
+	var step *runner.StepError
+	if errors.As(err, &step) {
+		err = step.Cause
+	}
+	var sick *healthcheck.Failure
+	if errors.As(err, &sick) {
+		return firstLine(sick.Reason)
+	}
+	return firstLine(errorText(err))
 }
 
 // firstLine is what fits beside other things.

@@ -21,8 +21,10 @@ func (d *liveDisplay) frame(columns, rows int) []string {
 	shown, more := b.shown(room)
 	w := widths{name: 4}
 	for _, r := range shown {
-		status, _ := b.describe(r, now)
-		w.name, w.status = max(w.name, min(len(r.label()), 24)), max(w.status, min(len(status), 18))
+		w.name = max(w.name, min(len(r.label()), 24))
+		if status, detail := b.describe(r, now); detail != "" {
+			w.status = max(w.status, min(len(status), 18))
+		}
 	}
 	lines := []string{d.headline(columns, now)}
 	room -= len(shown)
@@ -95,7 +97,7 @@ func (r *row) label() string {
 // describe says how a row stands, and what it waits for.
 func (b *board) describe(r *row, now time.Time) (status, detail string) {
 	if r.undoing != nil {
-		return "taking back", refText(b.finalRef(r.undoing))
+		return "taking back", refText(r.undoing.Resource())
 	}
 	switch r.state() {
 	case runner.Done:
@@ -103,7 +105,7 @@ func (b *board) describe(r *row, now time.Time) (status, detail string) {
 	case runner.Failed:
 		for _, s := range r.steps {
 			if s.state == runner.Failed {
-				return "failed", firstLine(errorText(s.err))
+				return "failed", reasonOf(s.err)
 			}
 		}
 	case runner.Skipped:

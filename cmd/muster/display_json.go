@@ -35,7 +35,7 @@ func (d *jsonDisplay) event(b *board, e runner.Event) {
 		return
 	}
 	action := eventAction(e)
-	line := progressLine{ID: refText(b.finalRef(action))}
+	line := progressLine{ID: eventText(b, e)}
 	w := wordsOf(action)
 	switch e.State {
 	case runner.Begun:
@@ -43,9 +43,9 @@ func (d *jsonDisplay) event(b *board, e runner.Event) {
 	case runner.Done:
 		line.Status, line.Text = "Done", w.done
 	case runner.Failed:
-		line.Status, line.Text, line.Details = "Error", "Error", errorText(e.Err)
+		line.Status, line.Text, line.Details = "Error", "Error", reasonOf(e.Err)
 	case runner.Skipped:
-		line.Status, line.Text, line.Details = "Warning", "Skipped", firstLine(errorText(e.Err))
+		line.Status, line.Text, line.Details = "Warning", "Skipped", reasonOf(e.Err)
 	case runner.Working:
 		line = workingLine(line, w.begun, e.Progress)
 		if _, waits := action.(planner.Await); waits {

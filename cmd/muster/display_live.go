@@ -110,6 +110,15 @@ func (d *liveDisplay) Write(text []byte) (int, error) {
 	return len(text), err
 }
 
+// say prints a line of muster's own above what is drawn.
+func (d *liveDisplay) say(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.erase()
+	fmt.Fprintln(d.w, line)
+	d.draw()
+}
+
 // erase takes away what is drawn.
 func (d *liveDisplay) erase() {
 	if len(d.drawn) == 0 {

@@ -29,7 +29,7 @@ func (d *plainDisplay) begin(b *board) {
 
 func (d *plainDisplay) event(b *board, e runner.Event) {
 	action := eventAction(e)
-	id := refText(b.finalRef(action))
+	id := eventText(b, e)
 	w := wordsOf(action)
 	if b.hidden(e) {
 		return
@@ -41,7 +41,7 @@ func (d *plainDisplay) event(b *board, e runner.Event) {
 	case runner.Done:
 		d.line(id, w.done, "")
 	case runner.Failed:
-		d.line(id, "Error", firstLine(errorText(e.Err)))
+		d.line(id, "Error", reasonOf(e.Err))
 	case runner.Working:
 		d.working(id, w.begun, e)
 	}

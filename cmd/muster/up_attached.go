@@ -63,7 +63,10 @@ func (at *attached) run(ctx context.Context) error {
 	defer cancelUp(nil)
 	up := make(chan error, 1)
 	go func() {
-		_, err := at.bring(upCtx, at.on, at.b)
+		went, err := at.bring(upCtx, at.on, at.b)
+		if err == nil {
+			err = at.printUpSummary(upCtx, at.on, at.b.want, at.b.how, at.b.look, went)
+		}
 		up <- err
 	}()
 	return at.wait(ctx, attachedRun{signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp})
@@ -123,7 +126,7 @@ func (at *attached) aborts(exit containerExit) bool {
 
 // abort stops all because one container has ended, and exits as it did.
 func (at *attached) abort(ctx context.Context, r attachedRun, up <-chan error, exit containerExit) error {
-	fmt.Fprintln(at.err, "Aborting on container exit...")
+	at.say("Aborting on container exit...")
 	code := exit.code
 	stopped := at.stop(ctx, r, up)
 	if from := at.o.exitCodeFrom; from != "" && exit.service != from {
@@ -136,6 +139,19 @@ func (at *attached) abort(ctx context.Context, r attachedRun, up <-chan error, e
 		return nil
 	}
 	return &exitError{code: code}
+}
+
+// say prints a line of muster's own, without disturbing a display.
+func (at *attached) say(line string) {
+	switch d := at.b.display.(type) {
+	case *liveDisplay:
+		d.say(line)
+	case *jsonDisplay:
+		d.print(progressLine{ID: "Compose", Status: "Working", Text: line})
+	case quietDisplay:
+	default:
+		fmt.Fprintln(at.b.look.status, line)
+	}
 }
 
 // codeOf is the exit code of a service's container, now that it has ended.
@@ -154,7 +170,7 @@ func (at *attached) codeOf(ctx context.Context, service string) int {
 
 // interrupted stops all because the user wants it.
 func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan error) error {
-	fmt.Fprintln(at.err, "Gracefully stopping... (press Ctrl+C again to force)")
+	at.say("Gracefully stopping... (press Ctrl+C again to force)")
 	if err := at.stop(ctx, r, up); err != nil {
 		return err
 	}

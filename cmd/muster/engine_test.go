@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// testEngine is the address of the engine to test on; without one the test is skipped.
+func testEngine(t *testing.T) string {
+	t.Helper()
+	host := os.Getenv("MUSTER_TEST_ENGINE")
+	if host == "" {
+		t.Skip("MUSTER_TEST_ENGINE does not name an engine to test on")
+	}
+	for _, image := range []string{"TESTAPP_IMAGE", "BUSYBOX_IMAGE"} {
+		if os.Getenv(image) == "" {
+			t.Skipf("%s does not name an image to test with", image)
+		}
+	}
+	return host
+}
+
+// projectName is one that no other test has.
+func projectName(t *testing.T) string {
+	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
+	return fmt.Sprintf("muster-%s-%d", name, time.Now().UnixNano()%1e9)
+}
+
+// inProcess is a program on an engine, with a folder, and with nothing of the user's environment.
+func inProcess(host, project, dir string) *program {
+	return &program{
+		in: strings.NewReader(""), out: io.Discard, err: io.Discard,
+		environ: []string{
+			"COMPOSE_PROJECT_NAME=" + project, "COMPOSE_FILE=" + filepath.Join(dir, "compose.yaml"),
+			"TESTAPP_IMAGE=" + os.Getenv("TESTAPP_IMAGE"), "BUSYBOX_IMAGE=" + os.Getenv("BUSYBOX_IMAGE"),
+		},
+		open: func(ctx context.Context, _ address) (engine, error) { return openEngine(ctx, address{host: host}) },
+		now:  time.Now, signals: make(chan os.Signal, 4),
+	}
+}
+
+// removeProject leaves nothing of a test behind.
+func removeProject(host, project string) {
+	p := inProcess(host, project, "")
+	p.environ = nil
+	run(context.Background(), p, []string{"-p", project, "--progress", "quiet", "down", "-v", "-t", "0", "--remove-orphans"})
+}
+
+// TestEngineScripts runs the program as a user would, on a real engine.
+func TestEngineScripts(t *testing.T) {
+	host := testEngine(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/engine",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("MUSTER_BLESS") != "",
+		Setup: func(env *testscript.Env) error {
+			project := fmt.Sprintf("muster-script-%s-%d", filepath.Base(env.WorkDir), time.Now().UnixNano()%1e9)
+			env.Setenv("DOCKER_HOST", host)
+			env.Setenv("COMPOSE_PROJECT_NAME", project)
+			env.Setenv("PROJECT", project)
+			env.Setenv("TESTAPP_IMAGE", os.Getenv("TESTAPP_IMAGE"))
+			env.Setenv("BUSYBOX_IMAGE", os.Getenv("BUSYBOX_IMAGE"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Defer(func() { removeProject(host, project) })
+			return nil
+		},
+	})
+}
+
+// TestEngineInterrupt: Ctrl-C once stops the containers in peace, twice at once.
+func TestEngineInterrupt(t *testing.T) {
+	host := testEngine(t)
+	const file = `
+services:
+  web:
+    image: ${TESTAPP_IMAGE}
+    command: [run, -ignore-term=%v]
+    stop_grace_period: 60s
+`
+	for _, c := range []struct {
+		name       string
+		ignoreTerm bool
+		interrupts int
+		wantCode   string // of the container
+	}{
+		{"once", false, 1, "exited with code 0"},
+		{"twice", true, 2, "exited with code 137"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir, project := t.TempDir(), projectName(t)
+			if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), fmt.Appendf(nil, file, c.ignoreTerm), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { removeProject(host, project) })
+			p := inProcess(host, project, dir)
+			signals := make(chan os.Signal, 4)
+			p.signals = signals
+			reader, writer := io.Pipe()
+			p.out, p.err = writer, writer
+			code := make(chan int, 1)
+			go func() { code <- run(t.Context(), p, []string{"up"}); _ = writer.Close() }()
+			var all strings.Builder
+			left := c.interrupts
+			lines := bufio.NewScanner(reader)
+			for lines.Scan() {
+				line := lines.Text()
+				all.WriteString(line + "\n")
+				switch {
+				case strings.Contains(line, "is up:") && left == c.interrupts,
+					strings.Contains(line, "Container "+project+"-web-1  Stopping") && left > 0:
+					signals <- syscall.SIGINT
+					left--
+				}
+			}
+			if got := <-code; got != exitInterrupted {
+				t.Errorf("exit code %d, want %d", got, exitInterrupted)
+			}
+			if !strings.Contains(all.String(), c.wantCode) || !strings.Contains(all.String(), "Gracefully stopping...") {
+				t.Errorf("no %q, or no word about it, in:\n%s", c.wantCode, &all)
+			}
+		})
+	}
+}
