@@ -62,6 +62,7 @@ type followed struct {
 	tail    int      // for the first reading
 	reading bool
 	running bool
+	life    time.Time // when its latest known life began, by the engine's clock
 	// expected says that the plan will start it and that has not been seen.
 	expected bool
 	// queue is what has happened to it and was not acted on, since its output up to then is still being printed.
@@ -174,7 +175,8 @@ func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) e
 	defer close(a.exits)
 	for _, name := range slices.Sorted(maps.Keys(a.by)) {
 		if f := a.by[name]; f.running {
-			a.open(ctx, f)
+			f.queue = append(f.queue, turn{start: true})
+			a.pump(ctx, f)
 		}
 	}
 	planned := a.planned
@@ -343,6 +345,9 @@ func (a *attachment) pump(ctx context.Context, f *followed) {
 		f.queue = f.queue[1:]
 		if next.start {
 			f.running, f.barren = true, 0
+			if s, err := a.health.Look(ctx, f.name); err == nil {
+				f.life = s.StartedAt
+			}
 			a.open(ctx, f)
 			continue
 		}
@@ -355,7 +360,8 @@ func (a *attachment) died(ctx context.Context, f *followed, code int) {
 	comesBack := len(f.queue) > 0
 	if !comesBack {
 		s, err := a.health.Look(ctx, f.name)
-		comesBack = err == nil && (s.Restarting || s.Running)
+		// A later life than the one we know of may be over as well: its events are on their way.
+		comesBack = err == nil && (s.Restarting || s.Running || s.StartedAt.After(f.life))
 	}
 	f.running = comesBack // it has not ended for good
 	text := fmt.Sprintf("%s exited with code %d", f.source.label, code)
