@@ -54,6 +54,7 @@ func (l *loading) compose(ctx context.Context, docs []*document) (m *model, err 
 
 func (l *loading) configure(o *loader.Options) {
 	o.SetProjectName(l.name, true)
+	o.ResourceLoaders = append(o.ResourceLoaders, resourceLoader{l})
 	o.Profiles = l.where.profiles
 	o.SkipConsistencyCheck = true
 	o.SkipValidation = l.lenient

@@ -25,7 +25,7 @@ type diagnosis struct {
 func (l *loading) diagnose(ctx context.Context, first error) error {
 	d := &diagnosis{l: l, cut: cuts{}, nodes: map[*yaml.Node]bool{}, forms: newPattern(formTable())}
 	broken := false
-	docs := slices.Concat(l.places.given, l.places.others())
+	docs := slices.Concat(l.places.given, l.places.seek(func(source, by string) *fetched { return l.where.remotes.get(ctx, source, by) }))
 	for i, doc := range docs {
 		if _, err := doc.parse(); err != nil {
 			d.errs = append(d.errs, err)

@@ -178,7 +178,7 @@ func fileProblem(err error) string {
 // missingContext looks for a build's folder and Dockerfile.
 func (l *loading) missingContext(name string, s Service) Errors {
 	b := s.Build
-	if b == nil || b.Context == "" || remote(b.Context) || strings.HasPrefix(b.Context, types.ServicePrefix) || !filepath.IsAbs(b.Context) {
+	if b == nil || b.Context == "" || isRemote(b.Context) || strings.HasPrefix(b.Context, types.ServicePrefix) || !filepath.IsAbs(b.Context) {
 		return nil
 	}
 	path := []string{"services", name, "build"}

@@ -22,10 +22,19 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 		Warnings:    slices.Clone(l.where.warnings),
 		Separator:   "-",
 		raw:         m.dict,
+		Remotes:     l.where.remotes.sources(),
+		lockDir:     l.where.lockDir(),
 	}
 	p.Environment["COMPOSE_PROJECT_NAME"] = l.name
 	if l.o.Compatibility || truth(l.where.env["COMPOSE_COMPATIBILITY"]) {
 		p.Separator = "_"
+	}
+	if len(p.Remotes) > 0 {
+		errs, warnings := l.places.escapes()
+		if len(errs) > 0 {
+			return nil, errs
+		}
+		p.Warnings = append(p.Warnings, warnings...)
 	}
 	if m.project == nil {
 		return p, nil // NoInterpolate: nothing in it can be judged

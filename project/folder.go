@@ -1,8 +1,10 @@
 package project
 
+import "context"
+
 // FolderName is the name that a project in the current folder goes by where there is
 // no file to say another: for commands that find a project by its labels.
-func FolderName(o Options) (string, error) {
-	where, _ := locate(o) // what it has not found is what this is for
+func FolderName(ctx context.Context, o Options) (string, error) {
+	where, _ := locate(ctx, o) // what it has not found is what this is for
 	return where.projectName(nil)
 }

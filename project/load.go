@@ -44,6 +44,13 @@ type Options struct {
 	// context a warning, and its digest empty: for commands that only look
 	// (config, plan). Without it such a file is an error.
 	TolerateMissing bool
+	// Confirm is asked before a Compose file from a git repository or a registry is fetched for the
+	// first time, and before another version of it is used. Nil refuses what the variable
+	// MUSTER_ALLOW_REMOTE does not allow.
+	Confirm func(RemoteSource) (bool, error)
+	// RefreshRemotes takes the newest version of remote files, and not the one that was agreed to
+	// or locked.
+	RefreshRemotes bool
 	// NoContent leaves the content of configs and secrets and the folders of builds unread, for
 	// commands that make no container: [Project.Content] stays empty.
 	NoContent bool
@@ -59,7 +66,7 @@ var ErrNoFile = errors.New("no compose file found")
 // back as [Errors], all of it at once; [ErrNoFile] says that there is no file.
 // Files are read and nothing else happens.
 func Load(ctx context.Context, o Options) (*Project, error) {
-	where, err := locate(o)
+	where, err := locate(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +90,7 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 // serves the commands that work from labels; without a file and without a
 // name given the error is [ErrNoFile], wrapped.
 func Name(ctx context.Context, o Options) (string, error) {
-	where, err := locate(o)
+	where, err := locate(ctx, o)
 	if name := where.givenName(); name != "" {
 		return checkedName(name, where.givenBy())
 	}

@@ -1,8 +1,11 @@
 package project
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,6 +13,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/musterhq/muster/project/remote"
 )
 
 // location is what flags, environment and folder come to before a Compose file is read.
@@ -22,13 +27,15 @@ type location struct {
 	envFiles []string      // given ones, absolute
 	profiles []string
 	warnings []Warning
+	remotes  *remotes
 }
 
 // locate follows docker compose: the process environment, then .env of the folder
 // where the search begins (it may say COMPOSE_FILE), then the files, then .env of
 // the project's folder. The location is useful even where there is an error.
-func locate(o Options) (*location, error) {
+func locate(ctx context.Context, o Options) (*location, error) {
 	w := &location{o: o, cwd: o.Cwd, env: types.Mapping{}}
+	w.remotes = newRemotes(w, nil)
 	cwd, err := filepath.Abs(o.Cwd) // of nothing, it is the current folder
 	if err != nil {
 		return w, fmt.Errorf("find the current folder: %w", err)
@@ -43,6 +50,7 @@ func locate(o Options) (*location, error) {
 			w.env[k] = v
 		}
 	}
+	w.remotes = newRemotes(w, maps.Clone(w.env))
 	if w.env["PWD"] == "" {
 		w.env["PWD"] = w.cwd
 	}
@@ -51,7 +59,7 @@ func locate(o Options) (*location, error) {
 	}
 	var errs Errors
 	errs = append(errs, w.readEnvFiles(w.searchDir(o.Files))...)
-	files, fileErrs := w.findFiles()
+	files, fileErrs := w.findFiles(ctx)
 	w.files, errs = files, append(errs, fileErrs...)
 	if w.dir == "" {
 		w.dir = w.searchDir(w.files)
@@ -78,7 +86,7 @@ func (w *location) searchDir(files []string) string {
 		return w.dir
 	}
 	for _, f := range files {
-		if f != "-" {
+		if f != "-" && (filepath.IsAbs(f) || !remote.Is(f)) {
 			return filepath.Dir(w.abs(f))
 		}
 	}
@@ -98,6 +106,9 @@ func (w *location) show(path string) string {
 	if path == "-" || !filepath.IsAbs(path) {
 		return path
 	}
+	if source := w.remotes.show(path); source != "" {
+		return source
+	}
 	rel, err := filepath.Rel(w.cwd, path)
 	if err != nil || len(rel) >= len(path) {
 		return path
@@ -112,7 +123,7 @@ func (w *location) noFile() error {
 }
 
 // findFiles resolves -f, COMPOSE_FILE or the default names, in this order.
-func (w *location) findFiles() ([]string, Errors) {
+func (w *location) findFiles(ctx context.Context) ([]string, Errors) {
 	named, by := w.o.Files, ""
 	if len(named) == 0 && w.env["COMPOSE_FILE"] != "" {
 		sep := w.env["COMPOSE_PATH_SEPARATOR"]
@@ -133,11 +144,16 @@ func (w *location) findFiles() ([]string, Errors) {
 		}
 		path := w.abs(f)
 		if problem := unreadable(path); problem != "" {
-			hint := by
-			if remote(f) {
-				hint = "files from git and registries cannot be read yet: clone or download them"
+			if remote.Is(f) {
+				found := w.remotes.get(ctx, f, cmp.Or(by, "-f"))
+				if len(found.errs) > 0 {
+					errs = append(errs, found.errs...)
+				} else {
+					files = append(files, found.copy.File)
+				}
+				continue
 			}
-			errs = append(errs, &Error{File: w.show(path), Problem: problem, Hint: hint})
+			errs = append(errs, &Error{File: w.show(path), Problem: problem, Hint: by})
 			continue
 		}
 		files = append(files, path)
@@ -168,7 +184,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-func remote(path string) bool {
+// isRemote says whether a build's context is fetched by the builder.
+func isRemote(path string) bool {
 	return strings.Contains(path, "://") || strings.HasPrefix(path, "git@") || strings.HasSuffix(path, ".git")
 }
 

@@ -82,7 +82,7 @@ func (ps *places) findExtended(d *document, root *yaml.Node, path []string, dept
 	}
 	from := d
 	if file != "" {
-		if from = ps.opened(d.resolve(file)); from == nil {
+		if from = ps.opened(ps.fileOf(d, file)); from == nil {
 			return spot{}
 		}
 	}

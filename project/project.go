@@ -64,6 +64,9 @@ type Project struct {
 	Content map[string]string
 	// Environment is what interpolation saw: the process environment over the env files.
 	Environment map[string]string
+	// Remotes are the Compose files that came from git repositories and registries, with the
+	// versions that were used.
+	Remotes []RemoteSource
 	// Warnings are what the user should know although nothing is wrong.
 	Warnings []Warning
 	// Separator stands between the parts of a container's name: "-", or "_" with
@@ -75,6 +78,8 @@ type Project struct {
 	// raw is the model before it is bound to types, for printing what was not
 	// interpolated.
 	raw map[string]any
+	// lockDir is where the lock file lies, or would.
+	lockDir string
 }
 
 // Warning is something that works but not as a reader of the file would

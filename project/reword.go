@@ -162,7 +162,7 @@ func (d *diagnosis) extending(doc *document, service string) {
 		trail = append(trail, at)
 		from := at.doc
 		if file != "" {
-			if from = d.l.places.opened(at.doc.resolve(file)); from == nil {
+			if from = d.l.places.opened(d.l.places.fileOf(at.doc, file)); from == nil {
 				return // told as a missing file
 			}
 		}

@@ -3,10 +3,13 @@ package project
 import (
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/template"
 	"gopkg.in/yaml.v3"
+
+	"github.com/musterhq/muster/project/remote"
 )
 
 // maxSources bounds how many files a project may be made of.
@@ -15,6 +18,11 @@ const maxSources = 1000
 // others are the files that the given ones include or extend, directly or not.
 // compose-go reads them itself; here they are read again only for a place.
 func (ps *places) others() []*document {
+	return ps.seek(func(source, _ string) *fetched { return ps.where.remotes.got[source] })
+}
+
+// seek is the same, with a way to get what is remote; nil is not to be had now.
+func (ps *places) seek(get func(source, by string) *fetched) []*document {
 	if ps.sought {
 		return ps.extra
 	}
@@ -27,9 +35,9 @@ func (ps *places) others() []*document {
 		}
 		for _, root := range roots {
 			if !d.base {
-				ps.seekIncludes(d, root)
+				ps.seekIncludes(d, root, get)
 			}
-			ps.seekExtends(d, root)
+			ps.seekExtends(d, root, get)
 		}
 	}
 	return ps.extra
@@ -52,6 +60,31 @@ func (ps *places) opened(file string) *document {
 	return nil
 }
 
+// local gives the file that stands for what another file names, fetched where it is
+// remote; empty where it is not to be had. What is wrong is told at the place that names it.
+func (ps *places) local(s spot, path, named string, get func(source, by string) *fetched) string {
+	source := s.doc.substitute(named)
+	if !remote.Is(source) {
+		return s.doc.resolve(named)
+	}
+	e := s.at()
+	by := Error{File: e.File, Line: e.Line, Column: e.Column}
+	f := get(source, strings.TrimSpace(by.Error()))
+	if f == nil {
+		return ""
+	}
+	if len(f.errs) > 0 {
+		for _, told := range f.errs {
+			if told.File == "" {
+				told.File, told.Line, told.Column, told.Path = e.File, e.Line, e.Column, path
+			}
+			ps.lost = append(ps.lost, told)
+		}
+		return ""
+	}
+	return f.copy.File
+}
+
 // open reads a file that another one names, unless it is read already; why it
 // cannot be read is told at the place that names it.
 func (ps *places) open(s spot, path, file string) *document {
@@ -69,9 +102,6 @@ func (ps *places) open(s spot, path, file string) *document {
 	}
 	e := s.at()
 	e.Path, e.Problem = path, quote(ps.where.show(file))+": "+problem
-	if s.value != nil && remote(s.value.Value) {
-		e.Problem, e.Hint = "files from git and registries cannot be read yet", "clone or download it, and name the local file"
-	}
 	ps.lost = append(ps.lost, e)
 	return nil
 }
@@ -93,7 +123,7 @@ func (d *document) substitute(text string) string {
 	return out
 }
 
-func (ps *places) seekIncludes(d *document, root *yaml.Node) {
+func (ps *places) seekIncludes(d *document, root *yaml.Node, get func(source, by string) *fetched) {
 	_, inc := child(root, "include")
 	inc = followed(inc)
 	if inc == nil || inc.Kind != yaml.SequenceNode {
@@ -119,11 +149,15 @@ func (ps *places) seekIncludes(d *document, root *yaml.Node) {
 			if n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
 				continue
 			}
-			file := d.resolve(n.Value)
+			at := spot{doc: d, value: p}
+			file := ps.local(at, path, n.Value, get)
+			if file == "" {
+				continue
+			}
 			if j == 0 && dir == "" {
 				dir = filepath.Dir(file)
 			}
-			inc := ps.open(spot{doc: d, value: p}, path, file)
+			inc := ps.open(at, path, file)
 			if inc != nil && inc.dir != dir && ps.isExtra(inc) {
 				inc.dir, inc.env = dir, d.includedEnv(entry, dir)
 			}
@@ -171,7 +205,7 @@ func (d *document) includedEnv(entry *yaml.Node, dir string) map[string]string {
 	return env
 }
 
-func (ps *places) seekExtends(d *document, root *yaml.Node) {
+func (ps *places) seekExtends(d *document, root *yaml.Node, get func(source, by string) *fetched) {
 	_, services := child(root, "services")
 	services = followed(services)
 	if services == nil || services.Kind != yaml.MappingNode {
@@ -185,7 +219,11 @@ func (ps *places) seekExtends(d *document, root *yaml.Node) {
 		}
 		_, ext := child(services.Content[i+1], "extends")
 		fk, fv := child(ext, "file")
-		base := ps.open(spot{doc: d, key: fk, value: fv}, "services."+key.Value+".extends.file", d.resolve(file))
+		at, path := spot{doc: d, key: fk, value: fv}, "services."+key.Value+".extends.file"
+		if file = ps.local(at, path, file, get); file == "" {
+			continue
+		}
+		base := ps.open(at, path, file)
 		if base == nil || !ps.isExtra(base) {
 			continue
 		}

@@ -21,6 +21,7 @@ type configOptions struct {
 	services, volumes, networks, images, profiles       bool
 	variables, environment, support, quiet              bool
 	noInterpolate, noNormalize, noPaths, noEnv, noCheck bool
+	lockRemotes, refreshRemotes                         bool
 }
 
 func (p *program) configCommand() *cobra.Command {
@@ -51,6 +52,8 @@ func (p *program) configCommand() *cobra.Command {
 	addFlags(cmd, "How", func(f *pflag.FlagSet) {
 		f.StringVar(&o.format, "format", "", "`FORMAT`: yaml or json")
 		f.StringVarP(&o.output, "output", "o", "", "Write to `FILE`")
+		f.BoolVar(&o.refreshRemotes, "refresh-remotes", false, "Take the newest version of files from git and registries")
+		f.BoolVar(&o.lockRemotes, "lock-remotes", false, "The same, and note the versions in muster.lock for everybody")
 		f.BoolVar(&o.noInterpolate, "no-interpolate", false, "Leave variables as they are")
 		f.BoolVar(&o.noNormalize, "no-normalize", false, "Do not fill in defaults")
 		f.BoolVar(&o.noPaths, "no-path-resolution", false, "Leave paths as they are")
@@ -69,11 +72,15 @@ func (p *program) config(ctx context.Context, o configOptions, services []string
 	lo.AllProfiles = o.profiles || o.variables || o.hash == "*" && len(p.globals.profiles) == 0
 	lo.NoInterpolate, lo.NoNormalize, lo.NoPathResolution = o.noInterpolate || o.variables, o.noNormalize, o.noPaths
 	lo.NoEnvResolution, lo.NoConsistency = o.noEnv, o.noCheck
+	lo.RefreshRemotes = o.refreshRemotes || o.lockRemotes
 	want, err := project.Load(ctx, lo)
 	if err != nil {
 		return err
 	}
 	p.printWarnings(want)
+	if o.lockRemotes {
+		return p.lockRemotes(want)
+	}
 	text, err := p.configText(want, o)
 	if err != nil || o.quiet {
 		return err

@@ -33,6 +33,7 @@ func (p *program) loadOptions(l loading) project.Options {
 		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, NoDeps: l.noDeps,
 		Environ: p.environ, Compatibility: g.compatibility, Strict: g.strict,
 		TolerateMissing: l.mayMiss || l.onlyLook, NoContent: l.onlyLook,
+		Confirm: p.confirmRemote(),
 	}
 }
 
@@ -106,7 +107,7 @@ func (p *program) byFolder(ctx context.Context, l loading, noFile error) (target
 	if t, err := p.named(ctx, l); err == nil {
 		return t, nil
 	}
-	name, err := project.FolderName(p.loadOptions(l))
+	name, err := project.FolderName(ctx, p.loadOptions(l))
 	if err != nil {
 		return target{}, noFile
 	}
