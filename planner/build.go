@@ -71,7 +71,7 @@ func (b *builder) build() (Plan, error) {
 
 func newBuilder(want *project.Project, have State, how Policy) *builder {
 	return &builder{
-		want: want, have: newIndex(have), how: how, graph: newGraph(),
+		want: withHookResources(want), have: newIndex(have), how: how, graph: newGraph(),
 		services:     map[string]*service{},
 		imageSteps:   map[string]StepID{},
 		networkSteps: map[string]StepID{},

@@ -17,7 +17,7 @@ func (b *builder) choose() {
 			b.warn("%s: is run by provider %s, which muster does not start yet", name, spec.Provider.Type)
 			continue
 		}
-		text, err := project.Spec(spec)
+		text, err := project.Spec(asWritten(spec))
 		if err != nil {
 			b.fail(Ref{Kind: KindService, Name: name}, "", "%s: cannot be written as JSON: %v", name, err)
 			continue

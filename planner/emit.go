@@ -11,6 +11,7 @@ import (
 // emit writes the steps of one service. Its dependencies have been written before.
 func (b *builder) emit(s *service) {
 	gates := &gate{b: b, of: s}
+	b.clearHooks(s.name)
 	chain := newBatches(s)
 	for _, r := range s.replicas {
 		switch r.verb {
@@ -69,6 +70,7 @@ func (b *builder) emitMends(s *service, r *replica) []StepID {
 func (b *builder) emitStart(s *service, r *replica, gates []StepID) {
 	needs := append(b.emitMends(s, r), gates...)
 	needs = append(needs, b.after(r.old.Name)...)
+	needs = b.beforeStart(s, r, r.name, needs, "")
 	last := b.graph.add(Step{Action: StartContainer{Name: r.name, Service: s.name}, Needs: needs, Because: r.because})
 	if r.old.Status != Paused {
 		last = b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")
@@ -100,7 +102,7 @@ func (b *builder) emitCreate(s *service, r *replica, gates *gate) {
 	}
 	last := b.graph.add(Step{
 		Action: StartContainer{Name: r.name, Service: s.name},
-		Needs:  append([]StepID{r.create}, gates.needs()...), Because: r.because,
+		Needs:  b.beforeStart(s, r, r.name, append([]StepID{r.create}, gates.needs()...), ""), Because: r.because,
 	})
 	r.done = []StepID{b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")}
 }
@@ -210,17 +212,22 @@ func (b *builder) creation(s *service, r *replica, name, replaces, inherit strin
 	if name != r.name {
 		a.As = r.name
 	}
-	for _, key := range networkKeys(s.spec) {
+	b.nameResources(&a)
+	return a
+}
+
+// nameResources says by what names the engine knows the networks and volumes of a container.
+func (b *builder) nameResources(a *CreateContainer) {
+	for _, key := range networkKeys(a.Spec) {
 		if _, known := b.want.Networks[key]; known {
 			a.Networks = put(a.Networks, key, b.network(key))
 		}
 	}
-	for _, v := range s.spec.Volumes {
+	for _, v := range a.Spec.Volumes {
 		if v.Type == "volume" && v.Source != "" {
 			a.Volumes = put(a.Volumes, v.Source, b.volume(v.Source))
 		}
 	}
-	return a
 }
 
 func put(m map[string]string, key, value string) map[string]string {

@@ -40,6 +40,11 @@ func (b *builder) usedNetworks() map[string]bool {
 		for _, key := range networkKeys(s.spec) {
 			used[key] = true
 		}
+		for _, h := range s.spec.PreStart {
+			for key := range h.Networks {
+				used[key] = true
+			}
+		}
 	}
 	return used
 }
@@ -51,6 +56,13 @@ func (b *builder) usedVolumes() map[string]bool {
 		for _, v := range s.spec.Volumes {
 			if v.Type == "volume" && v.Source != "" {
 				used[v.Source] = true
+			}
+		}
+		for _, h := range s.spec.PreStart {
+			for _, v := range h.Volumes {
+				if v.Type == "volume" && v.Source != "" {
+					used[v.Source] = true
+				}
 			}
 		}
 	}

@@ -86,6 +86,11 @@ func (b *builder) planImages() {
 			continue
 		}
 		b.provide(s)
+		for _, h := range s.spec.PreStart {
+			if h.Image != "" && h.Image != b.want.ImageName(s.spec) && b.image(h.Image) == nil {
+				b.pullImage(s, h.Image, Change{Path: s.path("pre_start"), To: h.Image + " is missing"}, false)
+			}
+		}
 		for _, v := range s.spec.Volumes {
 			if v.Type != "image" {
 				continue

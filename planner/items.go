@@ -57,6 +57,12 @@ func (b *builder) itemOf(s *service, gates *gate) Item {
 		item.Verdict = Modify
 		parts = append(parts, "replace, if the new "+ref+" differs")
 	}
+	if n := b.leftHooks(s.name); n > 0 {
+		if item.Verdict == Unchanged {
+			item.Verdict = Mend
+		}
+		parts = append(parts, "drift: "+plural(n, "container")+" left over of its hooks → remove")
+	}
 	item.Summary = strings.Join(parts, "; ")
 	item.Changes = t.changes
 	item.Impact = t.impact

@@ -28,4 +28,6 @@ const (
 	LabelContent = "dev.muster.content"
 	// LabelReplaces is the name of the container that this one is about to succeed.
 	LabelReplaces = "dev.muster.replaces"
+	// LabelHook says which hook a container was made for, as "pre_start 1".
+	LabelHook = "dev.muster.hook"
 )

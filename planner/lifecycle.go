@@ -25,7 +25,7 @@ func Start(want *project.Project, have State, how Policy) (Plan, error) {
 			if c.Status == Created || c.Status == Exited || c.Status == Paused {
 				started++
 				id := st.graph.add(Step{
-					Action: StartContainer{Name: c.Name, Service: name}, Needs: needs,
+					Action: StartContainer{Name: c.Name, Service: name}, Needs: st.firstStart(c, needs),
 					Because: []Change{{Path: "services." + name + ".status", From: exitText(c), To: "running"}},
 				})
 				id = st.hooks("post_start", st.postStart(name), c.Name, name, []StepID{id}, "")
@@ -197,6 +197,7 @@ func (st *standing) restartOne(name string, c *Container, needs []StepID, why st
 			needs = []StepID{st.hooks("pre_stop", hooks, c.Name, name, needs, "")}
 		}
 	}
+	needs = st.firstStart(c, needs)
 	id := st.graph.add(Step{
 		Action: RestartContainer{Name: c.Name, Service: name, Grace: st.how.Timeout},
 		Needs:  needs, Because: because, Impact: Restart,

@@ -27,6 +27,7 @@ func (b *builder) planOrphans() {
 		for _, c := range byService[name] {
 			b.discard(c, why)
 		}
+		b.clearHooks(name)
 		summary := "orphan, remove"
 		if n := len(byService[name]); n > 1 {
 			summary += " " + plural(n, "container")

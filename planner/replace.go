@@ -37,6 +37,10 @@ func (b *builder) emitReplace(s *service, r *replica, gates, before []StepID) {
 		Undo: []Action{RemoveContainer{Name: next, Service: s.name, Volumes: true}},
 	})
 	ready := append([]StepID{made}, gates...)
+	if !b.how.NoStart {
+		// Before the old one stops: it serves on while they work, and when they fail.
+		ready = b.beforeStart(s, r, next, ready, group)
+	}
 	startFirst, _ := b.startFirst(s)
 	if !startFirst || b.how.NoStart {
 		ready = []StepID{b.giveWay(s, r, oldName, ready, group)}
@@ -56,7 +60,17 @@ func (b *builder) giveWay(s *service, r *replica, oldName string, needs []StepID
 	if !r.old.up() && !r.resumed {
 		return b.join(needs)
 	}
-	return b.stop(r.old, oldName, needs, r.because, group, []Action{StartContainer{Name: oldName, Service: s.name}})
+	return b.stop(r.old, oldName, needs, r.because, group, b.startAgain(r.old, oldName))
+}
+
+// startAgain brings a container back that gave way, with the hooks that it was made with: what they did to its
+// process ended with that.
+func (b *builder) startAgain(old *Container, name string) []Action {
+	out := []Action{StartContainer{Name: name, Service: old.Service}}
+	for i, h := range b.codec.recorded(old.Labels).PostStart {
+		out = append(out, RunHook{Name: name, Service: old.Service, When: "post_start", Index: i, Hook: h})
+	}
+	return out
 }
 
 // join answers with the one need that stands for all; the needs of a replacement begin with its creation.
@@ -106,11 +120,9 @@ func (b *builder) emitFinish(s *service, r *replica, before []StepID) {
 	needs = append(needs, b.after(r.old.Name)...)
 	if r.next.up() && !b.how.NoStart {
 		// Starting what runs does nothing; the step is there for its undo.
-		undo := []Action{
-			StopContainer{Name: r.next.Name, Service: s.name, Grace: b.how.Timeout},
-			StartContainer{Name: r.old.Name, Service: s.name},
-			RemoveContainer{Name: r.next.Name, Service: s.name, Volumes: true},
-		}
+		undo := []Action{StopContainer{Name: r.next.Name, Service: s.name, Grace: b.how.Timeout}}
+		undo = append(undo, b.startAgain(r.old, r.old.Name)...)
+		undo = append(undo, RemoveContainer{Name: r.next.Name, Service: s.name, Volumes: true})
 		needs = []StepID{b.prove(s, r, r.next.Name, needs, group, undo)}
 	}
 	if r.old.up() {

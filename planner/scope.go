@@ -10,6 +10,7 @@ import (
 // images of its services, and its networks and volumes by name, since they may
 // exist without the project's label.
 func ScopeOf(want *project.Project) Scope {
+	want = withHookResources(want)
 	scope := Scope{Project: want.Name}
 	for name, s := range want.Services {
 		s.Name = name
@@ -17,6 +18,11 @@ func ScopeOf(want *project.Project) Scope {
 			continue
 		}
 		scope.Images = append(scope.Images, want.ImageName(s))
+		for _, h := range s.PreStart {
+			if h.Image != "" {
+				scope.Images = append(scope.Images, h.Image)
+			}
+		}
 		for _, v := range s.Volumes {
 			if v.Type == "image" {
 				scope.Images = append(scope.Images, volumeImage(want, v.Source))

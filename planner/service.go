@@ -24,8 +24,12 @@ type service struct {
 	parents  []parent
 	replicas []*replica // by number
 	surplus  []*surplus
-	fresh    bool // it had no container before
-	had      int  // how many it had
+	// prepared says that the hooks before its first start have been looked at, preparation what the
+	// start of its other replicas has to wait for.
+	prepared    bool
+	preparation []StepID
+	fresh       bool // it had no container before
+	had         int  // how many it had
 }
 
 // edge is one dependency that matters to this plan.

@@ -130,6 +130,7 @@ func (w *world) create(a CreateContainer) error {
 	}
 	c.ID = fmt.Sprintf("id%d", w.clock)
 	c.Number, _ = strconv.Atoi(a.Labels[LabelNumber])
+	c.OneOff = a.Labels[LabelOneOff] == "True"
 	for _, v := range a.Spec.Volumes {
 		m := Mount{Type: v.Type, Source: v.Source, Target: v.Target}
 		if v.Type == "volume" {

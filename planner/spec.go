@@ -68,9 +68,10 @@ func (c *specCodec) decode(label string) ([]byte, error) {
 }
 
 // applied is the part of a recorded service that is needed again when the file
-// is not at hand: hooks before a stop, and endpoints.
+// is not at hand: hooks, and endpoints.
 type applied struct {
 	ContainerName string                             `json:"container_name"`
+	PostStart     []project.ServiceHook              `json:"post_start"`
 	PreStop       []project.ServiceHook              `json:"pre_stop"`
 	Ports         []project.ServicePort              `json:"ports"`
 	Networks      map[string]*project.ServiceNetwork `json:"networks"`

@@ -16,6 +16,8 @@ type standing struct {
 	on, needers map[string]map[string]project.ServiceDependency
 	all         map[string][]*Container // with one-offs where they count
 	part        map[string]bool         // takesPart's answers
+	// prepared has the ends of the hooks that run before a service's first start.
+	prepared map[string][]StepID
 }
 
 // newStanding reads what exists. Services whose file is not at hand are put together from labels.
@@ -26,7 +28,7 @@ func newStanding(want *project.Project, have State, how Policy, oneOffs bool) *s
 	st := &standing{
 		builder: newBuilder(want, have, how),
 		on:      map[string]map[string]project.ServiceDependency{}, needers: map[string]map[string]project.ServiceDependency{},
-		all: map[string][]*Container{}, part: map[string]bool{},
+		all: map[string][]*Container{}, part: map[string]bool{}, prepared: map[string][]StepID{},
 	}
 	for name, list := range st.have.services {
 		st.all[name] = append(st.all[name], list...)
@@ -149,6 +151,31 @@ func (st *standing) checkNames() {
 func (st *standing) postStart(name string) []project.ServiceHook {
 	s, _ := st.declared(name)
 	return s.PostStart
+}
+
+// firstStart adds the hooks that are due before a container runs for the first time. The hooks of the service run
+// before the first of its containers, unless one of them has run already.
+func (st *standing) firstStart(c *Container, needs []StepID) []StepID {
+	s, known := st.declared(c.Service)
+	if !known || c.Status != Created || c.OneOff || len(s.PreStart) == 0 {
+		return needs
+	}
+	s.Name = c.Service
+	ahead, seen := st.prepared[c.Service]
+	all := !seen
+	for _, other := range st.all[c.Service] {
+		all = all && (other.Status == Created || other.OneOff)
+	}
+	if !seen {
+		st.clearHooks(c.Service)
+	}
+	needs = st.preStart(hooked{
+		service: s, replica: c.Name, number: c.number(), now: c.Name, needs: append(append([]StepID(nil), needs...), ahead...), all: all,
+	})
+	if !seen {
+		st.prepared[c.Service] = needs
+	}
+	return needs
 }
 
 // byNumber sorts containers as people count them.

@@ -6,6 +6,8 @@ import "github.com/compose-spec/compose-go/v2/types"
 type (
 	// ServiceNetwork is what a service says about one of its networks.
 	ServiceNetwork = types.ServiceNetworkConfig
+	// PreStartHook is a hook that runs in a container of its own before the service starts.
+	PreStartHook = types.PreStartHook
 	// ServicePort is one published port.
 	ServicePort = types.ServicePortConfig
 	// ServiceVolume is one mount of a service.
