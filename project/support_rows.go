@@ -31,18 +31,19 @@ func serviceRows() []Row {
 			"environment", "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck",
 			"hostname", "image", "init", "ipc", "label_file", "labels", "links", "logging", "mac_address",
 			"mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "network_mode", "networks",
-			"oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_stop",
+			"oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_start", "pre_stop",
 			"privileged", "profiles", "pull_policy", "read_only", "restart", "runtime", "scale", "secrets",
 			"security_opt", "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "storage_opt", "sysctls",
 			"tmpfs", "tty", "ulimits", "user", "userns_mode", "uts", "volumes", "volumes_from", "working_dir"),
-		warned(s, "credential specs are for Windows and are not passed on yet", "credential_spec"),
-		warned(s, "isolation is for Windows and is not passed on yet", "isolation"),
+		[]Row{
+			{Key: s + "credential_spec", Support: Honoured, Note: "by engines of Windows containers; others refuse it"},
+			{Key: s + "isolation", Support: Honoured, Note: "by engines of Windows containers; others have default only"},
+			{Key: s + "use_api_socket", Support: Honoured, Note: "the engine's socket, without your registry credentials: give those as a secret"},
+		},
 		warned(s, "models are not run yet", "models"),
-		warned(s, "hooks before the start are not run yet", "pre_start"),
 		warned(s, "providers are not run yet", "provider"),
 		warned(s, "the period is not kept yet; pull_policy is", "pull_refresh_after"),
 		warned(s, "the engine's API has no umask", "umask"),
-		warned(s, "the engine's socket is not passed on yet; mount it as a volume", "use_api_socket"),
 	)
 }
 

@@ -54,6 +54,13 @@ func (e *Engine) connect(ctx context.Context) error {
 	return nil
 }
 
+// runsWindows says whether the engine runs Windows containers; false before the first call.
+func (e *Engine) runsWindows() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.info != nil && e.info.OS == "windows"
+}
+
 // ping sends the one request that needs no version, and gives the headers in which the engine
 // says who it is.
 func (e *Engine) ping(ctx context.Context, method string) (http.Header, error) {

@@ -43,6 +43,10 @@ type writer struct {
 	service project.Service
 	action  planner.CreateContainer
 	api     string
+	// windows says that the engine runs Windows containers.
+	windows bool
+	// socket is where the engine's own machine has its socket.
+	socket string
 	// local says that the engine sees the files of this machine.
 	local bool
 	// proxies are the variables that docker's own configuration wants in every container.
@@ -54,6 +58,7 @@ type writer struct {
 func (w *writer) request() (request, error) {
 	r := request{Config: w.config(), Host: w.host()}
 	w.mounts(r.Host)
+	w.apiSocket(r.Host)
 	r.Copies = w.files(r.Host)
 	r.Networking, r.Later = w.networking(r.Config)
 	r.Platform = w.platform()
@@ -213,8 +218,8 @@ func (w *writer) platform() *ocispec.Platform {
 // silence.
 func (w *writer) refuse() {
 	s := w.service
-	if s.UseAPISocket {
-		w.cannot("use_api_socket", "not supported; mount the socket as a volume")
+	if !w.windows {
+		w.refuseWindows()
 	}
 	if strings.HasPrefix(s.Uts, "container:") {
 		w.cannot("uts", "the Docker engine can share it with the host only")
@@ -222,10 +227,23 @@ func (w *writer) refuse() {
 	if strings.HasPrefix(s.Cgroup, "container:") {
 		w.cannot("cgroup", "the Docker engine has host and private")
 	}
-	if s.Umask != nil {
-		w.cannot("umask", "the Docker engine has no setting for it")
-	}
 	if s.CredentialSpec != nil && s.CredentialSpec.Config != "" {
 		w.cannot("credential_spec.config", "only swarm has such configs; use file or registry")
+	}
+}
+
+// refuseWindows names the keys that only engines of Windows containers know.
+func (w *writer) refuseWindows() {
+	s := w.service
+	if s.CredentialSpec != nil && s.CredentialSpec.Config == "" {
+		w.cannot("credential_spec", "only Windows containers have credential specs, and this engine runs Linux containers")
+	}
+	if s.Isolation != "" && s.Isolation != "default" {
+		w.cannot("isolation", "only Windows containers have isolation "+strconv.Quote(s.Isolation)+"; Linux ones have default")
+	}
+	for _, v := range s.Volumes {
+		if v.Type == types.VolumeTypeNamedPipe {
+			w.cannot("volumes["+v.Target+"].type", "only Windows has named pipes, and this engine runs Linux containers")
+		}
 	}
 }

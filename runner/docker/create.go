@@ -19,6 +19,7 @@ import (
 func (e *Engine) createContainer(ctx context.Context, a planner.CreateContainer, report func(runner.Progress)) error {
 	w := writer{
 		service: a.Spec, action: a, api: e.client.ClientVersion(), local: isLocal(e.host),
+		windows: e.runsWindows(), socket: engineSocket(e.host),
 		proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil),
 	}
 	r, err := w.request()

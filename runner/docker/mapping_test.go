@@ -22,7 +22,8 @@ import (
 var update = flag.Bool("update", false, "write the goldens anew")
 
 // Each case of testdata/keys*.txtar is what one key of a service, NAME.yaml, adds to the
-// request for its container, NAME.json. The archive's first line says the version of the API.
+// request for its container, NAME.json. The archive's first line says the version of the API, and whether the
+// engine runs Windows containers.
 func TestKeys(t *testing.T) {
 	paths, err := filepath.Glob("testdata/keys*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -96,7 +97,8 @@ func mapped(t *testing.T, api, fragment string) (request, error) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	w := writer{service: p.Services["web"], api: api, local: true, action: planner.CreateContainer{
+	version, windows, _ := strings.Cut(api, " ")
+	w := writer{service: p.Services["web"], api: version, windows: windows != "", socket: "/run/muster.sock", local: true, action: planner.CreateContainer{
 		Name: "p-web-1", Image: "i",
 		Networks: map[string]string{"default": "p_default", "front": "p_front", "back": "p_back"},
 		Volumes:  map[string]string{"data": "p_data"},
