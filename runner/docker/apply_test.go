@@ -94,7 +94,7 @@ func TestObserveTellsWhatThereIs(t *testing.T) {
 	if len(state.Images) != 1 || len(state.Networks) != 2 || len(state.Volumes) != 1 {
 		t.Errorf("images %v networks %v volumes %v", state.Images, state.Networks, state.Volumes)
 	}
-	if state.Engine.API == "" || !strings.HasPrefix(state.Engine.Name, "docker ") || state.Engine.OS != "linux" {
+	if state.Engine.API == "" || !strings.HasPrefix(state.Engine.Name, "docker ") && !strings.HasPrefix(state.Engine.Name, "podman ") || state.Engine.OS != "linux" {
 		t.Errorf("engine: %+v", state.Engine)
 	}
 	inspected, err := r.Inspect(r.ctx, web.Name)

@@ -156,6 +156,8 @@ func (e *Engine) explainCreate(ctx context.Context, err error, a planner.CreateC
 			hint:    "pull it with `muster pull " + a.Spec.Name + "`, or set pull_policy: missing",
 			cause:   err,
 		}
+	case networkGone(err):
+		return noNetwork(err, a.Name)
 	case strings.Contains(text, "bind source path does not exist"):
 		_, path, _ := strings.Cut(text, "does not exist: ")
 		return &refusal{

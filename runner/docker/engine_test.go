@@ -110,6 +110,24 @@ func (r *rig) apiVersion() string {
 	return info.API
 }
 
+// isPodman says whether the engine is one that has neither BuildKit nor, without systemd, health checks.
+func (r *rig) isPodman() bool {
+	r.t.Helper()
+	info, err := r.Info(r.ctx)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return strings.HasPrefix(info.Name, "podman ")
+}
+
+// resolves checks that a container finds a name at an address; any where that is empty.
+func (r *rig) resolves(from, name, address string) {
+	r.t.Helper()
+	if got := r.sh(from, "nslookup "+name+" 2>&1"); !strings.Contains(got, address) || !strings.Contains(got, name) {
+		r.t.Errorf("%s is not found at %s by %s: %s", name, address, from, got)
+	}
+}
+
 // refuses checks on an engine older than need that the action is refused by the name of its key; on
 // others it does nothing and says no.
 func (r *rig) refuses(a planner.Action, key, need string) bool {

@@ -32,7 +32,7 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 			hint:    "correct services." + service + ".command or .entrypoint, or give the whole path",
 			cause:   err,
 		}
-	case strings.Contains(text, "permission denied") && strings.Contains(text, "exec"):
+	case (strings.Contains(text, "permission denied") || strings.Contains(text, "is a directory")) && strings.Contains(text, "exec"):
 		return &refusal{
 			problem: fmt.Sprintf("%s cannot start: its command may not be executed (%s)", service, runtimeSaid(text)),
 			hint:    "make the file executable (`chmod +x`), or correct services." + service + ".user",
@@ -45,14 +45,29 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 			hint:    "make it, or correct services." + service + ".volumes" + elsewhere(e.host),
 			cause:   err,
 		}
-	case gone(err) && strings.Contains(text, "network"):
-		return &refusal{
-			problem: fmt.Sprintf("container %s cannot start: %s", name, strings.TrimPrefix(text, "failed to set up container networking: ")),
-			hint:    "the network was removed meanwhile; run `muster up` again",
-			cause:   err,
-		}
+	case networkGone(err):
+		return noNetwork(err, name)
 	}
 	return nil
+}
+
+// networkGone says whether a container needs a network that is not there. Docker finds out at the
+// start, Podman at the creation.
+func networkGone(err error) bool {
+	text := said(err)
+	return gone(err) && strings.Contains(text, "network") || strings.Contains(text, "unable to find network")
+}
+
+func noNetwork(err error, name string) error {
+	text := said(err)
+	for _, preamble := range []string{"failed to set up container networking: ", "container create: "} {
+		text = strings.TrimPrefix(text, preamble)
+	}
+	return &refusal{
+		problem: fmt.Sprintf("container %s cannot start: %s", name, text),
+		hint:    "the network was removed meanwhile; run `muster up` again",
+		cause:   err,
+	}
 }
 
 // runtimeSaid takes the last part of the runtime's long message, where the reason is.
@@ -73,7 +88,8 @@ func (e *Engine) portTaken(ctx context.Context, err error) error {
 		return e.wrap(ctx, err, "publish", "ports")
 	}
 	const otherwise = "publish another port"
-	there, failed := e.client.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("publish", port+"/"+protocol))})
+	// Podman knows no filter for published ports, so it is all that run.
+	there, failed := e.client.ContainerList(ctx, container.ListOptions{})
 	if failed == nil {
 		for _, c := range there {
 			if !publishes(c, port, protocol) {

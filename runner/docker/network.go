@@ -97,7 +97,7 @@ func (e *Engine) removeNetwork(ctx context.Context, name string) error {
 	if gone(err) {
 		return nil
 	}
-	if err != nil && strings.Contains(err.Error(), "has active endpoints") {
+	if err != nil && (strings.Contains(err.Error(), "has active endpoints") || strings.Contains(err.Error(), "network is being used")) {
 		return e.networkInUse(ctx, err, name)
 	}
 	return e.wrap(ctx, err, "remove network", name)

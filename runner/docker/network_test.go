@@ -3,7 +3,6 @@ package docker
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -23,26 +22,28 @@ func TestSeveralNetworks(t *testing.T) {
 	front, back := r.network("front"), r.network("back")
 	subnet := freeSubnet(r)
 	back.Spec.Ipam.Config = []*types.IPAMPool{{Subnet: subnet + "0/24"}}
-	names := map[string]string{"front": front.Name, "back": back.Name}
+	on := map[string]string{"front": front.Name, "back": back.Name}
 	web := r.shell("web", sleeper, func(a *planner.CreateContainer) {
-		a.Networks = names
+		a.Networks = on
 		a.Spec.Networks = map[string]*types.ServiceNetworkConfig{
 			"front": {Aliases: []string{"www"}, Priority: 10},
 			"back":  {Aliases: []string{"inside"}, Ipv4Address: subnet + "77"},
 		}
 	})
 	other := r.shell("other", sleeper, func(a *planner.CreateContainer) {
-		a.Networks = names
+		a.Networks = on
 		a.Spec.Networks = map[string]*types.ServiceNetworkConfig{"back": nil}
 		a.Spec.Links = []string{"web:friend"}
 	})
 	r.do(front, back, web, other, planner.StartContainer{Name: web.Name}, planner.StartContainer{Name: other.Name})
-	for _, name := range []string{"web", "inside", web.Name, "friend"} {
-		if got := r.sh(other.Name, "ping -c 1 -w 5 "+name); !strings.Contains(got, subnet+"77") {
-			t.Errorf("%s: %s", name, got)
-		}
+	names := []string{"web", "inside", web.Name, "friend"}
+	if r.isPodman() {
+		names = names[:3] // it has no links
 	}
-	if got, err := r.Probe(r.ctx, other.Name, []string{"CMD", "ping", "-c", "1", "-w", "2", "www"}); err != nil || got.ExitCode == 0 {
+	for _, name := range names {
+		r.resolves(other.Name, name, subnet+"77")
+	}
+	if got, err := r.Probe(r.ctx, other.Name, []string{"CMD", "nslookup", "www"}); err != nil || got.ExitCode == 0 {
 		t.Errorf("www is an alias of the front only: %+v, %v", got, err)
 	}
 	// Taken off and put back, it is found as before.
@@ -50,9 +51,7 @@ func TestSeveralNetworks(t *testing.T) {
 		planner.DisconnectNetwork{Name: web.Name, Network: back.Name},
 		planner.ConnectNetwork{Name: web.Name, Network: back.Name, Key: "back", Spec: web.Spec},
 	)
-	if got := r.sh(other.Name, "ping -c 1 -w 5 inside"); !strings.Contains(got, subnet+"77") {
-		t.Errorf("after reconnection: %s", got)
-	}
+	r.resolves(other.Name, "inside", subnet+"77")
 }
 
 // A successor is found by its final name while it still has another one, and after it
@@ -67,9 +66,9 @@ func TestSuccessorIsFoundByItsName(t *testing.T) {
 	next.Name, next.As = next.Name+".next", next.Name
 	r.do(r.network("front"), next, r.shell("other", sleeper, in),
 		planner.StartContainer{Name: next.Name}, planner.StartContainer{Name: r.name("other")})
-	r.sh(r.name("other"), "ping -c 1 -w 5 "+next.As)
+	r.resolves(r.name("other"), next.As, "")
 	r.do(planner.RenameContainer{Name: next.Name, To: next.As})
-	r.sh(r.name("other"), "ping -c 1 -w 5 "+next.As)
+	r.resolves(r.name("other"), next.As, "")
 }
 
 // freeSubnet finds the first three numbers of a range that no network of the engine has.

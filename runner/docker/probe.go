@@ -44,7 +44,7 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 		OOMKilled:  state.OOMKilled,
 		StartedAt:  parseTime(state.StartedAt),
 	}
-	st.Restarts = !st.Exited && willRestart(got)
+	st.Restarts = willRestart(got) && (!st.Exited || e.restartsTheExited())
 	if check := got.Config.Healthcheck; check != nil {
 		st.Test = explicitShell(check.Test, got.Config.Shell)
 		st.Timeout = check.Timeout
@@ -58,14 +58,26 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 	return st, nil
 }
 
+// restartsTheExited says whether a container that has exited may still be started
+// again by the engine. With Docker such a one is restarting, and one that has exited was given up or
+// stopped by hand; Podman makes no difference.
+func (e *Engine) restartsTheExited() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.info != nil && strings.HasPrefix(e.info.Name, "podman ")
+}
+
 // willRestart says whether the engine starts the container again when it
-// fails. One that it gave up, or that was stopped by hand, has exited for good.
+// fails.
 func willRestart(got container.InspectResponse) bool {
 	policy := got.HostConfig.RestartPolicy
 	switch policy.Name {
 	case container.RestartPolicyAlways, container.RestartPolicyUnlessStopped:
 		return true
 	case container.RestartPolicyOnFailure:
+		if !got.State.Running && got.State.ExitCode == 0 {
+			return false
+		}
 		return policy.MaximumRetryCount == 0 || got.RestartCount < policy.MaximumRetryCount
 	}
 	return false
