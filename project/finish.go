@@ -57,6 +57,7 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 	warnings, ignored := l.warn(&model{dict: m.dict, project: selected})
 	p.Warnings = append(p.Warnings, warnings...)
 	errs = append(errs, ignored...)
+	p.allResources = l.o.AllResources
 	p.fill(selected)
 	contentWarnings, contentErrs := l.content(p)
 	p.Warnings = append(p.Warnings, contentWarnings...)
@@ -86,7 +87,10 @@ func (p *Project) fill(m *types.Project) {
 	p.Model = m
 	p.Services = maps.Clone(map[string]Service(m.Services))
 	p.Inactive = maps.Clone(map[string]Service(m.DisabledServices))
-	used := m.WithoutUnnecessaryResources()
+	used := m
+	if !p.allResources {
+		used = m.WithoutUnnecessaryResources()
+	}
 	p.Networks = used.Networks
 	p.Volumes = used.Volumes
 	p.Configs = used.Configs

@@ -36,6 +36,8 @@ type Options struct {
 	Environ []string
 	// Compatibility joins container names with _ (--compatibility, COMPOSE_COMPATIBILITY).
 	Compatibility bool
+	// AllResources keeps networks, volumes, configs and secrets that no active service uses.
+	AllResources bool
 	// Strict turns warnings about ignored keys into errors.
 	Strict bool
 	// Target is the kind of engine the support table is asked for; empty is "docker".

@@ -19,7 +19,10 @@ func (p *Project) Marshal(format string) ([]byte, error) {
 	if p.Model == nil {
 		return marshalRaw(p.raw, format)
 	}
-	m := p.Model.WithoutUnnecessaryResources()
+	m := p.Model
+	if !p.allResources {
+		m = m.WithoutUnnecessaryResources()
+	}
 	var data []byte
 	var err error
 	switch format {

@@ -75,6 +75,8 @@ type Project struct {
 	// Model is compose-go's own project, all services of it; config prints it. It is nil when
 	// loaded with NoInterpolate.
 	Model *types.Project
+	// allResources says that what no service uses counts, too.
+	allResources bool
 	// raw is the model before it is bound to types, for printing what was not
 	// interpolated.
 	raw map[string]any

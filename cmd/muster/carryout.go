@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/musterhq/muster/healthcheck"
@@ -47,6 +46,9 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 		Parallel: parallel,
 		Health:   on.Health(j.plan.Project),
 		Events: func(e runner.Event) {
+			if j.look.hushes(e) {
+				return
+			}
 			guard(func() { b.take(e); d.event(b, e) })
 			if isLive {
 				lines.follow(ctx, e)
@@ -115,9 +117,4 @@ func (l *lastLines) end() {
 		stop()
 	}
 	l.all.Wait()
-}
-
-// isCancelled says that a run ended because ctx did.
-func isCancelled(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, context.Canceled))
 }

@@ -104,15 +104,15 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 	case o.networks:
 		return lines(slices.Sorted(maps.Keys(want.Networks))), nil
 	case o.images:
-		return lines(images(want)), nil
+		return lines(want.Images()), nil
 	case o.profiles:
-		return lines(profiles(want)), nil
+		return lines(want.Profiles()), nil
 	case o.hash != "":
 		return hashes(want, o.hash)
 	case o.variables:
 		return variables(want)
 	case o.environment:
-		return lines(environment(want)), nil
+		return lines(want.EnvironmentList()), nil
 	}
 	return modelText(want, o.format)
 }
@@ -148,45 +148,6 @@ func lines(of []string) string {
 		return ""
 	}
 	return strings.Join(of, "\n") + "\n"
-}
-
-// images are what the services run, in the order of the services.
-func images(want *project.Project) []string {
-	var out []string
-	for _, name := range serviceNames(want) {
-		out = append(out, imageName(want, want.Services[name]))
-	}
-	return out
-}
-
-func imageName(want *project.Project, s project.Service) string {
-	if s.Image != "" {
-		return s.Image
-	}
-	return want.Name + "-" + s.Name
-}
-
-func profiles(want *project.Project) []string {
-	var out []string
-	for _, services := range []map[string]project.Service{want.Services, want.Inactive} {
-		for _, s := range services {
-			for _, name := range s.Profiles {
-				if !slices.Contains(out, name) {
-					out = append(out, name)
-				}
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func environment(want *project.Project) []string {
-	var out []string
-	for _, key := range slices.Sorted(maps.Keys(want.Environment)) {
-		out = append(out, key+"="+want.Environment[key])
-	}
-	return out
 }
 
 // hashes are the services' configuration hashes, which are docker compose's.

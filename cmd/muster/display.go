@@ -30,6 +30,22 @@ type look struct {
 	status io.Writer
 	paint  paint // for status
 	logs   paint // for stdout
+	// quietPull and quietBuild leave out how far pulls and builds are.
+	quietPull, quietBuild bool
+}
+
+// hushes says that an event is one of those that are left out.
+func (l look) hushes(e runner.Event) bool {
+	if e.State != runner.Working {
+		return false
+	}
+	switch e.Step.Action.(type) {
+	case planner.PullImage:
+		return l.quietPull
+	case planner.BuildImage:
+		return l.quietBuild
+	}
+	return false
 }
 
 // look decides from the flags, the environment and the terminal. want may be nil.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 )
 
 func (p *program) downCommand() *cobra.Command {
@@ -24,15 +25,15 @@ func (p *program) downCommand() *cobra.Command {
 			if images != "" && images != "all" && images != "local" {
 				return &usageError{problem: fmt.Sprintf("invalid value for --rmi: %q", images), hint: "there are local and all"}
 			}
-			remove, ignore, err := p.orphans(nil, orphans)
-			if err != nil {
-				return err
-			}
-			how := planner.Policy{
-				Timeout: timeout.duration(), Volumes: volumes, Images: images, RemoveOrphans: remove, IgnoreOrphans: ignore, Now: p.now(),
+			how := planner.Policy{Timeout: timeout.duration(), Volumes: volumes, Images: images, Now: p.now()}
+			teardown := func(files *project.Project, have planner.State, how planner.Policy) (plan planner.Plan, err error) {
+				if how.RemoveOrphans, how.IgnoreOrphans, err = p.orphans(files, orphans); err != nil {
+					return plan, err
+				}
+				return planner.Teardown(files, have, how)
 			}
 			seen, plan, err := p.change(cmd.Context(), change{
-				services: services, goal: "removed", again: "muster down", how: how, plan: planner.Teardown,
+				services: services, goal: "removed", again: "muster down", how: how, plan: teardown,
 			})
 			if err == nil && len(plan.Steps) == 0 && !p.globals.dryRun {
 				p.warn(fmt.Sprintf("no resource found to remove for project %q", seen.name))

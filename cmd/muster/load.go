@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,7 +30,7 @@ func (p *program) loadOptions(l loading) project.Options {
 	return project.Options{
 		Files: g.files, Stdin: p.in, Name: g.name, Dir: g.dir, EnvFiles: g.envFiles,
 		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, NoDeps: l.noDeps,
-		Environ: p.environ, Compatibility: g.compatibility, Strict: g.strict,
+		Environ: p.environ, Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,
 		TolerateMissing: l.mayMiss || l.onlyLook, NoContent: l.onlyLook,
 		Confirm: p.confirmRemote(),
 	}
@@ -213,12 +212,4 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// shortPath writes an absolute path as a user in folder cwd would.
-func shortPath(cwd, path string) string {
-	if rel, err := filepath.Rel(cwd, path); err == nil && len(rel) < len(path) {
-		return rel
-	}
-	return path
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,14 +16,14 @@ import (
 // policyFlags are the flags that decide what up, create, scale and plan bring
 // about. Each command defines those that it has.
 type policyFlags struct {
-	build, noBuild                              bool
-	pull                                        string
-	quietPull, quietBuild                       bool
-	forceRecreate, noRecreate, alwaysRecreate   bool
-	noDeps, removeOrphans, renewVolumes, noWait bool
-	scale                                       []string
-	timeout                                     seconds
-	yes                                         bool
+	build, noBuild                            bool
+	pull                                      string
+	quietPull, quietBuild                     bool
+	forceRecreate, noRecreate, alwaysRecreate bool
+	noDeps, removeOrphans, renewVolumes       bool
+	scale                                     []string
+	timeout                                   seconds
+	yes                                       bool
 }
 
 // defineImages adds what concerns images.
@@ -161,16 +159,6 @@ func scales(args []string) (map[string]int, error) {
 		out[name] = n
 	}
 	return out, nil
-}
-
-// checkScales refuses a number for a service that is not there.
-func checkScales(want *project.Project, scale map[string]int) error {
-	for _, name := range slices.Sorted(maps.Keys(scale)) {
-		if _, ok := want.Services[name]; !ok {
-			return noSuchService(name, serviceNames(want))
-		}
-	}
-	return nil
 }
 
 // seconds is a flag that takes whole seconds, as docker compose does, or a

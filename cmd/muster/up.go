@@ -132,6 +132,7 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	if err != nil {
 		return err
 	}
+	l.quietPull, l.quietBuild = o.quietPull, o.quietBuild
 	on, err := p.open(ctx, p.globals.at)
 	if err != nil {
 		return err

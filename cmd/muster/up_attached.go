@@ -182,7 +182,7 @@ func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan er
 func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan error) error {
 	r.cancelUp(errInterrupted)
 	if up != nil {
-		<-up // how far it came, the engine will say
+		_ = <-up // how far it came, the engine will say
 		close(r.a.planned)
 	}
 	stopCtx, cancel := context.WithCancelCause(ctx)
@@ -195,7 +195,7 @@ func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan error) er
 		return err
 	case <-r.signals:
 		cancel(errInterrupted)
-		<-stopped
+		_ = <-stopped
 		if err := at.killAll(ctx); err != nil {
 			return err
 		}
@@ -214,7 +214,7 @@ func (at *attached) drain(r attachedRun) {
 	for {
 		select {
 		case <-r.a.exits:
-		case <-r.watched:
+		case _ = <-r.watched:
 			return
 		case <-timeout.C:
 			return
