@@ -144,13 +144,13 @@ func (t *fakeTerminal) text() string {
 	return strings.Join(out, "\n")
 }
 
-var bless = flag.Bool("bless", os.Getenv("MUSTER_BLESS") != "", "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // golden compares with a file of testdata, or writes it.
 func golden(t *testing.T, file, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", file)
-	if *bless {
+	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func TestEngineScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/engine",
 		RequireExplicitExec: true,
-		UpdateScripts:       os.Getenv("MUSTER_BLESS") != "",
+		UpdateScripts:       *update,
 		Setup: func(env *testscript.Env) error {
 			project := fmt.Sprintf("muster-script-%s-%d", filepath.Base(env.WorkDir), time.Now().UnixNano()%1e9)
 			env.Setenv("DOCKER_HOST", host)

@@ -50,59 +50,61 @@ func (at *attached) run(ctx context.Context) error {
 		return err
 	}
 	a := newAttachment(at.on, at.b.want.Name, printer, at.shows)
-	watched := make(chan error, 1)
+	watched := make(chan ended, 1)
 	at.b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
 		if err := a.expect(ctx, plan, have); err != nil {
 			return err
 		}
 		printer.widen(a.labels())
-		go func() { watched <- a.run(readers, events) }()
+		go func() { watched <- ended{a.run(readers, events)} }()
 		return nil
 	}
 	upCtx, cancelUp := context.WithCancelCause(ctx)
 	defer cancelUp(nil)
-	up := make(chan error, 1)
+	up := make(chan ended, 1)
 	go func() {
 		went, err := at.bring(upCtx, at.on, at.b)
 		if err == nil {
 			err = at.printUpSummary(upCtx, at.on, at.b.want, at.b.how, at.b.look, went)
 		}
-		up <- err
+		up <- ended{err}
 	}()
 	return at.wait(ctx, attachedRun{signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp})
 }
+
+// ended is how something that went on by itself has ended.
+type ended struct{ err error }
 
 // attachedRun are the ends of what goes on at the same time.
 type attachedRun struct {
 	signals  <-chan struct{}
 	a        *attachment
-	watched  <-chan error // the containers have all ended
-	up       <-chan error // the plan is done
+	watched  <-chan ended // the containers have all ended
+	up       <-chan ended // the plan is done
 	cancelUp context.CancelCauseFunc
 }
 
 // wait stays until something ends it.
 func (at *attached) wait(ctx context.Context, r attachedRun) error {
-	up := r.up
-	var code *int
+	up, exits := r.up, r.a.exits
 	for {
 		select {
-		case err := <-up:
+		case went := <-up:
 			up = nil
-			if err != nil {
-				return err
+			if went.err != nil {
+				return went.err
 			}
 			close(r.a.planned)
-		case exit, ok := <-r.a.exits:
+		case exit, ok := <-exits:
 			if !ok {
-				r.a.exits = nil
+				exits = nil
 				continue
 			}
 			if at.aborts(exit) {
 				return at.abort(ctx, r, up, exit)
 			}
-		case err := <-r.watched:
-			return at.ended(err, code)
+		case end := <-r.watched:
+			return end.err
 		case <-r.signals:
 			return at.interrupted(ctx, r, up)
 		case <-ctx.Done():
@@ -111,21 +113,13 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 	}
 }
 
-// ended is the end of all containers by themselves.
-func (at *attached) ended(err error, code *int) error {
-	if err != nil || code == nil || *code == 0 {
-		return err
-	}
-	return &exitError{code: *code}
-}
-
 // aborts says whether the end of a container ends the others.
 func (at *attached) aborts(exit containerExit) bool {
 	return at.o.abortOnExit || at.o.abortOnFail && exit.code != 0
 }
 
 // abort stops all because one container has ended, and exits as it did.
-func (at *attached) abort(ctx context.Context, r attachedRun, up <-chan error, exit containerExit) error {
+func (at *attached) abort(ctx context.Context, r attachedRun, up <-chan ended, exit containerExit) error {
 	at.say("Aborting on container exit...")
 	code := exit.code
 	stopped := at.stop(ctx, r, up)
@@ -169,7 +163,7 @@ func (at *attached) codeOf(ctx context.Context, service string) int {
 }
 
 // interrupted stops all because the user wants it.
-func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan error) error {
+func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan ended) error {
 	at.say("Gracefully stopping... (press Ctrl+C again to force)")
 	if err := at.stop(ctx, r, up); err != nil {
 		return err
@@ -179,23 +173,23 @@ func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan er
 
 // stop ends the run of the plan, then the containers; what they print until
 // then is shown. Another Ctrl-C kills them.
-func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan error) error {
+func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan ended) error {
 	r.cancelUp(errInterrupted)
 	if up != nil {
-		_ = <-up // how far it came, the engine will say
+		<-up // how far it came, the engine will say
 		close(r.a.planned)
 	}
 	stopCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stopped := make(chan error, 1)
-	go func() { stopped <- at.stopAll(stopCtx) }()
+	stopped := make(chan ended, 1)
+	go func() { stopped <- ended{at.stopAll(stopCtx)} }()
 	select {
-	case err := <-stopped:
+	case end := <-stopped:
 		at.drain(r)
-		return err
+		return end.err
 	case <-r.signals:
 		cancel(errInterrupted)
-		_ = <-stopped
+		<-stopped
 		if err := at.killAll(ctx); err != nil {
 			return err
 		}
@@ -211,10 +205,14 @@ const drainFor = 2 * time.Second
 func (at *attached) drain(r attachedRun) {
 	timeout := time.NewTimer(drainFor)
 	defer timeout.Stop()
+	exits := r.a.exits
 	for {
 		select {
-		case <-r.a.exits:
-		case _ = <-r.watched:
+		case _, ok := <-exits:
+			if !ok {
+				exits = nil
+			}
+		case <-r.watched:
 			return
 		case <-timeout.C:
 			return
