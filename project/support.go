@@ -13,6 +13,9 @@ const (
 	Honoured Support = "honoured"
 	Warned   Support = "warned"  // accepted, without effect, and said so
 	Refused  Support = "refused" // an error
+	// Informing keys concern nothing that muster does to an engine: for readers, for other tools or for
+	// commands that are not there. They are accepted without a word.
+	Informing Support = "informing"
 )
 
 // Row is one line of the support table.
@@ -49,6 +52,19 @@ func SupportTable() []Row {
 	return rows
 }
 
+// Words is what a table says of a row, never nothing: the kind of support, the version of the
+// API where there is one, and why.
+func (r Row) Words() string {
+	words := string(r.Support)
+	if r.API != "" {
+		words += ", engine API " + r.API + " and later"
+	}
+	if r.Note != "" {
+		words += ": " + r.Note
+	}
+	return words
+}
+
 // SupportOf is the row that speaks for a path on a target: its own, or that of
 // the nearest piece above it.
 func SupportOf(target, path string) (Row, bool) {
@@ -76,10 +92,14 @@ func matchesParts(pattern, parts []string) bool {
 	return true
 }
 
-// honoured, warned and refused make rows for one section.
+// honoured, warned, informing and refused make rows for one section.
 func honoured(prefix string, keys ...string) []Row { return rows(Honoured, prefix, "", keys...) }
 
 func warned(prefix, note string, keys ...string) []Row { return rows(Warned, prefix, note, keys...) }
+
+func informing(prefix, note string, keys ...string) []Row {
+	return rows(Informing, prefix, note, keys...)
+}
 
 func refused(prefix, note string, keys ...string) []Row { return rows(Refused, prefix, note, keys...) }
 

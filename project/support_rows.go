@@ -26,7 +26,7 @@ func serviceRows() []Row {
 		honoured(s,
 			"attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup", "cgroup_parent",
 			"command", "configs", "container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota",
-			"cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "depends_on", "deploy", "develop",
+			"cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset", "depends_on", "deploy",
 			"device_cgroup_rules", "devices", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "env_file",
 			"environment", "expose", "extends", "external_links", "extra_hosts", "gpus", "group_add", "healthcheck",
 			"hostname", "image", "init", "ipc", "label_file", "labels", "links", "logging", "mac_address",
@@ -40,30 +40,10 @@ func serviceRows() []Row {
 			{Key: s + "isolation", Support: Honoured, Note: "by engines of Windows containers; others have default only"},
 			{Key: s + "use_api_socket", Support: Honoured, Note: "the engine's socket, without your registry credentials: give those as a secret"},
 		},
+		informing(s, "muster has no watch yet", "develop"),
 		warned(s, "models are not run yet", "models"),
 		warned(s, "providers are not run yet", "provider"),
 		warned(s, "the period is not kept yet; pull_policy is", "pull_refresh_after"),
-		warned(s, "the engine's API has no umask", "umask"),
-	)
-}
-
-// nestedRows are the pieces of honoured keys that differ from them.
-func nestedRows() []Row {
-	const d = "services.*.deploy."
-	return slices.Concat(
-		honoured(d, "mode", "replicas", "resources", "restart_policy", "update_config", "rollback_config"),
-		warned(d, "labels of a service exist in a swarm only; labels of its containers are the service's labels", "labels"),
-		warned(d, "there is one host to place containers on", "placement"),
-		warned(d, "clients find the containers by the engine's DNS", "endpoint_mode"),
-		warned(d+"resources.reservations.", "one host reserves memory and devices only", "cpus", "generic_resources"),
-		warned(d+"restart_policy.", "the engine restarts by its own schedule", "delay", "window"),
-		[]Row{
-			{Key: "services.*.networks.*.interface_name", Support: Honoured, API: "1.49"},
-			{Key: "services.*.networks.*.gw_priority", Support: Honoured, API: "1.48"},
-			{Key: "services.*.volumes.[].image", Support: Honoured, API: "1.48"},
-			{Key: "services.*.volumes.[].volume.subpath", Support: Honoured, API: "1.45"},
-			{Key: "services.*.healthcheck.start_interval", Support: Honoured, API: "1.44"},
-			{Key: "services.*.annotations", Support: Honoured, API: "1.43"},
-		},
+		refused(s, "the engine's API has no umask", "umask"),
 	)
 }

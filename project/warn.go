@@ -51,7 +51,7 @@ type trie struct {
 func unhonoured(target string) *trie {
 	root := &trie{}
 	for _, row := range SupportTable() {
-		if row.Target != target || row.Support == Honoured {
+		if row.Target != target || row.Support == Honoured || row.Support == Informing {
 			continue
 		}
 		at := root
@@ -78,7 +78,7 @@ func (l *loading) ignored(m *model) []ignoredKey {
 	var walk func(t *trie, value any, path []string)
 	walk = func(t *trie, value any, path []string) {
 		if t.row != nil {
-			if value == nil || value == false || value == "" || len(path) > 1 && path[0] == "services" && !l.active(m, path[1]) {
+			if value == nil || value == false || value == "" || value == "false" || value == "default" || len(path) > 1 && path[0] == "services" && !l.active(m, path[1]) {
 				return
 			}
 			out = append(out, ignoredKey{*t.row, l.ignoredError(*t.row, target, path)})

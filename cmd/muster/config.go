@@ -179,13 +179,17 @@ func (p *program) printSupport(format string) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(rows)
 	}
+	counts := map[project.Support]int{}
 	tabs := tabwriter.NewWriter(p.out, 8, 1, 2, ' ', 0)
+	fmt.Fprintln(tabs, "KEY\t"+strings.ToUpper(strings.Join(project.Targets(), "\t")))
 	for _, r := range rows {
-		api := ""
-		if r.API != "" {
-			api = "API " + r.API
-		}
-		fmt.Fprintln(tabs, strings.TrimRight(strings.Join([]string{r.Key, string(r.Support), api, r.Note}, "\t"), "\t"))
+		counts[r.Support]++
+		fmt.Fprintf(tabs, "%s\t%s\n", r.Key, r.Words())
 	}
-	return tabs.Flush()
+	if err := tabs.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(p.out, "\n%d keys: %d honoured, %d only informing, %d warned about, %d refused\n", len(rows),
+		counts[project.Honoured], counts[project.Informing], counts[project.Warned], counts[project.Refused])
+	return err
 }

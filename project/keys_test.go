@@ -1,0 +1,76 @@
+package project
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+//go:generate go test -run TestKeysPage -update .
+
+// TestKeysPage keeps docs/keys.md what the support table says.
+func TestKeysPage(t *testing.T) {
+	file := filepath.Join("..", "docs", "keys.md")
+	want := keysPage()
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("docs/keys.md is not what the table says; run `go generate ./project` (- table, + page):\n%s", diff)
+	}
+	for line := range strings.Lines(want) {
+		for _, cell := range strings.Split(strings.Trim(line, "|\n"), "|") {
+			if strings.HasPrefix(line, "|") && strings.TrimSpace(cell) == "" {
+				t.Errorf("an empty cell: %s", line)
+			}
+		}
+	}
+}
+
+// keysPage is the support table for readers, a section for each part of a file.
+func keysPage() string {
+	var b strings.Builder
+	counts := map[Support]int{}
+	rows := SupportTable()
+	for _, r := range rows {
+		counts[r.Support]++
+	}
+	fmt.Fprintf(&b, `# Every key of a Compose file
+
+Made from the table in project/support_rows.go by `+"`go generate ./project`; `muster config --support`"+` prints the same.
+
+Of %d keys %d are honoured, %d only inform (they concern nothing that happens on the engine), %d have no effect and are
+warned about with their place, and %d are refused. With `+"`--strict`"+` a warning is an error. * is a name, [] an element of a list.
+`, len(rows), counts[Honoured], counts[Informing], counts[Warned], counts[Refused])
+	last := ""
+	for _, r := range rows {
+		if section := keySection(r.Key); section != last {
+			last = section
+			fmt.Fprintf(&b, "\n## %s\n\n| key | %s |\n|---|---|\n", section, r.Target)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Key, r.Words())
+	}
+	return b.String()
+}
+
+func keySection(key string) string {
+	top, _, nested := strings.Cut(key, ".")
+	if !nested {
+		switch key {
+		case "configs", "include", "models", "networks", "secrets", "services", "volumes", "jobs":
+		default:
+			return key
+		}
+	}
+	return top
+}
