@@ -7,7 +7,10 @@ ENGINE ?=
 MODULES = . examples/shop/web
 
 # Tests on an engine mostly wait for it: more of them at a time than there are cores.
-TEST = go test -race -timeout 10m -parallel 8
+TEST = go test -race -timeout 15m -parallel 8
+# The packages with such tests: the others would do the same again.
+ON_ENGINE = $(call packages_with,MUSTER_TEST_ENGINE)
+packages_with = $(addprefix ./,$(sort $(dir $(shell git grep -l --untracked '$(1)' -- '*_test.go'))))
 LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
@@ -32,11 +35,11 @@ test-fast: ## the same without the race detector, for when it has to be quick
 	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE go test ./...) &&) true
 
 test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any that answers
-	hack/with-engine $(ENGINE) $(TEST) -count=1 ./...
+	hack/with-engine $(ENGINE) $(TEST) -count=1 $(ON_ENGINE)
 
 # Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.
 test-oldest: ## run the tests on the oldest engine that muster supports
-	hack/with-engine oldest $(TEST) -count=1 ./... || [ $$? = 3 -a -z "$$CI" ]
+	hack/with-engine oldest $(TEST) -count=1 $(ON_ENGINE) || [ $$? = 3 -a -z "$$CI" ]
 
 race: ## run tests over and over to find races: RUN=a pattern, COUNT=how often
 	$(TEST) -count=$(or $(COUNT),20) -run '$(or $(RUN),.)' ./...
@@ -54,7 +57,7 @@ fmt: ## format all code
 
 # go test refuses a flag that a package does not know.
 bless: ## take what comes out as what is wanted: rewrite the golden files
-	go test $$(git grep -l 'flag.Bool("update"' -- '*_test.go' | xargs -n 1 dirname | sed 's|^|./|' | sort -u) -update
+	go test $(call packages_with,flag.Bool."update") -update
 
 generate: ## write anew what is made from tables: docs, schema
 	go generate ./...
