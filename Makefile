@@ -10,7 +10,7 @@ MODULES = . examples/shop/web
 TEST = go test -race -timeout 15m -parallel 8
 # The packages with such tests: the others would do the same again.
 ON_ENGINE = $(call packages_with,MUSTER_TEST_ENGINE)
-packages_with = $(addprefix ./,$(sort $(dir $(shell git grep -l --untracked '$(1)' -- '*_test.go'))))
+packages_with = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' '$(1)' *))))
 LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
