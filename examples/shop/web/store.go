@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -105,7 +106,7 @@ func (s *store) Book(ctx context.Context) (Book, error) {
 		return Book{}, fmt.Errorf("database: %w", err)
 	}
 	book.Taken, err = s.cache.Get(ctx, counter).Int64()
-	if err != nil && err != redis.Nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return Book{}, fmt.Errorf("cache: %w", err)
 	}
 	return book, nil
