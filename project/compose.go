@@ -31,7 +31,7 @@ func (l *loading) compose(ctx context.Context, docs []*document) (m *model, err 
 	}()
 	details := types.ConfigDetails{WorkingDir: l.where.dir, Environment: l.where.env.Clone()}
 	for _, d := range docs {
-		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: d.file, Content: d.content})
+		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: d.file, Content: d.content, Config: d.tree})
 	}
 	opts := loader.ToOptions(&details, []func(*loader.Options){l.configure})
 	dict, err := loader.LoadModelWithContext(ctx, details, l.configure)

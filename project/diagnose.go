@@ -182,15 +182,19 @@ func (d *diagnosis) rest(ctx context.Context) {
 	l := d.l
 	// Included files are read by compose-go itself, with what is wrong in them.
 	l.lenient = len(d.errs) > 0
+	inlined := d.includedCuts()
 	for range tries {
-		docs, ok := d.left()
+		docs, ok := d.left(inlined)
 		if !ok {
 			return
 		}
 		m, err := l.compose(ctx, docs)
 		if err == nil {
-			d.references(m)
+			d.references(m, inlined)
 			return
+		}
+		if inlined {
+			return // it may come from the inlining
 		}
 		e := l.reworded(err)
 		if d.known(e) {
@@ -204,7 +208,7 @@ func (d *diagnosis) rest(ctx context.Context) {
 }
 
 // references runs the checks of good files on what is left.
-func (d *diagnosis) references(m *model) {
+func (d *diagnosis) references(m *model, inlined bool) {
 	if m.project == nil {
 		return
 	}
@@ -215,7 +219,7 @@ func (d *diagnosis) references(m *model) {
 	}
 	errs = d.l.checkWithout(enabled, d.cut)
 	d.errs = append(d.errs, errs...)
-	if len(errs) == 0 {
+	if len(errs) == 0 && !inlined { // paths in an inlined file start from another folder
 		_, errs = d.l.resolveFiles(enabled)
 		d.errs = append(d.errs, errs...)
 	}
@@ -258,8 +262,11 @@ func (d *diagnosis) cutAt(path string) bool {
 }
 
 // left writes the given files without what was cut.
-func (d *diagnosis) left() ([]*document, bool) {
+func (d *diagnosis) left(inlined bool) ([]*document, bool) {
 	var docs []*document
+	if inlined {
+		docs = d.inline()
+	}
 	for _, doc := range d.l.places.given {
 		roots, err := doc.parse()
 		if err != nil {

@@ -25,6 +25,10 @@ type document struct {
 	base     bool          // only extended from: just the services in extended count
 	extended []string
 
+	// tree stands for the content where it is not nil: of an included file without what is
+	// wrong in it.
+	tree map[string]any
+
 	parsed bool
 	roots  []*yaml.Node // what each YAML document in it holds, mostly one
 	err    *Error
