@@ -22,6 +22,7 @@ type configOptions struct {
 	variables, environment, support, quiet              bool
 	noInterpolate, noNormalize, noPaths, noEnv, noCheck bool
 	lockRemotes, refreshRemotes                         bool
+	resolveDigests, lockDigests                         bool
 }
 
 func (p *program) configCommand() *cobra.Command {
@@ -52,6 +53,8 @@ func (p *program) configCommand() *cobra.Command {
 	addFlags(cmd, "How", func(f *pflag.FlagSet) {
 		f.StringVar(&o.format, "format", "", "`FORMAT`: yaml or json")
 		f.StringVarP(&o.output, "output", "o", "", "Write to `FILE`")
+		f.BoolVar(&o.resolveDigests, "resolve-image-digests", false, "Write the digest of each image behind its name")
+		f.BoolVar(&o.lockDigests, "lock-image-digests", false, "Only the images with their digests, as a file to merge over the others")
 		f.BoolVar(&o.refreshRemotes, "refresh-remotes", false, "Take the newest version of files from git and registries")
 		f.BoolVar(&o.lockRemotes, "lock-remotes", false, "The same, and note the versions in muster.lock for everybody")
 		f.BoolVar(&o.noInterpolate, "no-interpolate", false, "Leave variables as they are")
@@ -80,6 +83,11 @@ func (p *program) config(ctx context.Context, o configOptions, services []string
 	p.printWarnings(want)
 	if o.lockRemotes {
 		return p.lockRemotes(want)
+	}
+	if o.resolveDigests || o.lockDigests {
+		if err := p.pinImages(ctx, want); err != nil {
+			return err
+		}
 	}
 	text, err := p.configText(want, o)
 	if err != nil || o.quiet {
@@ -114,17 +122,22 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 	case o.environment:
 		return lines(want.EnvironmentList()), nil
 	}
-	return modelText(want, o.format)
+	return modelText(want, o)
 }
 
 // modelText is the whole model.
-func modelText(want *project.Project, format string) (string, error) {
+func modelText(want *project.Project, o configOptions) (string, error) {
+	format := o.format
 	switch format {
 	case "", "yaml", "json":
 	default:
 		return "", &usageError{problem: fmt.Sprintf("unsupported format %q", format), hint: "there are yaml and json"}
 	}
-	text, err := want.Marshal(format)
+	write := want.Marshal
+	if o.lockDigests {
+		write = want.MarshalImages
+	}
+	text, err := write(format)
 	if format == "json" {
 		text = append(text, '\n')
 	}

@@ -16,6 +16,7 @@ type engine interface {
 	runner.Engine
 	logReader
 	projectLister
+	digester
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.

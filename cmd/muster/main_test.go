@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -57,6 +58,14 @@ func TestScripts(t *testing.T) {
 type memoryEngine struct {
 	*memory.Engine
 	file string
+}
+
+// Digest answers as a registry that has one image.
+func (e memoryEngine) Digest(_ context.Context, ref string) (string, error) {
+	if ref == "registry.test/mail:1" {
+		return "sha256:" + strings.Repeat("b", 64), nil
+	}
+	return "", fmt.Errorf("%s is in no registry", ref)
 }
 
 func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }
