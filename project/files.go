@@ -33,6 +33,7 @@ func (l *loading) resolveFiles(m *types.Project) (*types.Project, Errors) {
 		return nil, errs
 	}
 	var err error
+	knowRawFormat()
 	if needEnv && !l.o.NoEnvResolution {
 		if m, err = m.WithServicesEnvironmentResolved(true); err != nil {
 			return nil, Errors{l.envFileError(err)}

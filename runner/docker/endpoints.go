@@ -87,6 +87,10 @@ func (w *writer) endpoint(key string) *network.EndpointSettings {
 		Links:      w.links(),
 		MacAddress: w.endpointAddress(key, declared),
 	}
+	if !container.NetworkMode(w.networkName(key)).IsUserDefined() {
+		// The engine's own networks have no names of their own, and newer engines refuse them there.
+		out.Aliases = nil
+	}
 	if declared.GatewayPriority != 0 {
 		w.need("1.48", path+"gw_priority")
 	}
