@@ -227,6 +227,9 @@ func (w *writer) refuse() {
 	if strings.HasPrefix(s.Cgroup, "container:") {
 		w.cannot("cgroup", "the Docker engine has host and private")
 	}
+	if s.Umask != nil {
+		w.cannot("umask", "the Docker engine has no setting for it")
+	}
 	if s.CredentialSpec != nil && s.CredentialSpec.Config != "" {
 		w.cannot("credential_spec.config", "only swarm has such configs; use file or registry")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
 	"golang.org/x/tools/txtar"
+	"gopkg.in/yaml.v3"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
@@ -291,27 +292,36 @@ func TestLacks(t *testing.T) {
 	}
 }
 
-// Every honoured row of the support table has a test on an engine, or a reason why not and where it is tested.
+// Every honoured row of the support table has a test on an engine, or a reason why not and where it is tested. Pieces of
+// a key count as tested where a file writes them.
 func TestEveryHonouredKeyHasATest(t *testing.T) {
-	covered := map[string]string{}
-	for key, where := range testedElsewhere() {
-		covered[key] = where
-	}
+	covered, elsewhere := map[string]string{}, testedElsewhere()
+	var written []any
 	for _, f := range readKeyFiles(t) {
 		if len(f.covers) == 0 {
 			t.Errorf("%s covers nothing", f.name)
 		}
 		for _, key := range f.covers {
-			if !strings.Contains(key, ".") && !slices.Contains(strings.Fields("name include services networks-top volumes-top configs-top secrets-top models-top"), key) {
+			if !strings.Contains(key, ".") && !slices.Contains(topLevel(), key) {
 				key = "services.*." + key
 			}
 			covered[strings.TrimSuffix(key, "-top")] = f.name
 		}
+		var doc any
+		if err := yaml.Unmarshal([]byte(f.section("compose.yaml")), &doc); err != nil {
+			t.Fatalf("%s: %v", f.name, err)
+		}
+		written = append(written, doc)
 	}
 	rows := map[string]bool{}
 	for _, row := range project.SupportTable() {
 		rows[row.Key] = true
-		if row.Target == "docker" && row.Support == project.Honoured && covered[row.Key] == "" {
+		if row.Target != "docker" || row.Support != project.Honoured || covered[row.Key] != "" || reason(elsewhere, row.Key) != "" {
+			continue
+		}
+		path := strings.Split(row.Key, ".")
+		own := len(path) == 1 || len(path) == 3 && path[1] == "*"
+		if own || !slices.ContainsFunc(written, func(doc any) bool { return writes(doc, path) }) {
 			t.Errorf("%s has no test", row.Key)
 		}
 	}
@@ -320,6 +330,42 @@ func TestEveryHonouredKeyHasATest(t *testing.T) {
 			t.Errorf("%s: the support table has no %s", where, key)
 		}
 	}
+	for key := range elsewhere {
+		if !rows[key] {
+			t.Errorf("the support table has no %s", key)
+		}
+	}
+}
+
+// topLevel are the keys of covers that are not a service's.
+func topLevel() []string {
+	return []string{"name", "include", "services", "networks-top", "volumes-top", "configs-top", "secrets-top", "models-top"}
+}
+
+// reason is why a key, or one above it, has its test elsewhere.
+func reason(elsewhere map[string]string, key string) string {
+	for key != "" && elsewhere[key] == "" {
+		key = key[:max(strings.LastIndexByte(key, '.'), 0)]
+	}
+	return elsewhere[key]
+}
+
+// writes says whether a file has the path of a row; * stands for any name, [] for any element.
+func writes(node any, path []string) bool {
+	if len(path) == 0 {
+		return true
+	}
+	switch n := node.(type) {
+	case map[string]any:
+		for key, value := range n {
+			if (path[0] == key || path[0] == "*") && writes(value, path[1:]) {
+				return true
+			}
+		}
+	case []any:
+		return path[0] == "[]" && slices.ContainsFunc(n, func(e any) bool { return writes(e, path[1:]) })
+	}
+	return false
 }
 
 // testedElsewhere are the honoured keys that no inspect of an engine of Linux containers can show.
