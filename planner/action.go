@@ -210,12 +210,12 @@ type RunHook struct {
 	Hook    project.ServiceHook `json:"hook"`
 }
 
-// UpdateContainer changes limits or the restart policy in place.
+// UpdateContainer changes limits or the restart policy in place. Limits that Settings does not
+// have are left as they are, but for that of processes, which is lifted.
 type UpdateContainer struct {
-	Name    string            `json:"name"`
-	Service string            `json:"service"`
-	Spec    project.Service   `json:"-"`
-	Labels  map[string]string `json:"labels,omitempty"`
+	Name     string   `json:"name"`
+	Service  string   `json:"service"`
+	Settings Settings `json:"settings"`
 }
 
 // ConnectNetwork puts a container into a network with the service's full

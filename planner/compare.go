@@ -18,6 +18,10 @@ func (b *builder) changes(s *service, c *Container) []Change {
 	out = append(out, b.contentChanges(s, c)...)
 	out = append(out, b.mountChanges(s, c)...)
 	out = append(out, b.staleEndpoints(s, c)...)
+	inPlace, anew, _ := b.adjustments(s, c)
+	if out = append(out, anew...); len(out) > 0 {
+		out = append(out, inPlace...)
+	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Path < out[j].Path })
 	return out
 }
@@ -37,7 +41,12 @@ func (b *builder) specChanges(s *service, c *Container) []Change {
 	if label == "" {
 		return b.foreignChanges(s, c)
 	}
-	changes := b.recordedChanges(s.path(""), label, s.json, serviceRules{})
+	var changes []Change
+	for _, d := range b.recordedChanges(s.path(""), label, s.json, serviceRules{}) {
+		if !adjustable(strings.TrimPrefix(d.Path, s.path(""))) {
+			changes = append(changes, d)
+		}
+	}
 	b.nameImages(s, c, changes)
 	return changes
 }
@@ -180,6 +189,7 @@ func (b *builder) staleEndpoints(s *service, c *Container) []Change {
 		}
 		n := b.have.networks[name]
 		switch {
+		case b.how.IgnoreDrift:
 		case n == nil:
 			out = append(out, Change{Path: s.path("networks." + key), From: name + " (gone)", To: name, Drift: true})
 		case n.ID != "" && n.ID != e.NetworkID:

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"sort"
 	"strings"
 
 	"github.com/musterhq/muster/project"
@@ -13,16 +14,23 @@ type mend struct {
 	connect    string // key of a network to join
 	disconnect string // name of a network to leave
 	rename     bool
+	adjust     []Change // of the settings; change is the first of them
+	settings   Settings // with adjust: how it is set then
 }
 
 // mend finds what has drifted on a container that is otherwise as it shall be.
 func (b *builder) mend(s *service, r *replica) {
 	c := r.old
+	b.mendSettings(s, r)
 	b.mendEndpoints(s, r)
 	if c.Name != r.name {
 		// The name that it was made for tells a change of the file from one by hand.
 		r.mends = append(r.mends, mend{rename: true, change: Change{
 			Path: s.path("name"), From: c.Name, To: r.name, Drift: !b.namedByFile(c)}})
+	}
+	if b.how.IgnoreDrift {
+		r.mends = byFile(r.mends)
+		return
 	}
 	if b.how.NoStart {
 		return
@@ -41,6 +49,32 @@ func (b *builder) mend(s *service, r *replica) {
 		r.verb = start
 		r.because = append(r.because, Change{Path: s.path("status"), From: "paused", To: "running", Drift: true})
 	}
+}
+
+// byFile are the mends that the file asks for.
+func byFile(mends []mend) []mend {
+	var out []mend
+	for _, m := range mends {
+		if !m.change.Drift {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// mendSettings notices limits and restart policies that differ. --no-recreate leaves them, as all that the
+// file has changed.
+func (b *builder) mendSettings(s *service, r *replica) {
+	if b.how.Recreate == RecreateNever {
+		return
+	}
+	changes, _, to := b.adjustments(s, r.old)
+	if len(changes) == 0 {
+		return
+	}
+	// What the file asks for comes first: it says whether all of it is drift.
+	sort.SliceStable(changes, func(i, j int) bool { return !changes[i].Drift && changes[j].Drift })
+	r.mends = append(r.mends, mend{change: changes[0], adjust: changes, settings: to})
 }
 
 // namedByFile says whether a container still has the name that its own record gives it.

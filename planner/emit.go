@@ -49,6 +49,10 @@ func (b *builder) emitMends(s *service, r *replica) []StepID {
 	for _, m := range r.mends {
 		step := Step{Because: []Change{m.change}, Impact: InPlace, Needs: b.after(r.old.Name)}
 		switch {
+		case m.adjust != nil:
+			step.Because = m.adjust
+			step.Action = UpdateContainer{Name: r.old.Name, Service: s.name, Settings: m.settings}
+			step.Needs = append(step.Needs, needs...)
 		case m.rename:
 			step.Action = RenameContainer{Name: r.old.Name, To: r.name, Service: s.name}
 			step.Needs = append(step.Needs, needs...)

@@ -11,7 +11,7 @@ import (
 // checkRepeatable plans again from the same input: the same bytes come out, and the input was not touched.
 func (s *story) checkRepeatable(t *testing.T, plan Plan) {
 	t.Helper()
-	again, err := s.plan(t, s.world.state)
+	again, err := s.plan(t, s.world)
 	if err != nil {
 		t.Error(err)
 		return
@@ -115,7 +115,7 @@ func (s *story) checkUndo(t *testing.T, plan Plan, i int) {
 		if s.how.Recreate == "always" || s.how.Renew || s.how.AlwaysRecreateDeps {
 			continue
 		}
-		next, err := s.plan(t, w.state)
+		next, err := s.plan(t, w)
 		if err == nil {
 			err = w.run(next.Steps)
 		}
@@ -128,7 +128,7 @@ func (s *story) checkUndo(t *testing.T, plan Plan, i int) {
 // No credential of any story shows in its plan, in none of its forms.
 func TestCredentialsAreHidden(t *testing.T) {
 	s := readStory(t, "testdata/change_environment.txtar")
-	plan, err := s.plan(t, s.world.state)
+	plan, err := s.plan(t, s.world)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,6 +92,9 @@ func (t *tally) add(r *replica) {
 		}
 		t.inPlace = true
 		t.note(m.change)
+		for _, c := range m.adjust {
+			t.note(c)
+		}
 	}
 	for range r.litter {
 		if r.verb == create {
@@ -147,12 +150,31 @@ func (t *tally) note(c Change) {
 
 func mendText(m mend) string {
 	switch {
+	case m.adjust != nil:
+		return adjustText(m.adjust)
 	case m.rename:
 		return "named " + m.change.From + " → rename"
 	case m.connect != "":
 		return "not on network " + m.change.To + " → connect"
 	}
 	return "on network " + m.disconnect + " → disconnect"
+}
+
+// adjustText tells what somebody has set and to what it is set again.
+func adjustText(changes []Change) string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		c.From, c.To = orNone(c.From), orNone(c.To)
+		parts[i] = fieldOf(c.Path) + " " + arrow(c, false)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func orNone(value string) string {
+	if value == "" {
+		return "none"
+	}
+	return value
 }
 
 // fileChanged says whether a replacement comes from the file and not from what happened on the engine.

@@ -102,6 +102,9 @@ type Policy struct {
 	// RemoveOrphans removes containers of services that the files no longer
 	// have; IgnoreOrphans does not even warn.
 	RemoveOrphans, IgnoreOrphans bool
+	// IgnoreDrift leaves alone what somebody changed on the engine's side, such as limits, networks,
+	// names and containers that were stopped.
+	IgnoreDrift bool
 	// RenewAnonVolumes gives replaced containers fresh anonymous volumes.
 	RenewAnonVolumes bool
 	// Scale overrides the number of replicas, by service.

@@ -11,8 +11,9 @@ import (
 type service struct {
 	name   string
 	spec   project.Service
-	json   []byte // canonical
-	packed string // value of LabelSpec, made when first needed
+	json   []byte         // canonical
+	parts  map[string]any // json, taken apart when first needed
+	packed string         // value of LabelSpec, made when first needed
 	scale  int
 	forced bool // to be replaced although nothing differs
 	job    bool // another one waits for its completion

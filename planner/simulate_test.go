@@ -18,10 +18,25 @@ type world struct {
 	state State
 	clock int
 	specs map[string]project.Service // of containers, by name
+	// settings are those that an inspection finds, by ID.
+	settings map[string]Settings
+}
+
+// inspected is the State when the containers with these names have been looked at.
+func (w *world) inspected(names []string) State {
+	state := w.state
+	state.Containers = append([]Container(nil), state.Containers...)
+	for i := range state.Containers {
+		c := &state.Containers[i]
+		if settings := w.settings[c.ID]; contains(names, c.Name) {
+			c.Settings = &settings
+		}
+	}
+	return state
 }
 
 func newWorld() *world {
-	return &world{specs: map[string]project.Service{}, state: State{Engine: EngineInfo{API: "1.51"}}}
+	return &world{specs: map[string]project.Service{}, settings: map[string]Settings{}, state: State{Engine: EngineInfo{API: "1.51"}}}
 }
 
 func (w *world) container(name string) *Container {
@@ -100,6 +115,9 @@ func (w *world) apply(a Action) error {
 		}
 		w.container(a.Name).Name = a.To
 		w.specs[a.To] = w.specs[a.Name]
+	case UpdateContainer:
+		settings := a.Settings
+		w.settings[w.container(a.Name).ID] = settings
 	case Await:
 		return w.await(a)
 	case ConnectNetwork:
@@ -147,6 +165,11 @@ func (w *world) create(a CreateContainer) error {
 		}
 	}
 	w.specs[a.Name] = a.Spec
+	settings, err := SettingsOf(a.Spec)
+	if err != nil {
+		return err
+	}
+	w.settings[c.ID] = settings
 	w.state.Containers = append(w.state.Containers, c)
 	return nil
 }
@@ -250,6 +273,9 @@ func (w *world) copy() *world {
 	out.clock = w.clock
 	for k, v := range w.specs {
 		out.specs[k] = v
+	}
+	for k, v := range w.settings {
+		out.settings[k] = v
 	}
 	for _, c := range w.state.Containers {
 		c.Endpoints = append([]Endpoint(nil), c.Endpoints...)

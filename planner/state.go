@@ -61,6 +61,8 @@ type Container struct {
 	Endpoints []Endpoint
 	Mounts    []Mount
 	Ports     []Port
+	// Settings are known of containers that were inspected; nil of others.
+	Settings *Settings `json:",omitempty"`
 }
 
 // Status is the engine's word for what a container is doing.

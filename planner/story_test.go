@@ -3,6 +3,7 @@ package planner
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -55,6 +56,7 @@ type storyPolicy struct {
 	NoStart            bool `yaml:"no_start"`
 	Wait, Build        bool
 	NoBuild            bool `yaml:"no_build"`
+	NoDrift            bool `yaml:"no_drift"`
 	Pull               string
 	Now                time.Time
 	Volumes            bool
@@ -72,7 +74,7 @@ func TestStories(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			s := readStory(t, file)
-			plan, err := s.plan(t, s.world.state)
+			plan, err := s.plan(t, s.world)
 			got := map[string]string{}
 			if err != nil {
 				got["error"] = err.Error() + "\n"
@@ -240,6 +242,12 @@ func (s *story) happen(t *testing.T, f []string) {
 		need().Status = Status(f[2])
 	case "health": // NAME VERDICT
 		need().Health = Health(f[2])
+	case "set": // NAME {settings}: docker update
+		settings := w.settings[need().ID]
+		if err := json.Unmarshal([]byte(strings.Join(f[2:], " ")), &settings); err != nil {
+			t.Fatal(err)
+		}
+		w.settings[c.ID] = settings
 	case "rename": // NAME NEW
 		need().Name = f[2]
 	case "remove": // NAME
@@ -323,7 +331,7 @@ func (s *story) policy(t *testing.T) Policy {
 	p := Policy{
 		Services: h.Services, NoDeps: h.NoDeps, AlwaysRecreateDeps: h.AlwaysRecreateDeps, RenewAnonVolumes: h.Renew, Scale: h.Scale,
 		RemoveOrphans: h.Orphans == "remove", IgnoreOrphans: h.Orphans == "ignore",
-		NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
+		IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
 	}
 	if len(h.Only) > 0 {
 		p.Services = h.Only
@@ -344,7 +352,7 @@ func (s *story) policy(t *testing.T) Policy {
 	return p
 }
 
-func (s *story) plan(t *testing.T, have State) (Plan, error) {
+func (s *story) plan(t *testing.T, w *world) (Plan, error) {
 	t.Helper()
 	var want *project.Project
 	if !s.how.NoFile {
@@ -356,6 +364,10 @@ func (s *story) plan(t *testing.T, have State) (Plan, error) {
 	verb := verbs[s.how.Command]
 	if verb == nil {
 		t.Fatalf("how: no command %q", s.how.Command)
+	}
+	have := w.state
+	if want != nil {
+		have = w.inspected(Unsure(want, have, s.policy(t)))
 	}
 	return verb(want, have, s.policy(t))
 }
@@ -379,7 +391,7 @@ func (s *story) check(t *testing.T, plan Plan) {
 		if s.how.Recreate == "always" || s.how.Renew || s.how.AlwaysRecreateDeps {
 			continue
 		}
-		second, err := s.plan(t, w.state)
+		second, err := s.plan(t, w)
 		if err != nil {
 			t.Errorf("cut after %d: %v", cut, err)
 			return
@@ -392,7 +404,7 @@ func (s *story) check(t *testing.T, plan Plan) {
 			t.Errorf("cut after %d: the second plan cannot be run: %v\n%s", cut, err, second.StepsText(TextOptions{}))
 			return
 		}
-		third, err := s.plan(t, w.state)
+		third, err := s.plan(t, w)
 		if err != nil || len(third.Steps) > 0 {
 			t.Errorf("cut after %d: a third plan: %v\n%s\nsecond was\n%s", cut, err, third.StepsText(TextOptions{}), second.StepsText(TextOptions{}))
 			return

@@ -51,7 +51,7 @@ func TestArrow(t *testing.T) {
 // Colour only repeats what the text says: without its codes the text is the same.
 func TestColourAddsNothing(t *testing.T) {
 	s := readStory(t, "testdata/change_many_fields.txtar")
-	plan, err := s.plan(t, s.world.state)
+	plan, err := s.plan(t, s.world)
 	if err != nil {
 		t.Fatal(err)
 	}

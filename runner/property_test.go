@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -74,6 +75,9 @@ func (g *guard) planned(ctx context.Context, want *project.Project, how planner.
 	if err != nil {
 		return planner.Plan{}, err
 	}
+	if err := runner.Inspect(ctx, g, &have, planner.Unsure(want, have, how)); err != nil {
+		return planner.Plan{}, err
+	}
 	return planner.Build(want, have, how)
 }
 
@@ -139,6 +143,7 @@ func (g *guard) settled(ctx context.Context, want *project.Project, how planner.
 			}
 			continue
 		}
+		g.set(ctx, s, c.Name)
 		if name := want.ContainerName(s, c.Number); c.Name != name {
 			g.fail("%s is called %s", name, c.Name)
 		}
@@ -151,6 +156,19 @@ func (g *guard) settled(ctx context.Context, want *project.Project, how planner.
 		if replicas[name] != s.GetScale() {
 			g.fail("%s has %d replicas, wanted are %d", name, replicas[name], s.GetScale())
 		}
+	}
+}
+
+// set checks that a container has the limits and the restart policy that its service wants.
+func (g *guard) set(ctx context.Context, s project.Service, name string) {
+	wanted, err := planner.SettingsOf(s)
+	c, failed := g.Inspect(ctx, name)
+	if err = errors.Join(err, failed); err != nil {
+		g.fail("%v", err)
+		return
+	}
+	if *c.Settings != wanted {
+		g.fail("%s is set to %+v, wanted is %+v", name, *c.Settings, wanted)
 	}
 }
 
@@ -220,6 +238,8 @@ func (g *guard) byHand(ctx context.Context, deeds []deed) {
 			err = g.Engine.Apply(ctx, planner.RenameContainer{Name: c.Name, To: fmt.Sprint("mine-", i)}, nil)
 		case "pause":
 			err = g.Pause(c.Name, true)
+		case "limit":
+			err = g.Engine.Apply(ctx, planner.UpdateContainer{Name: c.Name, Settings: planner.Settings{Memory: 32 << 20, Restart: "no"}}, nil)
 		case "leave":
 			if len(c.Endpoints) > 0 {
 				err = g.Engine.Apply(ctx, planner.DisconnectNetwork{Name: c.Name, Network: c.Endpoints[0].Network}, nil)

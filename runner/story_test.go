@@ -64,7 +64,7 @@ func drawStory(t *rapid.T) story {
 	}
 	s.First, s.Second = projectOf(t, first, "first"), projectOf(t, second, "second")
 	s.ByHand = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
-		return deed{rapid.SampledFrom([]string{"stop", "kill", "remove", "rename", "pause", "leave"}).Draw(t, "deed"), rapid.IntRange(0, 9).Draw(t, "to")}
+		return deed{rapid.SampledFrom([]string{"stop", "kill", "remove", "rename", "pause", "leave", "limit"}).Draw(t, "deed"), rapid.IntRange(0, 9).Draw(t, "to")}
 	}), 0, 2).Draw(t, "by hand")
 	s.How.RemoveOrphans = rapid.Bool().Draw(t, "remove orphans")
 	s.How.RemoveOrphans = s.How.RemoveOrphans || orphanHoldsPort(s.First, s.Second)
@@ -122,9 +122,6 @@ func drawService(t *rapid.T, name string, before []string) project.Service {
 	if one("check", 2) {
 		s.HealthCheck = &types.HealthCheckConfig{Test: []string{"CMD", "check"}}
 	}
-	if one("restart", 2) {
-		s.Restart = "always"
-	}
 	if one("order", 2) {
 		parallelism := uint64(rapid.IntRange(0, 2).Draw(t, "parallelism"))
 		s.Deploy = &types.DeployConfig{UpdateConfig: &types.UpdateConfig{Order: rapid.SampledFrom([]string{"start-first", "stop-first"}).Draw(t, "order"), Parallelism: &parallelism}}
@@ -164,6 +161,11 @@ func edit(t *rapid.T, s project.Service) project.Service {
 	s.Volumes = nil
 	for _, v := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"v1", "v2", ""}), 0, 2, rapid.ID).Draw(t, "volumes") {
 		s.Volumes = append(s.Volumes, types.ServiceVolumeConfig{Type: "volume", Source: v, Target: "/mnt/" + v})
+	}
+	s.MemLimit = types.UnitBytes(rapid.SampledFrom([]int{0, 0, 64, 128}).Draw(t, "memory") << 20)
+	s.CPUS = rapid.SampledFrom([]float32{0, 0, 0.5, 1}).Draw(t, "cpus")
+	if s.Name != "job" {
+		s.Restart = rapid.SampledFrom([]string{"", "always", "unless-stopped"}).Draw(t, "restart")
 	}
 	if s.NetworkMode == "" {
 		s.Networks = map[string]*types.ServiceNetworkConfig{}
@@ -276,6 +278,9 @@ func describe(p *project.Project) string {
 		}
 		if s.Restart != "" {
 			out += ", restart " + s.Restart
+		}
+		if s.MemLimit > 0 || s.CPUS > 0 {
+			out += fmt.Sprintf(", memory %d, cpus %v", s.MemLimit, s.CPUS)
 		}
 		if s.ContainerName != "" {
 			out += ", called " + s.ContainerName

@@ -62,7 +62,7 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 // planFresh plans with what the engine has now. Images that are asked for anew
 // come first: only then is known what they change.
 func (p *program) planFresh(ctx context.Context, on engine, b bringing) (planner.Plan, planner.State, error) {
-	have, err := on.Observe(ctx, planner.ScopeOf(b.want))
+	have, err := survey(ctx, on, b.want, b.how)
 	if err != nil {
 		return planner.Plan{}, have, err
 	}
@@ -76,7 +76,7 @@ func (p *program) planFresh(ctx context.Context, on engine, b bringing) (planner
 		if err != nil {
 			return planner.Plan{}, have, &runFailure{cause: err, board: board, again: b.again}
 		}
-		if have, err = on.Observe(ctx, planner.ScopeOf(b.want)); err != nil {
+		if have, err = survey(ctx, on, b.want, how); err != nil {
 			return planner.Plan{}, have, err
 		}
 		how.Build = false

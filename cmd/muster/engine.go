@@ -6,6 +6,7 @@ import (
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
 	"github.com/musterhq/muster/runner/docker"
 )
@@ -27,6 +28,22 @@ type engine interface {
 // observer says what exists.
 type observer interface {
 	Observe(ctx context.Context, scope planner.Scope) (planner.State, error)
+}
+
+// closeObserver can look at one container, too.
+type closeObserver interface {
+	observer
+	runner.Inspector
+}
+
+// survey answers with what a plan has to know: what exists, and of the containers whose
+// labels leave it open how they are set now.
+func survey(ctx context.Context, on closeObserver, want *project.Project, how planner.Policy) (planner.State, error) {
+	have, err := on.Observe(ctx, planner.ScopeOf(want))
+	if err != nil {
+		return have, err
+	}
+	return have, runner.Inspect(ctx, on, &have, planner.Unsure(want, have, how))
 }
 
 // projectLister finds what any project has.

@@ -75,8 +75,8 @@ func (p *program) plan(ctx context.Context, o planOptions, services []string) er
 }
 
 // printPlanOf plans the way to what is wanted and prints it; it is also what --dry-run does.
-func (p *program) printPlanOf(ctx context.Context, on observer, want *project.Project, how planner.Policy, o planOptions, command string) error {
-	have, err := on.Observe(ctx, planner.ScopeOf(want))
+func (p *program) printPlanOf(ctx context.Context, on closeObserver, want *project.Project, how planner.Policy, o planOptions, command string) error {
+	have, err := survey(ctx, on, want, how)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type policyFlags struct {
 	noDeps, removeOrphans, renewVolumes       bool
 	scale                                     []string
 	timeout                                   seconds
-	yes                                       bool
+	yes, noDrift                              bool
 }
 
 // defineImages adds what concerns images.
@@ -38,6 +38,7 @@ func (o *policyFlags) defineImages(f *pflag.FlagSet) {
 func (o *policyFlags) defineRecreate(f *pflag.FlagSet) {
 	f.BoolVar(&o.forceRecreate, "force-recreate", false, "Replace containers even where nothing changed")
 	f.BoolVar(&o.noRecreate, "no-recreate", false, "Leave containers that exist as they are")
+	f.BoolVar(&o.noDrift, "no-drift", false, "Leave alone what was changed by hand: limits, networks, names, what was stopped")
 }
 
 // defineScope adds what decides which containers there are.
@@ -78,7 +79,7 @@ func policyPairs() []pair {
 func (p *program) policy(want *project.Project, o policyFlags, services []string) (planner.Policy, error) {
 	how := planner.Policy{
 		Services: services, NoDeps: o.noDeps, AlwaysRecreateDeps: o.alwaysRecreate,
-		RenewAnonVolumes: o.renewVolumes, Timeout: o.timeout.duration(),
+		IgnoreDrift: o.noDrift, RenewAnonVolumes: o.renewVolumes, Timeout: o.timeout.duration(),
 		Build: o.build, NoBuild: o.noBuild, Now: p.now(),
 	}
 	switch {

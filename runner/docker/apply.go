@@ -211,15 +211,6 @@ func (e *Engine) rename(ctx context.Context, a planner.RenameContainer) error {
 	return e.wrap(ctx, err, "rename container", a.Name)
 }
 
-func (e *Engine) update(ctx context.Context, a planner.UpdateContainer) error {
-	change, err := updateConfig(a.Spec)
-	if err != nil {
-		return err
-	}
-	_, err = e.client.ContainerUpdate(ctx, a.Name, change)
-	return e.wrap(ctx, err, "update container", a.Name)
-}
-
 func (e *Engine) removeImage(ctx context.Context, ref string) error {
 	_, err := e.client.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
 	if gone(err) {

@@ -30,7 +30,7 @@ func TestActionsAreIdempotent(t *testing.T) {
 		planner.KillContainer{Name: name, Signal: "SIGUSR2"},
 		planner.ConnectNetwork{Name: name, Network: r.project + "_back", Key: "back", Spec: create.Spec},
 		planner.DisconnectNetwork{Name: name, Network: r.project + "_back"},
-		planner.UpdateContainer{Name: name, Spec: create.Spec},
+		planner.UpdateContainer{Name: name, Settings: planner.Settings{Memory: 64 << 20, Restart: "always"}},
 		planner.RestartContainer{Name: name, Grace: &second},
 		planner.RenameContainer{Name: name, To: other},
 		planner.StopContainer{Name: other, Grace: &second},

@@ -349,28 +349,3 @@ func (w *writer) profile(path string) (string, error) {
 	}
 	return tight.String(), nil
 }
-
-// updateConfig is what of a service can be changed in a container that exists.
-func updateConfig(s types.ServiceConfig) (container.UpdateConfig, error) {
-	w := writer{service: s}
-	r := w.resources()
-	u := container.UpdateConfig{RestartPolicy: w.restartPolicy()}
-	if u.RestartPolicy.Name == "" {
-		u.RestartPolicy.Name = container.RestartPolicyDisabled
-	}
-	u.Resources = container.Resources{
-		BlkioWeight: r.BlkioWeight, CPUPeriod: r.CPUPeriod, CPUQuota: r.CPUQuota, CPURealtimePeriod: r.CPURealtimePeriod,
-		CPURealtimeRuntime: r.CPURealtimeRuntime, CPUShares: r.CPUShares, CpusetCpus: r.CpusetCpus, NanoCPUs: r.NanoCPUs,
-		Memory: r.Memory, MemoryReservation: r.MemoryReservation, MemorySwap: r.MemorySwap, PidsLimit: r.PidsLimit,
-	}
-	if r.Memory > 0 && r.MemorySwap == 0 {
-		// What the engine gives a new container. Without it, raising the limit
-		// above the old swap limit is refused.
-		u.MemorySwap = 2 * r.Memory
-	}
-	if r.PidsLimit == nil {
-		unlimited := int64(-1)
-		u.PidsLimit = &unlimited
-	}
-	return u, w.err()
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
+	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -16,11 +17,23 @@ import (
 // is none.
 func (e *Engine) Inspect(ctx context.Context, name string) (planner.Container, error) {
 	got, err := e.inspect(ctx, name)
+	if IsNotFound(err) {
+		return planner.Container{}, &vanished{err}
+	}
 	if err != nil {
 		return planner.Container{}, err
 	}
 	return fromInspect(got), nil
 }
+
+// vanished is the engine's word that there is no such container, for those who do not know engines.
+type vanished struct{ error }
+
+// Unwrap gives the engine's word.
+func (v *vanished) Unwrap() error { return v.error }
+
+// Is says that it is [healthcheck.ErrNoContainer].
+func (v *vanished) Is(target error) bool { return target == healthcheck.ErrNoContainer }
 
 // inspect asks the engine and makes sure that the parts which the client
 // leaves as pointers are there.
@@ -50,6 +63,7 @@ func fromInspect(got container.InspectResponse) planner.Container {
 		Created:  parseTime(got.Created),
 		Command:  strings.Join(append([]string{got.Path}, got.Args...), " "),
 		Mounts:   mountPoints(got.Mounts),
+		Settings: settings(got.HostConfig),
 	}
 	if h := got.State.Health; h != nil && h.Status != container.NoHealthcheck {
 		c.Health = planner.Health(h.Status)

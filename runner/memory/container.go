@@ -55,12 +55,15 @@ func (e *Engine) create(a planner.CreateContainer) error {
 	if c.Labels == nil {
 		c.Labels = map[string]string{}
 	}
-	c.Restart, c.Attempts = restartOf(a.Spec)
+	settings, err := planner.SettingsOf(a.Spec)
+	if err != nil {
+		return err
+	}
+	c.set(settings)
 	c.Check = checkOf(a.Spec.HealthCheck, image.Check)
 	if a.Spec.StopGracePeriod != nil {
 		c.Grace = Span(*a.Spec.StopGracePeriod)
 	}
-	var err error
 	if c.Publish, err = portsOf(a.Spec.Ports); err != nil {
 		return err
 	}
@@ -266,9 +269,33 @@ func (e *Engine) update(a planner.UpdateContainer) error {
 	if err != nil {
 		return err
 	}
-	c.Restart, c.Attempts = restartOf(a.Spec)
-	c.Limits = map[string]string{"memory": fmt.Sprint(int64(a.Spec.MemLimit)), "cpus": fmt.Sprint(a.Spec.CPUS)}
+	c.set(a.Settings)
 	return nil
+}
+
+// set gives a container limits and a restart policy. What is none leaves a limit as it is, as
+// with other engines.
+func (c *Container) set(s planner.Settings) {
+	if have := c.Settings; have != nil {
+		keep := func(now *int64, before int64) {
+			if *now == 0 {
+				*now = before
+			}
+		}
+		keep(&s.NanoCPUs, have.NanoCPUs)
+		keep(&s.CPUShares, have.CPUShares)
+		keep(&s.CPUPeriod, have.CPUPeriod)
+		keep(&s.CPUQuota, have.CPUQuota)
+		keep(&s.Memory, have.Memory)
+		keep(&s.MemoryReservation, have.MemoryReservation)
+		keep(&s.MemorySwap, have.MemorySwap)
+		keep(&s.BlkioWeight, have.BlkioWeight)
+		s.CPUSet = cmp.Or(s.CPUSet, have.CPUSet)
+	}
+	c.Settings = &s
+	var attempts string
+	c.Restart, attempts, _ = strings.Cut(s.Restart, ":")
+	c.Attempts, _ = strconv.Atoi(attempts) // digits or nothing
 }
 
 func (e *Engine) connect(a planner.ConnectNetwork) error {
@@ -292,22 +319,6 @@ func (e *Engine) disconnect(a planner.DisconnectNetwork) error {
 	}
 	c.Endpoints = slices.DeleteFunc(c.Endpoints, func(p planner.Endpoint) bool { return p.Network == a.Network })
 	return nil
-}
-
-// restartOf is the restart policy that a service comes to.
-func restartOf(spec project.Service) (policy string, attempts int) {
-	policy, count, _ := strings.Cut(spec.Restart, ":")
-	attempts, _ = strconv.Atoi(count)
-	if spec.Restart == "" && spec.Deploy != nil && spec.Deploy.RestartPolicy != nil {
-		policy = map[string]string{"any": "always", "": "always", "on-failure": "on-failure", "none": "no"}[spec.Deploy.RestartPolicy.Condition]
-		if n := spec.Deploy.RestartPolicy.MaxAttempts; n != nil {
-			attempts = int(*n)
-		}
-	}
-	if policy == "" {
-		policy = "no"
-	}
-	return policy, attempts
 }
 
 // checkOf is the health check of a container: its service's, over its image's.

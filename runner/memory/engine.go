@@ -222,7 +222,9 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 	}
 	for _, name := range sorted(e.s.Containers) {
 		if c := e.s.Containers[name]; mine(c.Labels) {
-			out.Containers = append(out.Containers, e.seen(c))
+			seen := e.seen(c)
+			seen.Settings = nil // it takes an inspection
+			out.Containers = append(out.Containers, seen)
 		}
 	}
 	for _, name := range sorted(e.s.Networks) {
@@ -283,6 +285,10 @@ func (e *Engine) seen(c *Container) planner.Container {
 		out.Endpoints[i].Aliases = slices.Clone(out.Endpoints[i].Aliases)
 	}
 	out.Since = since(c)
+	if c.Settings != nil {
+		settings := *c.Settings
+		out.Settings = &settings
+	}
 	return out
 }
 

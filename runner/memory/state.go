@@ -59,7 +59,6 @@ type Container struct {
 	Spaces []string `json:",omitempty"`
 	// Static are addresses that were asked for, by network.
 	Static map[string]string `json:",omitempty"`
-	Limits map[string]string `json:",omitempty"` // as Update set them
 	Hooks  []string          `json:",omitempty"` // that ran in it
 }
 

@@ -1,0 +1,338 @@
+package planner
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Settings are what of a container an engine can change while it runs: limits and the restart
+// policy. 0 and "" are: none. An engine cannot take most limits away again once they are set.
+//
+// Labels cannot be changed, so after a change in place a container's record is out of date and
+// only these say how it is.
+type Settings struct {
+	NanoCPUs           int64  `json:"nano_cpus,omitempty"` // billionths of a CPU
+	CPUShares          int64  `json:"cpu_shares,omitempty"`
+	CPUPeriod          int64  `json:"cpu_period,omitempty"` // microseconds, as the others of the scheduler
+	CPUQuota           int64  `json:"cpu_quota,omitempty"`
+	CPURealtimePeriod  int64  `json:"cpu_rt_period,omitempty"`
+	CPURealtimeRuntime int64  `json:"cpu_rt_runtime,omitempty"`
+	CPUSet             string `json:"cpuset,omitempty"`
+	Memory             int64  `json:"memory,omitempty"` // bytes, as the next two
+	MemoryReservation  int64  `json:"memory_reservation,omitempty"`
+	MemorySwap         int64  `json:"memory_swap,omitempty"` // with Memory in it; -1 is no bound
+	Pids               int64  `json:"pids,omitempty"`
+	BlkioWeight        int64  `json:"blkio_weight,omitempty"`
+	// Restart is no, always, unless-stopped, on-failure or on-failure:ATTEMPTS; never empty.
+	Restart string `json:"restart"`
+}
+
+// SettingsOf are the settings that a service asks for.
+func SettingsOf(s project.Service) (Settings, error) {
+	text, err := project.Spec(s)
+	if err != nil {
+		return Settings{}, err
+	}
+	spec, err := tree(text)
+	if err != nil {
+		return Settings{}, err
+	}
+	return settingsOf(spec), nil
+}
+
+// settingsOf reads them from a canonical spec, that of the file or a recorded one. What deploy says
+// goes before the plain keys.
+func settingsOf(spec map[string]any) Settings {
+	number := func(keys ...string) int64 { return int64(amount(spec, keys)) }
+	return Settings{
+		NanoCPUs:           int64(math.Round(amount(spec, []string{"deploy.resources.limits.cpus", "cpus"}) * 1e9)),
+		CPUShares:          number("cpu_shares"),
+		CPUPeriod:          number("cpu_period"),
+		CPUQuota:           number("cpu_quota"),
+		CPURealtimePeriod:  number("cpu_rt_period"),
+		CPURealtimeRuntime: number("cpu_rt_runtime"),
+		CPUSet:             textAt(spec, "cpuset"),
+		Memory:             number("deploy.resources.limits.memory", "mem_limit"),
+		MemoryReservation:  number("deploy.resources.reservations.memory", "mem_reservation"),
+		MemorySwap:         number("memswap_limit"),
+		Pids:               max(0, number("deploy.resources.limits.pids", "pids_limit")),
+		BlkioWeight:        number("blkio_config.weight"),
+		Restart:            restartOf(spec),
+	}
+}
+
+// restartOf is the restart policy, in the short form of restart.
+func restartOf(spec map[string]any) string {
+	policy, ok := valueAt(spec, "deploy.restart_policy").(map[string]any)
+	if !ok {
+		return RestartText(textAt(spec, "restart"), 0)
+	}
+	switch condition := field(policy, "condition"); condition {
+	case "none":
+		return "no"
+	case "any", "":
+		return "always"
+	default:
+		return RestartText(condition, int(amount(policy, []string{"max_attempts"})))
+	}
+}
+
+// RestartText is a restart policy as [Settings] has it. 0 attempts are as many as it takes.
+func RestartText(name string, attempts int) string {
+	name = strings.TrimSuffix(name, ":0")
+	switch {
+	case name == "":
+		return "no"
+	case name == "on-failure" && attempts > 0:
+		return name + ":" + strconv.Itoa(attempts)
+	}
+	return name
+}
+
+func valueAt(spec map[string]any, path string) any {
+	for {
+		key, rest, more := strings.Cut(path, ".")
+		if !more {
+			return spec[key]
+		}
+		next, ok := spec[key].(map[string]any)
+		if !ok {
+			return nil
+		}
+		spec, path = next, rest
+	}
+}
+
+func textAt(spec map[string]any, path string) string {
+	v := valueAt(spec, path)
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// amount is the number at the first of the paths that has one other than 0.
+func amount(spec map[string]any, paths []string) float64 {
+	for _, p := range paths {
+		if n, err := strconv.ParseFloat(textAt(spec, p), 64); err == nil && n != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// setting is how one of the settings is compared.
+type setting struct {
+	keys []string            // in the file, the stronger first
+	at   func(*Settings) any // an *int64 or a *string
+	// text is the value for people; nil is the value itself.
+	text func(string) string
+	// loose: where the file says nothing the engine may choose.
+	loose bool
+	// lifted: the engine can take it away.
+	lifted bool
+	// picky: an engine may discard it without an error, so that only what is there can be changed.
+	picky bool
+}
+
+// value tells two apart; empty is none.
+func (x setting) value(s Settings) string {
+	switch v := x.at(&s).(type) {
+	case *int64:
+		if *v != 0 {
+			return strconv.FormatInt(*v, 10)
+		}
+	case *string:
+		return *v
+	}
+	return ""
+}
+
+// copy takes one setting over.
+func (x setting) copy(to *Settings, from Settings) {
+	switch v := x.at(to).(type) {
+	case *int64:
+		*v = *x.at(&from).(*int64)
+	case *string:
+		*v = *x.at(&from).(*string)
+	}
+}
+
+func sizeText(digits string) string {
+	if text, ok := bytesText(digits); ok {
+		return text
+	}
+	return digits
+}
+
+func cpusText(nano string) string {
+	n, err := strconv.ParseFloat(nano, 64)
+	if err != nil {
+		return nano
+	}
+	return strconv.FormatFloat(n/1e9, 'f', -1, 64)
+}
+
+// settingTable has a row for each setting: what is not in it is changed by replacing the container.
+func settingTable() []setting {
+	return []setting{
+		{keys: []string{"deploy.resources.limits.cpus", "cpus"}, at: func(s *Settings) any { return &s.NanoCPUs }, text: cpusText},
+		{keys: []string{"cpu_shares"}, at: func(s *Settings) any { return &s.CPUShares }},
+		{keys: []string{"cpu_period"}, at: func(s *Settings) any { return &s.CPUPeriod }},
+		{keys: []string{"cpu_quota"}, at: func(s *Settings) any { return &s.CPUQuota }},
+		{keys: []string{"cpu_rt_period"}, at: func(s *Settings) any { return &s.CPURealtimePeriod }},
+		{keys: []string{"cpu_rt_runtime"}, at: func(s *Settings) any { return &s.CPURealtimeRuntime }},
+		{keys: []string{"cpuset"}, at: func(s *Settings) any { return &s.CPUSet }},
+		{keys: []string{"deploy.resources.limits.memory", "mem_limit"}, at: func(s *Settings) any { return &s.Memory }, text: sizeText},
+		{keys: []string{"deploy.resources.reservations.memory", "mem_reservation"}, at: func(s *Settings) any { return &s.MemoryReservation }, text: sizeText},
+		{keys: []string{"memswap_limit"}, at: func(s *Settings) any { return &s.MemorySwap }, text: sizeText, loose: true},
+		{keys: []string{"deploy.resources.limits.pids", "pids_limit"}, at: func(s *Settings) any { return &s.Pids }, lifted: true},
+		{keys: []string{"blkio_config.weight"}, at: func(s *Settings) any { return &s.BlkioWeight }, picky: true},
+		{keys: []string{"deploy.restart_policy.condition", "deploy.restart_policy.max_attempts", "restart"},
+			at: func(s *Settings) any { return &s.Restart }, lifted: true},
+	}
+}
+
+func (x setting) shown(value string) string {
+	if x.text == nil || value == "" {
+		return value
+	}
+	return x.text(value)
+}
+
+// key is the one that decides, for people: that of the file, else the recorded one, else the plain one.
+func (x setting) key(specs ...map[string]any) string {
+	for _, spec := range specs {
+		for _, k := range x.keys {
+			if valueAt(spec, k) != nil {
+				return k
+			}
+		}
+	}
+	return x.keys[len(x.keys)-1]
+}
+
+// adjustable says whether a path of a spec belongs to a setting.
+func adjustable(path string) bool {
+	for _, x := range settingTable() {
+		for _, k := range x.keys {
+			if k == path {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// adjustments compare the settings of a container with those that its service wants: those that
+// the engine can change in place, and those for which it takes another container. to is how it is set
+// when only the former are changed. Where nobody has looked at the container it is as its record says.
+func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change, to Settings) {
+	wanted := s.tree()
+	recorded := wanted
+	if c.Labels[LabelSpec] != s.label(&b.codec) {
+		recorded = b.recordedTree(c)
+	} else if c.Settings == nil {
+		return nil, nil, to
+	}
+	if recorded == nil || wanted == nil {
+		return nil, nil, to
+	}
+	was, want := settingsOf(recorded), settingsOf(wanted)
+	have := was
+	if c.Settings != nil {
+		have = *c.Settings
+	}
+	to = have
+	for _, x := range settingTable() {
+		w, h, r := x.value(want), x.value(have), x.value(was)
+		switch {
+		case w == h, w == "" && x.loose:
+			continue
+		case h == "" && r != "":
+			continue // the engine has discarded it once, and would again
+		case b.how.IgnoreDrift && r == w:
+			continue
+		}
+		change := Change{Path: s.path(x.key(wanted, recorded)), From: x.shown(h), To: x.shown(w), Drift: r == w}
+		if w == "" && !x.lifted || h == "" && x.picky {
+			anew = append(anew, change)
+		} else {
+			inPlace = append(inPlace, change)
+			x.copy(&to, want)
+		}
+	}
+	if want.Memory != have.Memory {
+		to.MemorySwap = want.MemorySwap // where the file says nothing it follows the limit
+	}
+	return inPlace, anew, to
+}
+
+// recordedTree is what a container was made from; nil where it has no readable record.
+func (b *builder) recordedTree(c *Container) map[string]any {
+	label := c.Labels[LabelSpec]
+	if label == "" {
+		return nil
+	}
+	text, err := b.codec.decode(label)
+	if err != nil {
+		return nil
+	}
+	spec, err := tree(text)
+	if err != nil {
+		return nil
+	}
+	return spec
+}
+
+// tree is the service's spec, taken apart once.
+func (s *service) tree() map[string]any {
+	if s.parts == nil {
+		s.parts, _ = tree(s.json) // it was written by project.Spec
+	}
+	return s.parts
+}
+
+// Unsure names the containers whose labels leave open what Build has to know: how they are set now. Whoever
+// plans inspects them and puts what is found into Container.Settings. Containers that are
+// replaced anyway are not among them.
+func Unsure(want *project.Project, have State, how Policy) []string {
+	if how.Recreate == RecreateNever {
+		return nil
+	}
+	b := newBuilder(want, have, how)
+	b.choose()
+	if len(b.problems) > 0 {
+		return nil
+	}
+	var out []string
+	for _, name := range b.order {
+		s := b.services[name]
+		if s.forced {
+			continue
+		}
+		for _, c := range b.have.services[name] {
+			if b.unsure(s, c) {
+				out = append(out, c.Name)
+			}
+		}
+	}
+	return distinct(out)
+}
+
+// unsure: after a change in place the record is out of date, even where it fits the file again.
+// So all are unsure, unless what was done by hand is left alone.
+func (b *builder) unsure(s *service, c *Container) bool {
+	if c.Settings != nil || c.Labels[LabelSpec] == "" || len(b.changes(s, c)) > 0 {
+		return false
+	}
+	if !b.how.IgnoreDrift {
+		return true
+	}
+	inPlace, _, _ := b.adjustments(s, c)
+	return len(inPlace) > 0
+}
