@@ -51,9 +51,39 @@ func peerFiles(t *testing.T) []string {
 	return files
 }
 
-func runPeer(t *testing.T, bin, file string, args ...string) []byte {
-	cmd := exec.Command(bin, append([]string{"-f", file}, args...)...)
-	cmd.Dir = filepath.Dir(file)
+// stack is a folder's files, given with -f in this order.
+type stack struct {
+	name  string
+	files []string
+}
+
+// peerStacks are the files one by one, and together what is meant to be merged.
+func peerStacks(t *testing.T) []stack {
+	var stacks []stack
+	for _, file := range peerFiles(t) {
+		dir := filepath.Dir(file)
+		stacks = append(stacks, stack{filepath.Base(dir) + "/" + filepath.Base(file), []string{file}})
+		layers, err := filepath.Glob(filepath.Join(dir, "compose.*.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, layer := range layers {
+			stacks = append(stacks, stack{filepath.Base(dir) + "/" + filepath.Base(layer), []string{file, layer}})
+		}
+		if len(layers) > 1 {
+			stacks = append(stacks, stack{filepath.Base(dir) + "/all", append([]string{file}, layers...)})
+		}
+	}
+	return stacks
+}
+
+func runPeer(t *testing.T, bin string, files []string, args ...string) []byte {
+	var given []string
+	for _, file := range files {
+		given = append(given, "-f", file)
+	}
+	cmd := exec.Command(bin, append(given, args...)...)
+	cmd.Dir = filepath.Dir(files[0])
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -95,9 +125,9 @@ func dropHostPath(mount map[string]any) {
 
 func TestModelAsPeer(t *testing.T) {
 	bin := peer(t)
-	for _, file := range peerFiles(t) {
-		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
-			p, err := Load(t.Context(), Options{Files: []string{file}, Cwd: filepath.Dir(file), TolerateMissing: true})
+	for _, s := range peerStacks(t) {
+		t.Run(s.name, func(t *testing.T) {
+			p, err := Load(t.Context(), Options{Files: s.files, Cwd: filepath.Dir(s.files[0]), TolerateMissing: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +135,7 @@ func TestModelAsPeer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, want := decoded(t, data), decoded(t, runPeer(t, bin, file, "config", "--format", "json"))
+			got, want := decoded(t, data), decoded(t, runPeer(t, bin, s.files, "config", "--format", "json"))
 			for _, e := range explained() {
 				e.drop(got)
 				e.drop(want)
@@ -127,9 +157,9 @@ func decoded(t *testing.T, data []byte) map[string]any {
 
 func TestHashesAsPeer(t *testing.T) {
 	bin := peer(t)
-	for _, file := range peerFiles(t) {
-		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
-			p, err := Load(t.Context(), Options{Files: []string{file}, Cwd: filepath.Dir(file), TolerateMissing: true})
+	for _, s := range peerStacks(t) {
+		t.Run(s.name, func(t *testing.T) {
+			p, err := Load(t.Context(), Options{Files: s.files, Cwd: filepath.Dir(s.files[0]), TolerateMissing: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +172,7 @@ func TestHashesAsPeer(t *testing.T) {
 				got = append(got, name+" "+h)
 			}
 			slices.Sort(got)
-			want := strings.Split(strings.TrimSpace(string(runPeer(t, bin, file, "config", "--hash", "*"))), "\n")
+			want := strings.Split(strings.TrimSpace(string(runPeer(t, bin, s.files, "config", "--hash", "*"))), "\n")
 			slices.Sort(want)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("hashes (- docker compose, + muster):\n%s", diff)
