@@ -37,7 +37,7 @@ func (c cuts) within(path ...string) bool {
 func serviceChecks() []func(*checker, string, Service) {
 	return []func(*checker, string, Service){
 		checkServiceReferences, checkResourceReferences, checkImage, checkBuild, checkNetworks, checkHealth,
-		checkDependencies, checkScale, checkTwice, checkMounts, checkPorts, checkExposed, checkWords, checkWatch,
+		checkDependencies, checkScale, checkTwice, checkMounts, checkPorts, checkExposed, checkWords, checkWatch, checkEnvFiles,
 	}
 }
 

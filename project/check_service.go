@@ -244,3 +244,13 @@ func checkWatch(c *checker, name string, s Service) {
 		}
 	}
 }
+
+// checkEnvFiles refuses forms of env files that nobody reads.
+func checkEnvFiles(c *checker, name string, s Service) {
+	for i, f := range s.EnvFiles {
+		if f.Format != "" && f.Format != "raw" {
+			c.add(finding{path: []string{"services", name, "env_file", index(i), "format"},
+				problem: quote(f.Format) + " is no format of env files", hint: "write raw, or leave it out for the usual one"})
+		}
+	}
+}

@@ -26,7 +26,7 @@ func parseRawEnv(r io.Reader, filename string, vars map[string]string, lookup fu
 		}
 		key, value, found := strings.Cut(line, "=")
 		if key == "" || strings.ContainsAny(key, " \t") {
-			return fmt.Errorf("failed to read %s: line %d: %q is not a variable's name", filename, n, key)
+			return fmt.Errorf("failed to read %s: line %d: a name is missing or has a space in it", filename, n) // the line may be a password
 		}
 		if !found {
 			var known bool
