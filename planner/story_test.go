@@ -131,7 +131,7 @@ func (s *story) compare(t *testing.T, file string, got map[string]string) {
 func (s *story) command() string {
 	switch s.how.Command {
 	case "", "images", "preview":
-		return "muster up"
+		return "" // muster up
 	}
 	return "muster " + s.how.Command
 }

@@ -15,7 +15,8 @@ type TextOptions struct {
 	Color bool
 	// Command is what to type to carry the plan out; empty is "muster up".
 	Command string
-	// Steps is what to type to see the steps; empty is "muster plan --steps".
+	// Steps is what to type to see the steps. Empty is "muster plan --steps" where Command is empty as well, and else
+	// nothing, since plan would list the steps of another command.
 	Steps string
 }
 
@@ -93,18 +94,22 @@ func (p Plan) writeWaits(out *strings.Builder) {
 }
 
 func (p Plan) footer(o TextOptions) string {
-	command, steps := o.Command, o.Steps
-	if command == "" {
-		command = "muster up"
+	if o.Command == "" {
+		o.Command = "muster up"
+		if o.Steps == "" {
+			o.Steps = "muster plan --steps"
+		}
 	}
-	if steps == "" {
-		steps = "muster plan --steps"
+	list := plural(len(p.Steps), "step")
+	switch {
+	case o.Steps == "":
+		list += "."
+	case len(p.Steps) == 1:
+		list += fmt.Sprintf("; `%s` shows it.", o.Steps)
+	default:
+		list += fmt.Sprintf("; `%s` lists them.", o.Steps)
 	}
-	list := fmt.Sprintf("%d steps; `%s` lists them.", len(p.Steps), steps)
-	if len(p.Steps) == 1 {
-		list = fmt.Sprintf("1 step; `%s` shows it.", steps)
-	}
-	return fmt.Sprintf("Run `%s` to do this. %s", command, list)
+	return fmt.Sprintf("Run `%s` to do this. %s", o.Command, list)
 }
 
 // signs are the marks of the verdicts and the colours that repeat them, in the order of printing.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -17,6 +16,13 @@ import (
 type planOptions struct {
 	policyFlags
 	steps, json, exitCode, showValues bool
+	// showSteps is what to type to see the steps; empty where there is nothing.
+	showSteps string
+}
+
+// lookingFlags are those of plan that up does not have: they say how to show a plan, and not what is in it.
+func lookingFlags() []string {
+	return []string{"steps", "json", "detailed-exitcode", "show-values"}
 }
 
 func (p *program) planCommand() *cobra.Command {
@@ -71,7 +77,8 @@ func (p *program) plan(ctx context.Context, o planOptions, services []string) er
 		return err
 	}
 	defer on.Close()
-	return p.printPlanOf(ctx, on, want, how, o, strings.Join(append([]string{"muster up"}, services...), " "))
+	o.showSteps = p.typed() + " --steps"
+	return p.printPlanOf(ctx, on, want, how, o, p.typedInstead("plan", "up", lookingFlags()))
 }
 
 // printPlanOf plans the way to what is wanted and prints it; it is also what --dry-run does.
@@ -93,7 +100,7 @@ func (p *program) printPlan(plan planner.Plan, o planOptions, command string) er
 	if err != nil {
 		return err
 	}
-	text := planner.TextOptions{ShowValues: o.showValues, Color: bool(look.logs), Command: command}
+	text := planner.TextOptions{ShowValues: o.showValues, Color: bool(look.logs), Command: command, Steps: o.showSteps}
 	switch {
 	case o.json:
 		written, err := plan.JSON(text)

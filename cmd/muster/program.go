@@ -82,21 +82,6 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	return exitCode(err)
 }
 
-// typed is the command line without --dry-run: what to type to have it done.
-func (p *program) typed() string {
-	words := []string{"muster"}
-	for _, arg := range p.args {
-		if arg == "--dry-run" || arg == "--dry-run=true" {
-			continue
-		}
-		if arg == "" || strings.ContainsAny(arg, " \t\n'\"$\\*?;&|<>()") {
-			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-		words = append(words, arg)
-	}
-	return strings.Join(words, " ")
-}
-
 // getenv looks a variable up in the program's environment.
 func (p *program) getenv(key string) string {
 	for i := len(p.environ) - 1; i >= 0; i-- {
