@@ -86,6 +86,11 @@ services:
     image: ${TESTAPP_IMAGE}
     command: [run, -ignore-term=%v]
     stop_grace_period: 60s
+    healthcheck: {test: [CMD, /testapp, health]}
+  late: # the stack is up once web has its signal handlers
+    image: ${BUSYBOX_IMAGE}
+    command: ["true"]
+    depends_on: {web: {condition: service_healthy}}
 `
 	for _, c := range []struct {
 		name       string
@@ -93,8 +98,8 @@ services:
 		interrupts int
 		wantCode   string // of the container
 	}{
-		{"once", false, 1, "exited with code 0"},
-		{"twice", true, 2, "exited with code 137"},
+		{"once", false, 1, "web-1 exited with code 0"},
+		{"twice", true, 2, "web-1 exited with code 137"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
