@@ -111,10 +111,16 @@ func awaited(condition string) Condition {
 	return IsRunning
 }
 
-// readiness is what --wait waits for.
+// readiness is what --wait waits for. Where others wait for a health check, that is one and the same
+// wait: healthy is as good as ready.
 func (b *builder) readiness(s *service) Condition {
 	if s.job {
 		return IsCompleted
+	}
+	for _, d := range s.dependents {
+		if s.checked() && awaited(d.condition) == IsHealthy {
+			return IsHealthy
+		}
 	}
 	return IsReady
 }
