@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/project"
@@ -30,6 +31,8 @@ const (
 	KindNetwork   Kind = "network"
 	KindVolume    Kind = "volume"
 	KindImage     Kind = "image"
+	KindProvider  Kind = "provider"
+	KindModel     Kind = "model"
 )
 
 // CreateNetwork makes a network. "Already there" is success.
@@ -104,6 +107,8 @@ type CreateContainer struct {
 	// Inherit names the container whose anonymous volumes this one takes over;
 	// empty for none.
 	Inherit string `json:"inherit,omitempty"`
+	// Injections are variables whose values are known only when it is made.
+	Injections []Injection `json:"injections,omitempty"`
 }
 
 // File is a config or a secret on its way into a container.
@@ -210,6 +215,53 @@ type RunHook struct {
 	Hook    project.ServiceHook `json:"hook"`
 }
 
+// RunProvider lets the program of a provider bring its resource up. The variables that it
+// gives are for the containers whose [Injection] names it. Running it again does no harm.
+type RunProvider struct {
+	Project string              `json:"project"`
+	Service string              `json:"service"` // the provider's key in the file
+	Type    string              `json:"type"`    // names the program
+	Options map[string][]string `json:"options,omitempty"`
+}
+
+// StopProvider lets the program of a provider take its resource down.
+type StopProvider struct {
+	Project string              `json:"project"`
+	Service string              `json:"service"`
+	Type    string              `json:"type"`
+	Options map[string][]string `json:"options,omitempty"`
+}
+
+// ConfigureModel makes a model ready: pulls it where it is missing, sets how it is run, and finds
+// out where it is reached.
+type ConfigureModel struct {
+	Key          string   `json:"key"` // in the file's models
+	Model        string   `json:"model"`
+	ContextSize  int      `json:"context_size,omitempty"` // in tokens; 0 is the model's own
+	RuntimeFlags []string `json:"runtime_flags,omitempty"`
+}
+
+// Injection says what variables a container gets from something that is no container, once that is up.
+type Injection struct {
+	// Source is "providers.NAME" or "models.NAME".
+	Source string `json:"source"`
+	// Model, ModelVar and URLVar are for models: the reference, and the variables for it and for the address.
+	Model    string `json:"model,omitempty"`
+	ModelVar string `json:"model_var,omitempty"`
+	URLVar   string `json:"url_var,omitempty"`
+}
+
+// EnvName makes a key of the file the beginning of a variable's name: "my-db" gives MY_DB. docker compose leaves
+// the dash of a provider, and no shell can read such a name.
+func EnvName(key string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToUpper(key))
+}
+
 // UpdateContainer changes limits or the restart policy in place. Limits that Settings does not
 // have are left as they are, but for that of processes, which is lifted.
 type UpdateContainer struct {
@@ -251,6 +303,9 @@ func (a RemoveContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.
 func (a RenameContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
 func (a Await) Resource() Ref             { return Ref{KindContainer, a.Name, a.Service} }
 func (a RunHook) Resource() Ref           { return Ref{KindContainer, a.Name, a.Service} }
+func (a RunProvider) Resource() Ref       { return Ref{KindProvider, a.Service, a.Service} }
+func (a StopProvider) Resource() Ref      { return Ref{KindProvider, a.Service, a.Service} }
+func (a ConfigureModel) Resource() Ref    { return Ref{KindModel, a.Model, ""} }
 func (a UpdateContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
 func (a ConnectNetwork) Resource() Ref    { return Ref{KindContainer, a.Name, a.Service} }
 func (a DisconnectNetwork) Resource() Ref { return Ref{KindContainer, a.Name, a.Service} }
@@ -271,6 +326,9 @@ func (RemoveContainer) action()   {}
 func (RenameContainer) action()   {}
 func (Await) action()             {}
 func (RunHook) action()           {}
+func (RunProvider) action()       {}
+func (StopProvider) action()      {}
+func (ConfigureModel) action()    {}
 func (UpdateContainer) action()   {}
 func (ConnectNetwork) action()    {}
 func (DisconnectNetwork) action() {}

@@ -15,13 +15,16 @@ type builder struct {
 	codec    specCodec
 	graph    *graph
 	services map[string]*service
-	order    []string // of services, dependencies first
-	items    []Item
-	warnings []string
-	problems Errors
+	// providers are the chosen services that are run by a program of theirs.
+	providers map[string]project.Service
+	order     []string // of services, dependencies first
+	items     []Item
+	warnings  []string
+	problems  Errors
 
 	ahead        bool                // images are renewed in the same plan, for show
 	imageSteps   map[string]StepID   // by reference
+	sourceSteps  map[string]StepID   // by "providers.NAME" and "models.NAME"
 	networkSteps map[string]StepID   // by name on the engine
 	volumeSteps  map[string]StepID   // by name on the engine
 	before       map[string][]StepID // steps on a container that all others of it follow
@@ -61,6 +64,7 @@ func (b *builder) build() (Plan, error) {
 		for _, name := range b.order {
 			b.emit(b.services[name])
 		}
+		b.loneProviders()
 		b.planOrphans()
 		b.imageItems()
 		b.yieldPorts()
@@ -73,6 +77,8 @@ func newBuilder(want *project.Project, have State, how Policy) *builder {
 	return &builder{
 		want: withHookResources(want), have: newIndex(have), how: how, graph: newGraph(),
 		services:     map[string]*service{},
+		providers:    map[string]project.Service{},
+		sourceSteps:  map[string]StepID{},
 		imageSteps:   map[string]StepID{},
 		networkSteps: map[string]StepID{},
 		volumeSteps:  map[string]StepID{},

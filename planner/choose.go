@@ -14,7 +14,7 @@ func (b *builder) choose() {
 		spec := b.want.Services[name]
 		spec.Name = name
 		if spec.Provider != nil {
-			b.warn("%s: is run by provider %s, which muster does not start yet", name, spec.Provider.Type)
+			b.providers[name] = spec
 			continue
 		}
 		text, err := project.Spec(asWritten(spec))
@@ -117,6 +117,7 @@ func (b *builder) link() {
 		for name, d := range s.spec.DependsOn {
 			to := b.services[name]
 			if to == nil || to == s {
+				b.linkThrough(s, name, map[string]bool{})
 				continue
 			}
 			s.edges = append(s.edges, edge{to: to, condition: condition(d), restart: d.Restart})
@@ -151,6 +152,21 @@ func (b *builder) link() {
 				to.job = true
 			}
 		}
+	}
+}
+
+// linkThrough ties a service to what a provider that it depends on depends on itself.
+func (b *builder) linkThrough(s *service, provider string, seen map[string]bool) {
+	p, ok := b.providers[provider]
+	if !ok || seen[provider] {
+		return
+	}
+	seen[provider] = true
+	for name, d := range p.DependsOn {
+		if to := b.services[name]; to != nil && to != s {
+			s.edges = append(s.edges, edge{to: to, condition: condition(d)})
+		}
+		b.linkThrough(s, name, seen)
 	}
 }
 

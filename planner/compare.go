@@ -148,7 +148,14 @@ func (b *builder) contentChanges(s *service, c *Container) []Change {
 	now, was := b.content(s.spec), readContent(c.Labels[LabelContent])
 	var out []Change
 	for _, key := range keys(now) {
-		if old, ok := was[key]; ok && old != now[key] {
+		old, ok := was[key]
+		switch {
+		case strings.HasPrefix(key, "providers.") && old != now[key]:
+			// That it depends on a provider stands nowhere else.
+			out = append(out, Change{Path: s.path(key), From: short(old), To: short(now[key])})
+		case strings.HasPrefix(key, "models.") && ok && old != now[key]:
+			out = append(out, Change{Path: s.path(key), From: short(old), To: short(now[key])})
+		case ok && old != now[key]:
 			out = append(out, Change{Path: s.path(key + ".content"), From: short(old), To: short(now[key])})
 		}
 	}

@@ -181,7 +181,7 @@ func (b *builder) after(name string) []StepID {
 
 // resources are the steps that make what a container of s needs to exist.
 func (b *builder) resources(s *service) []StepID {
-	needs := []StepID{b.imageSteps[b.want.ImageName(s.spec)]}
+	needs := append(b.bringSources(s), b.imageSteps[b.want.ImageName(s.spec)])
 	for _, key := range networkKeys(s.spec) {
 		needs = append(needs, b.networkSteps[b.network(key)])
 	}
@@ -211,7 +211,7 @@ func (b *builder) resources(s *service) []StepID {
 func (b *builder) creation(s *service, r *replica, name, replaces, inherit string) CreateContainer {
 	a := CreateContainer{
 		Name: name, Number: r.number, Spec: b.resolve(s.spec), Image: b.want.ImageName(s.spec),
-		Labels: b.containerLabels(s, r.number, replaces), Files: b.files(s.spec), Inherit: inherit,
+		Labels: b.containerLabels(s, r.number, replaces), Files: b.files(s.spec), Inherit: inherit, Injections: b.injections(s.spec),
 	}
 	if name != r.name {
 		a.As = r.name

@@ -201,6 +201,12 @@ func idOf(a Action) StepID {
 		return StepID("await " + a.Name + " " + string(a.Condition))
 	case RunHook:
 		return StepID(fmt.Sprintf("run %s %d in %s", a.When, a.Index+1, a.Name))
+	case RunProvider:
+		return StepID("run provider " + a.Service)
+	case StopProvider:
+		return StepID("take down provider " + a.Service)
+	case ConfigureModel:
+		return StepID("configure model " + a.Model)
 	case UpdateContainer:
 		return StepID("update " + a.Name)
 	case ConnectNetwork:

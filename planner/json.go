@@ -151,6 +151,12 @@ func shown(a Action, o TextOptions) any {
 		a.Spec.Labels = withoutSecrets(a.Spec.Labels)
 		a.Spec.DriverOpts = withoutSecrets(a.Spec.DriverOpts)
 		return a
+	case RunProvider:
+		a.Options = optionsWithoutSecrets(a.Options)
+		return a
+	case StopProvider:
+		a.Options = optionsWithoutSecrets(a.Options)
+		return a
 	case RunHook:
 		a.Hook = hookWithoutSecrets(a.Hook)
 		return a
@@ -168,6 +174,19 @@ func withoutSecrets[M ~map[string]string](values M) M {
 			v = "(hidden)"
 		}
 		out[k] = v
+	}
+	return out
+}
+
+func optionsWithoutSecrets(options map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(options))
+	for k, values := range options {
+		for _, v := range values {
+			if secretive(k, v) {
+				v = "(hidden)"
+			}
+			out[k] = append(out[k], v)
+		}
 	}
 	return out
 }

@@ -119,7 +119,7 @@ func readDependsOn(label string) map[string]project.ServiceDependency {
 	return out
 }
 
-// contentLabel has the digests of the configs and secrets that a service gets.
+// contentLabel has the digests of the configs and secrets that a service gets, and of what it gets variables from.
 func (b *builder) contentLabel(s project.Service) string {
 	digests := b.content(s)
 	parts := make([]string, 0, len(digests))
@@ -130,8 +130,8 @@ func (b *builder) contentLabel(s project.Service) string {
 	return strings.Join(parts, ",")
 }
 
-// content is the digest of each config and secret of a service, by
-// "configs.KEY" and "secrets.KEY".
+// content is the digest of each config and secret of a service and of each of its sources, by
+// "configs.KEY", "secrets.KEY", "providers.KEY" and "models.KEY".
 func (b *builder) content(s project.Service) map[string]string {
 	out := map[string]string{}
 	for _, c := range s.Configs {
@@ -143,6 +143,9 @@ func (b *builder) content(s project.Service) map[string]string {
 		if digest := b.want.Content["secrets."+c.Source]; digest != "" {
 			out["secrets."+c.Source] = digest
 		}
+	}
+	for _, key := range b.sources(s) {
+		out[key] = b.sourceDigest(key)
 	}
 	return out
 }

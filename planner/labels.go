@@ -24,7 +24,7 @@ const (
 	// left side of the field diff. On networks and volumes too.
 	LabelSpec = "dev.muster.spec"
 	// LabelContent has the digests of the configs and secrets that went
-	// in, "configs.KEY=sha256:…" joined by commas, sorted.
+	// in, and of the providers and models that it has variables from, "configs.KEY=sha256:…" joined by commas, sorted.
 	LabelContent = "dev.muster.content"
 	// LabelReplaces is the name of the container that this one is about to succeed.
 	LabelReplaces = "dev.muster.replaces"

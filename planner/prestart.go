@@ -91,7 +91,7 @@ func (b *builder) hookCreation(h hooked, i int, name string) CreateContainer {
 	labels[LabelVersion], labels[LabelWorkingDir] = composeVersion, b.want.WorkingDir
 	labels[LabelConfigFiles] = strings.Join(b.want.Files, ",")
 	labels[LabelHook] = fmt.Sprintf("pre_start %d", i+1)
-	a := CreateContainer{Name: name, Number: h.number, Spec: s, Image: s.Image, Labels: labels, Files: b.files(s)}
+	a := CreateContainer{Name: name, Number: h.number, Spec: s, Image: s.Image, Labels: labels, Files: b.files(s), Injections: b.injections(h.service)}
 	b.nameResources(&a)
 	return a
 }

@@ -18,6 +18,7 @@ func Teardown(want *project.Project, have State, how Policy) (Plan, error) {
 	t := &teardown{standing: newStanding(want, have, how, true), file: want != nil}
 	t.checkNames()
 	t.containers()
+	t.stopProviders()
 	if len(how.Services) == 0 {
 		t.networks()
 		t.volumes()

@@ -8,6 +8,12 @@ type (
 	ServiceNetwork = types.ServiceNetworkConfig
 	// PreStartHook is a hook that runs in a container of its own before the service starts.
 	PreStartHook = types.PreStartHook
+	// Provider says what program runs a service that is no container.
+	Provider = types.ServiceProviderConfig
+	// ModelConfig is one entry of the top-level models.
+	ModelConfig = types.ModelConfig
+	// Environment has variables by name; nil stands for one without a value.
+	Environment = types.MappingWithEquals
 	// ServicePort is one published port.
 	ServicePort = types.ServicePortConfig
 	// ServiceVolume is one mount of a service.

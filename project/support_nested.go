@@ -107,9 +107,9 @@ func laterRows() []Row {
 		informing(s+"develop.", watch, "watch", "watch.[].action", "watch.[].exec", "watch.[].exec.command", "watch.[].exec.environment",
 			"watch.[].exec.privileged", "watch.[].exec.user", "watch.[].exec.working_dir", "watch.[].ignore", "watch.[].include",
 			"watch.[].initial_sync", "watch.[].path", "watch.[].target"),
-		warned(s+"models.*.", "models are not run yet", "endpoint_var", "model_var"),
-		warned(s+"provider.", "providers are not run yet", "type", "options"),
-		warned("models.*.", "the docker target runs no models yet", "context_size", "model", "name", "runtime_flags"),
+		honoured(s+"models.*.", "endpoint_var", "model_var"),
+		honoured(s+"provider.", "type", "options"),
+		honoured("models.*.", "context_size", "model", "name", "runtime_flags"),
 	)
 }
 

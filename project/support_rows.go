@@ -6,7 +6,7 @@ func topLevelRows() []Row {
 	return slices.Concat(
 		honoured("", "name", "include", "services", "networks", "volumes", "configs", "secrets"),
 		[]Row{{Key: "version", Support: Warned, Note: "obsolete: the newest form of the format always counts"}},
-		warned("", "the docker target runs no models yet", "models"),
+		[]Row{{Key: "models", Support: Honoured, Note: "with docker's plugin docker-model; an error says where it is missing"}},
 		warned("", "jobs are not run yet", "jobs"),
 		honoured("networks.*.", "name", "driver", "driver_opts", "ipam", "external", "internal", "attachable", "enable_ipv4", "enable_ipv6", "labels"),
 		honoured("volumes.*.", "name", "driver", "driver_opts", "external", "labels"),
@@ -41,8 +41,7 @@ func serviceRows() []Row {
 			{Key: s + "use_api_socket", Support: Honoured, Note: "the engine's socket, without your registry credentials: give those as a secret"},
 		},
 		informing(s, "muster has no watch yet", "develop"),
-		warned(s, "models are not run yet", "models"),
-		warned(s, "providers are not run yet", "provider"),
+		honoured(s, "models", "provider"),
 		warned(s, "the period is not kept yet; pull_policy is", "pull_refresh_after"),
 		refused(s, "the engine's API has no umask", "umask"),
 	)

@@ -117,7 +117,7 @@ func usual(a planner.Action) time.Duration {
 	switch a.(type) {
 	case planner.BuildImage:
 		return 20 * time.Second
-	case planner.PullImage:
+	case planner.PullImage, planner.RunProvider, planner.ConfigureModel:
 		return 10 * time.Second
 	case planner.Await, planner.StopContainer, planner.RunHook:
 		return time.Second
@@ -145,7 +145,7 @@ func classOf(a planner.Action) class {
 	switch a.(type) {
 	case planner.PullImage, planner.BuildImage:
 		return fetch
-	case planner.StopContainer, planner.RestartContainer, planner.RunHook:
+	case planner.StopContainer, planner.RestartContainer, planner.RunHook, planner.RunProvider, planner.StopProvider, planner.ConfigureModel:
 		return linger
 	case planner.Await:
 		return unbound

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
+	"github.com/musterhq/muster/runner/plugin"
 )
 
 // job is one run of a plan with what its display needs to know.
@@ -42,7 +44,7 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 		guard(func() { d.note(b, container, line) })
 	}}
 	d.begin(b)
-	err = runner.Run(ctx, on, j.plan, runner.Options{
+	err = runner.Run(ctx, plugin.Wrap(on, plugin.Options{Environ: p.pluginEnviron()}), j.plan, runner.Options{
 		Parallel: parallel,
 		Health:   on.Health(j.plan.Project),
 		Events: func(e runner.Event) {
@@ -61,6 +63,18 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	lines.end()
 	d.end(b)
 	return b, err
+}
+
+// pluginEnviron is what programs that a plan runs get: ours, with the engine that flags choose.
+func (p *program) pluginEnviron() []string {
+	out := slices.Clone(p.environ)
+	if p.globals.at.host != "" {
+		out = append(out, "DOCKER_HOST="+p.globals.at.host)
+	}
+	if p.globals.at.context != "" {
+		out = append(out, "DOCKER_CONTEXT="+p.globals.at.context)
+	}
+	return out
 }
 
 // lastLines follows the output of containers while they are waited for, so that

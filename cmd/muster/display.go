@@ -167,6 +167,12 @@ func wordsOf(a planner.Action) words {
 		return awaitWords(a.Condition)
 	case planner.RunHook:
 		return words{"Running " + a.When, ""}
+	case planner.RunProvider:
+		return words{"Creating", "Created"}
+	case planner.StopProvider:
+		return words{"Removing", "Removed"}
+	case planner.ConfigureModel:
+		return words{"Configuring", "Configured"}
 	case planner.UpdateContainer:
 		return words{"Updating", "Updated"}
 	case planner.ConnectNetwork:

@@ -1,0 +1,178 @@
+package planner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"sort"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Providers and models are no containers: a program of theirs brings them up, and containers get
+// variables from it. Their program says only when it runs what these are, so it runs whenever a container is made
+// that needs them, and before. That it has run, and for what definition, is written on those
+// containers, among the digests of [LabelContent]; so a second plan is empty. A provider that no service depends
+// on has nothing to be written on, and runs with every plan: its protocol asks that this does no harm.
+
+// sources are the keys of what a service gets variables from, as they stand in [LabelContent].
+func (b *builder) sources(s project.Service) []string {
+	var out []string
+	for name := range s.DependsOn {
+		if p, ok := b.want.Services[name]; ok && p.Provider != nil {
+			out = append(out, "providers."+name)
+		}
+	}
+	for key := range s.Models {
+		if _, ok := b.model(key); ok {
+			out = append(out, "models."+key)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func (b *builder) model(key string) (project.ModelConfig, bool) {
+	if b.want.Model == nil {
+		return project.ModelConfig{}, false
+	}
+	m, ok := b.want.Model.Models[key]
+	return m, ok
+}
+
+// sourceDigest is that of a source's definition.
+func (b *builder) sourceDigest(key string) string {
+	var definition any
+	if name, ok := strings.CutPrefix(key, "providers."); ok {
+		definition = b.want.Services[name].Provider
+	} else if name, ok := strings.CutPrefix(key, "models."); ok {
+		definition, _ = b.model(name)
+	}
+	text, err := json.Marshal(definition)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// injections are the variables that a container gets from its sources once they are there.
+func (b *builder) injections(s project.Service) []Injection {
+	var out []Injection
+	for _, key := range b.sources(s) {
+		in := Injection{Source: key}
+		if name, ok := strings.CutPrefix(key, "models."); ok {
+			m, _ := b.model(name)
+			in.Model = m.Model
+			in.ModelVar, in.URLVar = EnvName(name)+"_MODEL", EnvName(name)+"_URL"
+			if use := s.Models[name]; use != nil {
+				in.ModelVar, in.URLVar = either(use.ModelVariable, in.ModelVar), either(use.EndpointVariable, in.URLVar)
+			}
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+func either(a, otherwise string) string {
+	if a != "" {
+		return a
+	}
+	return otherwise
+}
+
+// bringSources adds the steps that bring up what a new container of s gets variables from.
+func (b *builder) bringSources(s *service) []StepID {
+	var out []StepID
+	for _, key := range b.sources(s.spec) {
+		out = append(out, b.bringSource(key, Change{Path: s.path("environment"), To: "from " + key}))
+	}
+	return out
+}
+
+// bringSource adds the step that brings one source up, once.
+func (b *builder) bringSource(key string, why Change) StepID {
+	if id, ok := b.sourceSteps[key]; ok {
+		return id
+	}
+	b.sourceSteps[key] = "" // a provider that depends on itself through others is not waited for
+	var id StepID
+	if name, ok := strings.CutPrefix(key, "providers."); ok {
+		p := b.want.Services[name]
+		id = b.graph.add(Step{Action: runProvider(b.want.Name, name, p.Provider), Needs: b.providerNeeds(p), Because: []Change{why}})
+		b.items = append(b.items, Item{
+			Ref: Ref{Kind: KindService, Name: name}, Verdict: Modify, Summary: "run provider " + p.Provider.Type, Impact: NoImpact,
+		})
+	} else if name, ok := strings.CutPrefix(key, "models."); ok {
+		m, _ := b.model(name)
+		id = b.graph.add(Step{
+			Action:  ConfigureModel{Key: name, Model: m.Model, ContextSize: m.ContextSize, RuntimeFlags: m.RuntimeFlags},
+			Because: []Change{why},
+		})
+	}
+	b.sourceSteps[key] = id
+	return id
+}
+
+// providerNeeds are the steps after which what a provider depends on is as it wants it.
+func (b *builder) providerNeeds(p project.Service) []StepID {
+	var needs []StepID
+	for _, name := range keys(p.DependsOn) {
+		if s := b.services[name]; s != nil {
+			needs = append(needs, b.satisfied(edge{to: s, condition: condition(p.DependsOn[name])})...)
+		} else if other, ok := b.want.Services[name]; ok && other.Provider != nil {
+			needs = append(needs, b.bringSource("providers."+name, Change{Path: "services." + p.Name + ".depends_on." + name, To: condition(p.DependsOn[name])}))
+		}
+	}
+	return needs
+}
+
+// loneProviders run with every plan.
+func (b *builder) loneProviders() {
+	needed := map[string]bool{}
+	for _, s := range b.services {
+		for _, key := range b.sources(s.spec) {
+			needed[key] = true
+		}
+	}
+	for _, name := range keys(b.providers) {
+		key := "providers." + name
+		switch _, runs := b.sourceSteps[key]; {
+		case runs:
+		case needed[key]:
+			b.items = append(b.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Unchanged})
+		default:
+			b.bringSource(key, Change{Path: "services." + name, To: "no service depends on it, so that nothing says whether it runs"})
+		}
+	}
+}
+
+func runProvider(project, name string, p *project.Provider) RunProvider {
+	return RunProvider{Project: project, Service: name, Type: p.Type, Options: map[string][]string(p.Options)}
+}
+
+// stopProviders lets the providers of the file take down what they brought up, after the containers that
+// used it. Nothing says for sure whether there is anything, and their protocol asks that this does no harm.
+func (t *teardown) stopProviders() {
+	for _, name := range keys(t.want.Services) {
+		p := t.want.Services[name].Provider
+		if p == nil || !t.chosen(name) {
+			continue
+		}
+		var needs []StepID
+		for _, user := range keys(t.want.Services) {
+			if _, uses := t.want.Services[user].DependsOn[name]; !uses {
+				continue
+			}
+			for _, c := range t.all[user] {
+				needs = append(needs, t.removed[c.Name])
+			}
+		}
+		t.graph.add(Step{
+			Action: StopProvider{Project: t.want.Name, Service: name, Type: p.Type, Options: map[string][]string(p.Options)},
+			Needs:  needs, Impact: Replace,
+		})
+		t.items = append(t.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Remove, Summary: "take down with provider " + p.Type, Impact: Replace})
+	}
+}
