@@ -171,6 +171,8 @@ func TestErrorsOfPulls(t *testing.T) {
 			"image postgres:99 could not be pulled: there is no such tag or image at docker.io", "correct services.db.image"},
 		{"i:1", "no matching manifest for linux/riscv64 in the manifest list entries",
 			"image i:1 could not be pulled: it is not made for the engine's platform", "set services.db.platform*"},
+		{"r.example.com/i", "Get \"https://r.example.com/v2/\": dial tcp: lookup r.example.com: Temporary failure in name resolution",
+			"image r.example.com/i could not be pulled: r.example.com does not answer", "look at the engine's network*"},
 		{"r.example.com:5000/i", "Get \"https://r.example.com:5000/v2/\": dial tcp: lookup r.example.com: no such host",
 			"image r.example.com:5000/i could not be pulled: r.example.com:5000 does not answer", "look at the engine's network*"},
 		{"i", "toomanyrequests: You have reached your pull rate limit", "image i could not be pulled: too many pulls from docker.io", "log in with `docker login`, or wait"},

@@ -150,7 +150,7 @@ func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage
 		reason, hint = "there is no such tag or image at "+host, "correct services."+first(a.Services)+".image"
 	case has("no matching manifest"):
 		reason, hint = "it is not made for the engine's platform", "set services."+first(a.Services)+".platform to one that it is made for"
-	case has("no such host", "connection refused", "i/o timeout", "deadline exceeded", "network is unreachable", "eof"):
+	case has("no such host", "connection refused", "i/o timeout", "deadline exceeded", "network is unreachable", "name resolution", "eof"):
 		reason, hint = host+" does not answer", "look at the engine's network and proxy, or use a mirror"
 	case has("x509", "certificate"):
 		reason, hint = "the certificate of "+host+" is not trusted by the engine", "install its CA for the engine (/etc/docker/certs.d/"+host+"/ca.crt)"
