@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"maps"
 	"sort"
 	"strings"
 	"time"
@@ -179,7 +180,7 @@ func (b *builder) buildImage(s *service, ref string, why Change) {
 	}
 	// Claimed first: contexts that name each other must not go round in circles.
 	id := b.graph.add(Step{
-		Action: BuildImage{Ref: ref, Service: s.name, Spec: s.spec, Labels: map[string]string{
+		Action: BuildImage{Ref: ref, Service: s.name, Spec: b.resolveContexts(s.spec), Secrets: b.buildSecrets(s.spec), Labels: map[string]string{
 			LabelProject: b.want.Name, LabelService: s.name, LabelVersion: composeVersion,
 		}},
 		Because: []Change{why},
@@ -199,6 +200,34 @@ func (b *builder) buildImage(s *service, ref string, why Change) {
 		step := b.graph.byID[id]
 		step.Needs = append(step.Needs, b.imageSteps[b.want.ImageName(base.spec)])
 	}
+}
+
+// resolveContexts replaces the services among a build's contexts by their images.
+func (b *builder) resolveContexts(s project.Service) project.Service {
+	build := *s.Build
+	build.AdditionalContexts = maps.Clone(build.AdditionalContexts)
+	for name, where := range build.AdditionalContexts {
+		other, ok := strings.CutPrefix(where, "service:")
+		if ok && b.services[other] != nil {
+			build.AdditionalContexts[name] = "docker-image://" + b.want.ImageName(b.services[other].spec)
+		}
+	}
+	s.Build = &build
+	return s
+}
+
+// buildSecrets are the secrets that a service's build may ask for, by their ID.
+func (b *builder) buildSecrets(s project.Service) []File {
+	var out []File
+	for _, ref := range s.Build.Secrets {
+		c := b.want.Secrets[ref.Source]
+		f := File{Key: "secrets." + ref.Source, Target: ref.Target, Source: c.File, Content: Hidden(b.contentOf(c.Content, c.Environment))}
+		if f.Target == "" {
+			f.Target = ref.Source
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 func contains(list []string, s string) bool {

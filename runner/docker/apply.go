@@ -72,7 +72,10 @@ func (e *Engine) start(ctx context.Context, name, service string) error {
 	if err == nil {
 		return nil
 	}
-	if strings.Contains(err.Error(), "paused container") {
+	switch text := err.Error(); {
+	case strings.Contains(text, "paused container"):
+		return e.unpause(ctx, name)
+	case strings.Contains(text, "must be in Created or Stopped state"): // Podman's word for running and for paused
 		return e.unpause(ctx, name)
 	}
 	if better := e.explainStart(ctx, err, name, service); better != nil {
@@ -84,7 +87,7 @@ func (e *Engine) start(ctx context.Context, name, service string) error {
 // unpause lets a paused container go on.
 func (e *Engine) unpause(ctx context.Context, name string) error {
 	err := e.client.ContainerUnpause(ctx, name)
-	if err != nil && strings.Contains(err.Error(), "is not paused") {
+	if err != nil && strings.Contains(err.Error(), "not paused") {
 		return nil
 	}
 	return e.wrap(ctx, err, "unpause container", name)
@@ -103,7 +106,7 @@ func timeout(grace *time.Duration) *int {
 
 func (e *Engine) stop(ctx context.Context, a planner.StopContainer) error {
 	options := container.StopOptions{Signal: a.Signal, Timeout: timeout(a.Grace)}
-	if a.Signal != "" && versions.LessThan(e.client.ClientVersion(), "1.42") {
+	if a.Signal != "" && (versions.LessThan(e.client.ClientVersion(), "1.42") || e.isPodman()) {
 		return e.stopBySignal(ctx, a)
 	}
 	err := e.client.ContainerStop(ctx, a.Name, options)

@@ -106,6 +106,89 @@ func TestObserveTellsWhatThereIs(t *testing.T) {
 	}
 }
 
+// A start lets a paused container go on.
+func TestStartOfAPausedContainer(t *testing.T) {
+	r := newRig(t)
+	name := r.name("web")
+	r.do(r.shell("web", sleeper, nil), planner.StartContainer{Name: name})
+	if err := r.client.ContainerPause(r.ctx, name); err != nil {
+		if strings.Contains(err.Error(), "cgroup") {
+			t.Skipf("this engine cannot pause: %v", err)
+		}
+		t.Fatal(err)
+	}
+	r.do(planner.StartContainer{Name: name}, planner.StartContainer{Name: name})
+	if got, err := r.Inspect(r.ctx, name); err != nil || got.Status != planner.Running {
+		t.Errorf("%s, %v", got.Status, err)
+	}
+}
+
+// A stop can be given its signal and its patience, on old engines too.
+func TestStopWithASignal(t *testing.T) {
+	r := newRig(t)
+	moment, long := 100*time.Millisecond, time.Minute
+	for service, c := range map[string]struct {
+		script string
+		grace  *time.Duration
+		want   int
+	}{
+		"heeds":   {"trap 'exit 5' USR1; while :; do sleep 0.1; done", &long, 5},
+		"ignores": {"trap '' USR1; while :; do sleep 0.1; done", &moment, 137},
+	} {
+		name := r.name(service)
+		r.do(r.shell(service, "trap : USR1; echo up; "+c.script, nil), planner.StartContainer{Name: name})
+		stream, err := r.Logs(r.ctx, name, LogOptions{Follow: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stream.Next(); err != nil { // the trap is set
+			t.Fatal(err)
+		}
+		_ = stream.Close()
+		stop := planner.StopContainer{Name: name, Signal: "SIGUSR1", Grace: c.grace}
+		r.do(stop, stop)
+		if got, err := r.Inspect(r.ctx, name); err != nil || got.Status != planner.Exited || got.ExitCode != c.want {
+			t.Errorf("%s: %s with code %d, %v", service, got.Status, got.ExitCode, err)
+		}
+	}
+}
+
+func TestProjects(t *testing.T) {
+	r := newRig(t)
+	label := func(a *planner.CreateContainer) {
+		a.Labels[planner.LabelWorkingDir] = "/src/shop"
+		a.Labels[planner.LabelConfigFiles] = "/src/shop/b.yaml,/src/shop/a.yaml"
+	}
+	r.do(r.shell("web", sleeper, label), r.shell("db", sleeper, label), planner.StartContainer{Name: r.name("web")},
+		r.shell("once", sleeper, func(a *planner.CreateContainer) { a.Labels[planner.LabelOneOff] = "True" }))
+	all, err := r.Projects(r.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if p.Name != r.project {
+			continue
+		}
+		want := Listed{
+			Name: r.project, WorkingDir: "/src/shop", ConfigFiles: []string{"/src/shop/b.yaml", "/src/shop/a.yaml"},
+			Containers: map[planner.Status]int{planner.Running: 1, planner.Created: 1},
+		}
+		if diff := cmp.Diff(want, p); diff != "" {
+			t.Error(diff)
+		}
+		return
+	}
+	t.Errorf("%s is not among %+v", r.project, all)
+}
+
+func TestVersion(t *testing.T) {
+	r := newRig(t)
+	v, err := r.Version(r.ctx)
+	if err != nil || v.Version == "" || v.API == "" || v.OS != "linux" || v.Spoken != r.apiVersion() || len(v.Components) == 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
 func TestHooks(t *testing.T) {
 	r := newRig(t)
 	r.do(r.shell("web", sleeper, nil), planner.StartContainer{Name: r.name("web")})

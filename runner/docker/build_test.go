@@ -114,8 +114,8 @@ func TestBuildInlineFromScratch(t *testing.T) {
 	dir := files(t, map[string]string{"a": "1", "more/b": "2"})
 	config := types.BuildConfig{Context: dir, DockerfileInline: "FROM scratch\nCOPY a /a\n"}
 	r.do(r.image(config))
-	config.DockerfileInline += "COPY --from=other b /b\n"
-	config.AdditionalContexts = types.Mapping{"other": filepath.Join(dir, "more")}
+	config.DockerfileInline += "COPY --from=other b /b\nCOPY --from=base /bin/busybox /busybox\n"
+	config.AdditionalContexts = types.Mapping{"other": filepath.Join(dir, "more"), "base": "docker-image://" + busybox()}
 	a := r.image(config)
 	if r.refuses(a, "services.web.build.additional_contexts", "1.42") {
 		return

@@ -101,6 +101,14 @@ func (e *Engine) url(path string, query url.Values) (string, error) {
 	return u.String(), nil
 }
 
+// isPodman says that the engine is Podman, which differs where the API's
+// description leaves room. It knows after the first call.
+func (e *Engine) isPodman() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.info != nil && strings.HasPrefix(e.info.Name, "podman ")
+}
+
 // engineName makes "docker 28.5.2" of the header "Docker/28.5.2 (linux)".
 func engineName(server string) string {
 	product, _, _ := strings.Cut(server, " ")

@@ -40,6 +40,11 @@ func newRig(t *testing.T) *rig {
 		t.Skip("no MUSTER_TEST_ENGINE (a DOCKER_HOST value) to test with")
 	}
 	t.Parallel()
+	return openRig(t, host)
+}
+
+func openRig(t *testing.T, host string) *rig {
+	t.Helper()
 	e, err := Open(Options{Host: host, ConfigDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

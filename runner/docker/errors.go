@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -74,6 +75,10 @@ func (e *Engine) wrap(ctx context.Context, err error, act, thing string) error {
 		return err
 	}
 	if client.IsErrConnectionFailed(err) {
+		// The client keeps the reason to itself; asking again brings it to light.
+		if _, reason := e.ping(ctx, http.MethodHead); reason != nil {
+			err = reason
+		}
 		return unreachable(e.host, err)
 	}
 	text := said(err)

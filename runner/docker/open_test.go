@@ -1,12 +1,17 @@
 package docker
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -170,5 +175,150 @@ func TestObserveTakesAFixedNumberOfCalls(t *testing.T) {
 		if want := (planner.EngineInfo{API: "1.51", Name: "docker 28.5.2", OS: "linux", Arch: state.Engine.Arch}); state.Engine != want {
 			t.Errorf("%+v", state.Engine)
 		}
+	}
+}
+
+// An engine that goes away in the middle is said to be gone in the same words.
+func TestEngineGoesAway(t *testing.T) {
+	e := fakeEngine(t, nil)
+	if _, err := e.Info(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(strings.TrimPrefix(e.Host(), "unix://")); err != nil {
+		t.Fatal(err)
+	}
+	_ = e.Close()
+	_, err := e.Inspect(t.Context(), "web")
+	told(t, err, "no engine answers at "+e.Host()+": there is no such socket", "start the engine*")
+}
+
+func TestOverTLS(t *testing.T) {
+	noEngine(t)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Api-Version", "1.51")
+		if len(req.TLS.PeerCertificates) == 0 {
+			http.Error(w, "who are you?", http.StatusForbidden)
+		}
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	host := "tcp://" + server.Listener.Addr().String()
+	own := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]}))
+	certs := files(t, map[string]string{"ca.pem": cert, "cert.pem": cert, "key.pem": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))})
+	ask := func() error {
+		e, err := Open(Options{Host: host, ConfigDir: t.TempDir()})
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		_, err = e.Info(t.Context())
+		return err
+	}
+	t.Setenv("DOCKER_TLS_VERIFY", "1")
+	t.Setenv("DOCKER_CERT_PATH", certs)
+	if err := ask(); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("DOCKER_CERT_PATH", t.TempDir())
+	if err := ask(); err == nil || !strings.Contains(err.Error(), "read the keys in") {
+		t.Errorf("no keys: %v", err)
+	}
+	other := files(t, map[string]string{"ca.pem": anotherCA(t), "cert.pem": cert, "key.pem": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))})
+	t.Setenv("DOCKER_CERT_PATH", other)
+	told(t, ask(), "no engine answers at "+host+": its certificate is not trusted: *", "put the right ca.pem into DOCKER_CERT_PATH")
+}
+
+func anotherCA(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true},
+		&x509.Certificate{SerialNumber: big.NewInt(1)}, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made}))
+}
+
+func TestVersionOfTheEnvironment(t *testing.T) {
+	noEngine(t)
+	t.Setenv("DOCKER_API_VERSION", "1.43")
+	var path string
+	fake := fakeEngine(t, func(w http.ResponseWriter, req *http.Request) {
+		path = req.URL.Path
+		fmt.Fprint(w, "[]")
+	})
+	if _, err := fake.Projects(t.Context()); err != nil || path != "/v1.43/containers/json" {
+		t.Errorf("%s, %v", path, err)
+	}
+}
+
+// sshSocket tells the test's own program to be the far end of an ssh connection.
+const sshSocket = "MUSTER_TEST_SSH_SOCKET"
+
+// TestFarEnd is no test but what the ssh of TestOverSSH runs.
+func TestFarEnd(t *testing.T) {
+	socket := os.Getenv(sshSocket)
+	if socket == "" {
+		t.Skip("only with " + sshSocket)
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	go func() {
+		_, _ = io.Copy(conn, os.Stdin)
+		_ = conn.(*net.UnixConn).CloseWrite()
+	}()
+	_, _ = io.Copy(os.Stdout, conn)
+	os.Exit(0)
+}
+
+// Over ssh, everything works that works on a socket.
+func TestOverSSH(t *testing.T) {
+	host := os.Getenv("MUSTER_TEST_ENGINE")
+	socket, isSocket := strings.CutPrefix(host, "unix://")
+	if !isSocket {
+		t.Skip("MUSTER_TEST_ENGINE is no socket to reach")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	script := "#!/bin/sh\n" + sshSocket + "=" + socket + " exec " + self + " -test.run='^TestFarEnd$'\n"
+	if err := os.WriteFile(filepath.Join(bin, "ssh"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	r := openRig(t, "ssh://me@far.example.com")
+	dir := files(t, map[string]string{"config": "by copy"})
+	a := r.shell("web", "cat /config; "+sleeper, func(a *planner.CreateContainer) {
+		a.Files = []planner.File{{Key: "configs.c", Source: filepath.Join(dir, "config"), Target: "/config"}}
+	})
+	seen, err := r.Watch(r.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.do(a, planner.StartContainer{Name: a.Name})
+	if ev := <-seen; ev.What != "start" || ev.Name != a.Name {
+		t.Errorf("%+v", ev)
+	}
+	if got := r.sh(a.Name, "cat /config"); got != "by copy" {
+		t.Error(got)
+	}
+	state, err := r.Observe(r.ctx, planner.Scope{Project: r.project})
+	if err != nil || len(state.Containers) != 1 || state.Containers[0].Status != planner.Running {
+		t.Errorf("%+v, %v", state, err)
 	}
 }

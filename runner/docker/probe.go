@@ -44,7 +44,9 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 		OOMKilled:  state.OOMKilled,
 		StartedAt:  parseTime(state.StartedAt),
 	}
-	st.Restarts = willRestart(got) && (!st.Exited || e.restartsTheExited())
+	// With Docker a container that it will start again is restarting, and one that has exited was given up
+	// or stopped by hand; Podman makes no difference.
+	st.Restarts = willRestart(got) && (!st.Exited || e.isPodman())
 	if check := got.Config.Healthcheck; check != nil {
 		st.Test = explicitShell(check.Test, got.Config.Shell)
 		st.Timeout = check.Timeout
@@ -56,15 +58,6 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 		}
 	}
 	return st, nil
-}
-
-// restartsTheExited says whether a container that has exited may still be started
-// again by the engine. With Docker such a one is restarting, and one that has exited was given up or
-// stopped by hand; Podman makes no difference.
-func (e *Engine) restartsTheExited() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.info != nil && strings.HasPrefix(e.info.Name, "podman ")
 }
 
 // willRestart says whether the engine starts the container again when it

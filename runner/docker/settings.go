@@ -49,8 +49,15 @@ func updateConfig(s planner.Settings) container.UpdateConfig {
 	}}
 }
 
+// cpuPeriod is the kernel's usual period for CPU quotas, in microseconds.
+const cpuPeriod = 100_000
+
 func (e *Engine) update(ctx context.Context, a planner.UpdateContainer) error {
-	answer, err := e.client.ContainerUpdate(ctx, a.Name, updateConfig(a.Settings))
+	change := updateConfig(a.Settings)
+	if change.NanoCPUs != 0 && e.isPodman() { // it overlooks these here, though not at the creation
+		change.CPUPeriod, change.CPUQuota, change.NanoCPUs = cpuPeriod, change.NanoCPUs*cpuPeriod/1e9, 0
+	}
+	answer, err := e.client.ContainerUpdate(ctx, a.Name, change)
 	if err != nil {
 		return e.wrap(ctx, err, "update container", a.Name)
 	}
