@@ -49,6 +49,8 @@ type writer struct {
 	socket string
 	// local says that the engine sees the files of this machine.
 	local bool
+	// podman says that the engine is Podman and not Docker.
+	podman bool
 	// proxies are the variables that docker's own configuration wants in every container.
 	proxies  map[string]*string
 	problems []error

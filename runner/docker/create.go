@@ -18,7 +18,7 @@ import (
 // was cut off between the creation and the copy leaves such a one.
 func (e *Engine) createContainer(ctx context.Context, a planner.CreateContainer, report func(runner.Progress)) error {
 	w := writer{
-		service: a.Spec, action: a, api: e.client.ClientVersion(), local: isLocal(e.host),
+		service: a.Spec, action: a, api: e.client.ClientVersion(), local: isLocal(e.host), podman: e.isPodman(),
 		windows: e.runsWindows(), socket: engineSocket(e.host),
 		proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil),
 	}

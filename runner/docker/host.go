@@ -347,5 +347,8 @@ func (w *writer) profile(path string) (string, error) {
 			cause:   err,
 		}
 	}
+	if w.podman {
+		return path, nil // it reads the file itself, and takes no text
+	}
 	return tight.String(), nil
 }

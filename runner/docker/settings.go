@@ -21,6 +21,10 @@ func settings(h *container.HostConfig) *planner.Settings {
 		BlkioWeight: int64(h.BlkioWeight),
 		Restart:     planner.RestartText(string(h.RestartPolicy.Name), h.RestartPolicy.MaximumRetryCount),
 	}
+	if s.NanoCPUs != 0 {
+		// Podman says the same thing twice; declared, they exclude each other.
+		s.CPUPeriod, s.CPUQuota = 0, 0
+	}
 	if h.PidsLimit != nil {
 		s.Pids = max(0, *h.PidsLimit)
 	}
