@@ -21,8 +21,8 @@ func settings(h *container.HostConfig) *planner.Settings {
 		BlkioWeight: int64(h.BlkioWeight),
 		Restart:     planner.RestartText(string(h.RestartPolicy.Name), h.RestartPolicy.MaximumRetryCount),
 	}
-	if s.NanoCPUs != 0 {
-		// Podman says the same thing twice; declared, they exclude each other.
+	if s.CPUPeriod != 0 && s.NanoCPUs == s.CPUQuota*1e9/s.CPUPeriod {
+		// Podman says the same thing twice.
 		s.CPUPeriod, s.CPUQuota = 0, 0
 	}
 	if h.PidsLimit != nil {
