@@ -89,7 +89,7 @@ func freeSubnet(r *rig) string {
 	}
 	// Tests of other runs look at the same time; the clock keeps them apart.
 	for i := range 250 {
-		prefix := "10.213." + strconv.Itoa((int(time.Now().UnixNano()/1000)+i)%250) + "."
+		prefix := "10.214." + strconv.Itoa((int(time.Now().UnixNano()/1000)+i)%250) + "."
 		if !slices.Contains(taken, prefix+"0/24") {
 			return prefix
 		}
