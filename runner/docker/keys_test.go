@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -136,13 +137,26 @@ var errNothingToDo = errors.New("nothing to do")
 // load reads the project of a folder, under the test's own name.
 func (r *rig) load(dir string) *project.Project {
 	r.t.Helper()
-	p, err := project.Load(r.ctx, project.Options{
-		Name: r.project, Cwd: dir, Environ: []string{"IMAGE=" + busybox(), "FROM_OUTSIDE=yes", "PROJECT=" + r.project},
-	})
+	environ := []string{"IMAGE=" + busybox(), "FROM_OUTSIDE=yes", "PROJECT=" + r.project, "OCTET=" + r.octet()}
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasSuffix(name, "_IMAGE") {
+			environ = append(environ, variable) // the images of the examples
+		}
+	}
+	p, err := project.Load(r.ctx, project.Options{Name: r.project, Cwd: dir, Environ: environ})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return p
+}
+
+// octet is a part of addresses that no other test is likely to use at the same time.
+func (r *rig) octet() string {
+	sum := 0
+	for _, c := range r.project {
+		sum = (sum*31 + int(c)) % 250
+	}
+	return strconv.Itoa(sum + 1)
 }
 
 // bringUp goes the whole way from the files to the containers.
@@ -221,6 +235,8 @@ func (r *rig) agrees(dir string, file txtar.File, got any, err error) {
 		plain = strings.ReplaceAll(plain, c.ID, "ID-"+c.Service)
 	}
 	plain = strings.ReplaceAll(plain, r.project, "PROJECT")
+	plain = strings.ReplaceAll(plain, "10.213."+r.octet()+".", "10.213.OCTET.")
+	plain = strings.ReplaceAll(plain, "fd13:"+r.octet()+":", "fd13:OCTET:")
 	var want, have any
 	if err := json.Unmarshal(file.Data, &want); err != nil {
 		r.t.Fatalf("%s: %v", file.Name, err)
