@@ -42,6 +42,9 @@ type Event struct {
 	What     string
 	Health   string // with What health: healthy or unhealthy
 	ExitCode int    // with What die
+	// At is when, by the engine's clock, which [Status.StartedAt] goes by too; zero where it
+	// does not tell to better than a second.
+	At time.Time
 }
 
 // Status is how a container is.

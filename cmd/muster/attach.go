@@ -74,7 +74,8 @@ type followed struct {
 // turn is the begin of a container's life, or its end.
 type turn struct {
 	start bool
-	code  int // of the end
+	code  int       // of the end
+	at    time.Time // of the end, by the engine's clock; zero where unknown
 }
 
 // newAttachment prepares; [attachment.know] and [attachment.expect] say what there is, then
@@ -235,7 +236,7 @@ func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
 	case "die":
 		if f != nil {
 			f.expected = false
-			f.queue = append(f.queue, turn{code: e.ExitCode})
+			f.queue = append(f.queue, turn{code: e.ExitCode, at: e.At})
 			a.pump(ctx, f)
 		}
 	case "rename":
@@ -351,20 +352,25 @@ func (a *attachment) pump(ctx context.Context, f *followed) {
 			a.open(ctx, f)
 			continue
 		}
-		a.died(ctx, f, next.code)
+		a.died(ctx, f, next)
 	}
 }
 
 // died says that a container has ended, and whether it comes back by itself.
-func (a *attachment) died(ctx context.Context, f *followed, code int) {
+func (a *attachment) died(ctx context.Context, f *followed, end turn) {
 	comesBack := len(f.queue) > 0
 	if !comesBack {
 		s, err := a.health.Look(ctx, f.name)
-		// A later life than the one we know of may be over as well: its events are on their way.
-		comesBack = err == nil && (s.Restarting || s.Running || s.StartedAt.After(f.life))
+		// A later life may be over as well: its events are on their way. The end's own time tells best, since
+		// the look at a begin may already have seen a later life.
+		known := f.life
+		if !end.at.IsZero() {
+			known = end.at
+		}
+		comesBack = err == nil && (s.Restarting || s.Running || s.StartedAt.After(known))
 	}
 	f.running = comesBack // it has not ended for good
-	text := fmt.Sprintf("%s exited with code %d", f.source.label, code)
+	text := fmt.Sprintf("%s exited with code %d", f.source.label, end.code)
 	if comesBack {
 		text += " (restarting)"
 	}
@@ -372,6 +378,6 @@ func (a *attachment) died(ctx context.Context, f *followed, code int) {
 		_ = a.printer.remark(ctx, &f.source, text)
 	}
 	if !comesBack {
-		a.leaving = append(a.leaving, containerExit{service: f.source.service, container: f.name, code: code})
+		a.leaving = append(a.leaving, containerExit{service: f.source.service, container: f.name, code: end.code})
 	}
 }

@@ -73,8 +73,8 @@ func (f *fakeContainers) end(name string, code int, comesBack bool) {
 	f.do(name, func(c *fakeContainer) {
 		c.running, c.code, c.comesBack = false, code, comesBack
 		c.run, c.ends = c.run+1, append(c.ends, len(c.log))
-	},
-		healthcheck.Event{What: "die", ExitCode: code})
+		f.events <- healthcheck.Event{Name: name, What: "die", ExitCode: code, At: time.Unix(int64(c.lives), 1)}
+	})
 }
 
 func (f *fakeContainers) Logs(ctx context.Context, name string, o logOptions, each func(logChunk) error) error {

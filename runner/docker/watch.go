@@ -79,8 +79,12 @@ func (s *Stack) Watch(ctx context.Context) (<-chan healthcheck.Event, error) {
 			default:
 				continue
 			}
+			at := ev.At
+			if at.Nanosecond() == 0 {
+				at = time.Time{} // whole seconds say too little
+			}
 			select {
-			case out <- healthcheck.Event{Name: ev.Name, What: ev.Action, Health: ev.Health, ExitCode: ev.ExitCode}:
+			case out <- healthcheck.Event{Name: ev.Name, What: ev.Action, Health: ev.Health, ExitCode: ev.ExitCode, At: at}:
 			case <-ctx.Done():
 				return
 			}

@@ -152,6 +152,12 @@ func (e *Engine) UnmarshalJSON(text []byte) error {
 		c.Name = name
 		e.plan(c)
 	}
+	// What came due while no process had the engine has happened: who looks first must see it.
+	for _, c := range s.Containers {
+		if due := e.next(c); !due.IsZero() && !due.After(time.Now()) {
+			e.advance(c)
+		}
+	}
 	for name, n := range s.Networks {
 		n.Name = name
 		if n.ID == "" {
