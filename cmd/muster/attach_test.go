@@ -88,12 +88,15 @@ func (f *fakeContainers) Logs(ctx context.Context, name string, o logOptions, ea
 	} else if o.tail > 0 {
 		from = max(0, len(c.log)-o.tail)
 	}
-	for {
-		end := len(c.log)
+	// It grows while a line is handed over.
+	end := func() int {
 		if run < len(c.ends) {
-			end = c.ends[run]
+			return c.ends[run]
 		}
-		for ; from < end; from++ {
+		return len(c.log)
+	}
+	for {
+		for ; from < end(); from++ {
 			line := c.log[from]
 			if o.since != "" && line.at.Before(sinceTime(o.since)) {
 				continue
