@@ -66,6 +66,12 @@ func TestWatchSeesALife(t *testing.T) {
 		{Name: name, What: "start"}, {Name: name, What: "health", Health: "healthy"}, {Name: name, What: "health", Health: "unhealthy"},
 		{Name: name + "0", What: "rename"}, {Name: name + "0", What: "die", ExitCode: 7}, {Name: name + "0", What: "destroy"},
 	}
+	for i, e := range got {
+		if e.At.IsZero() {
+			t.Errorf("%s has no time", e.What)
+		}
+		got[i].At = time.Time{}
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
