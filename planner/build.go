@@ -27,6 +27,7 @@ type builder struct {
 	sourceSteps  map[string]StepID   // by "providers.NAME" and "models.NAME"
 	networkSteps map[string]StepID   // by name on the engine
 	volumeSteps  map[string]StepID   // by name on the engine
+	adjusted     StepID              // makes the volume that remembers changes in place
 	before       map[string][]StepID // steps on a container that all others of it follow
 }
 
@@ -66,6 +67,7 @@ func (b *builder) build() (Plan, error) {
 		}
 		b.loneProviders()
 		b.planOrphans()
+		b.forgetAdjusted()
 		b.imageItems()
 		b.yieldPorts()
 		b.yieldNames()

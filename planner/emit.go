@@ -53,6 +53,9 @@ func (b *builder) emitMends(s *service, r *replica) []StepID {
 			step.Because = m.adjust
 			step.Action = UpdateContainer{Name: r.old.Name, Service: s.name, Settings: m.settings}
 			step.Needs = append(step.Needs, needs...)
+			if !b.asRecorded(r.old, m.settings) {
+				step.Needs = append(step.Needs, b.rememberAdjusted())
+			}
 		case m.rename:
 			step.Action = RenameContainer{Name: r.old.Name, To: r.name, Service: s.name}
 			step.Needs = append(step.Needs, needs...)

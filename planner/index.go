@@ -14,6 +14,7 @@ type index struct {
 	volumes    map[string]*Volume
 	images     map[string]*Image // by familiar reference and by ID
 	oneOffs    []*Container
+	adjusted   *Volume // the one with LabelAdjusted; nil where all containers are set as their labels say
 }
 
 func newIndex(have State) index {
@@ -45,7 +46,11 @@ func newIndex(have State) index {
 		x.networks[have.Networks[i].Name] = &have.Networks[i]
 	}
 	for i := range have.Volumes {
-		x.volumes[have.Volumes[i].Name] = &have.Volumes[i]
+		v := &have.Volumes[i]
+		x.volumes[v.Name] = v
+		if v.Labels[LabelAdjusted] != "" {
+			x.adjusted = v
+		}
 	}
 	for i := range have.Images {
 		m := &have.Images[i]

@@ -28,6 +28,9 @@ const (
 	LabelContent = "dev.muster.content"
 	// LabelReplaces is the name of the container that this one is about to succeed.
 	LabelReplaces = "dev.muster.replaces"
+	// LabelAdjusted marks the volume that says of a project that containers of it are set otherwise
+	// than their labels tell; see [Policy.Thorough].
+	LabelAdjusted = "dev.muster.adjusted"
 	// LabelHook says which hook a container was made for, as "pre_start 1".
 	LabelHook = "dev.muster.hook"
 )

@@ -105,6 +105,9 @@ type Policy struct {
 	// IgnoreDrift leaves alone what somebody changed on the engine's side, such as limits, networks,
 	// names and containers that were stopped.
 	IgnoreDrift bool
+	// Thorough looks for limits and restart policies that were changed on the engine's side. No list has them, so
+	// each container is inspected; see [Unsure].
+	Thorough bool
 	// RenewAnonVolumes gives replaced containers fresh anonymous volumes.
 	RenewAnonVolumes bool
 	// Scale overrides the number of replicas, by service.

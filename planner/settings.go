@@ -152,6 +152,9 @@ func (x setting) value(s Settings) string {
 	return ""
 }
 
+// fits says whether a value is as the file, or a record, asks for it.
+func (x setting) fits(asked, value string) bool { return asked == value || asked == "" && x.loose }
+
 // copy takes one setting over.
 func (x setting) copy(to *Settings, from Settings) {
 	switch v := x.at(to).(type) {
@@ -251,14 +254,16 @@ func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change,
 	for _, x := range settingTable() {
 		w, h, r := x.value(want), x.value(have), x.value(was)
 		switch {
-		case w == h, w == "" && x.loose:
+		case x.fits(w, h):
 			continue
 		case h == "" && r != "":
 			continue // the engine has discarded it once, and would again
 		case b.how.IgnoreDrift && r == w:
 			continue
 		}
-		change := Change{Path: s.path(x.key(wanted, recorded)), From: x.shown(h), To: x.shown(w), Drift: r == w}
+		// Once muster itself has changed settings in place, a file that goes back looks the same as a change by hand.
+		drift := r == w && b.have.adjusted == nil
+		change := Change{Path: s.path(x.key(wanted, recorded)), From: x.shown(h), To: x.shown(w), Drift: drift}
 		if w == "" && !x.lifted || h == "" && x.picky {
 			anew = append(anew, change)
 		} else {
@@ -300,6 +305,9 @@ func (s *service) tree() map[string]any {
 // Unsure names the containers whose labels leave open what Build has to know: how they are set now. Whoever
 // plans inspects them and puts what is found into Container.Settings. Containers that are
 // replaced anyway are not among them.
+//
+// Without Policy.Thorough there are none, or those whose limits the file changes, until muster has changed some
+// in place: labels cannot be changed with them, and from then on a volume with [LabelAdjusted] says so.
 func Unsure(want *project.Project, have State, how Policy) []string {
 	if how.Recreate == RecreateNever {
 		return nil
@@ -324,13 +332,13 @@ func Unsure(want *project.Project, have State, how Policy) []string {
 	return distinct(out)
 }
 
-// unsure: after a change in place the record is out of date, even where it fits the file again.
-// So all are unsure, unless what was done by hand is left alone.
+// unsure: the record may be out of date where somebody used docker update, or muster itself changed something in
+// place, even where it fits the file again.
 func (b *builder) unsure(s *service, c *Container) bool {
 	if c.Settings != nil || c.Labels[LabelSpec] == "" || len(b.changes(s, c)) > 0 {
 		return false
 	}
-	if !b.how.IgnoreDrift {
+	if !b.how.IgnoreDrift && (b.how.Thorough || b.have.adjusted != nil) {
 		return true
 	}
 	inPlace, _, _ := b.adjustments(s, c)

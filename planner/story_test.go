@@ -57,6 +57,7 @@ type storyPolicy struct {
 	Wait, Build        bool
 	NoBuild            bool `yaml:"no_build"`
 	NoDrift            bool `yaml:"no_drift"`
+	Quick              bool // up without --drift; else as plan looks
 	Pull               string
 	Now                time.Time
 	Volumes            bool
@@ -331,7 +332,7 @@ func (s *story) policy(t *testing.T) Policy {
 	p := Policy{
 		Services: h.Services, NoDeps: h.NoDeps, AlwaysRecreateDeps: h.AlwaysRecreateDeps, RenewAnonVolumes: h.Renew, Scale: h.Scale,
 		RemoveOrphans: h.Orphans == "remove", IgnoreOrphans: h.Orphans == "ignore",
-		IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
+		Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
 	}
 	if len(h.Only) > 0 {
 		p.Services = h.Only

@@ -22,6 +22,9 @@ func Teardown(want *project.Project, have State, how Policy) (Plan, error) {
 	if len(how.Services) == 0 {
 		t.networks()
 		t.volumes()
+		if len(t.stay) == 0 {
+			t.removeAdjusted()
+		}
 	}
 	t.images()
 	return t.finish()
@@ -173,7 +176,7 @@ func (t *teardown) volumes() {
 		v := t.have.volumes[name]
 		ours := v.Labels[LabelProject] == t.want.Name
 		switch {
-		case declared[name] == external, !ours && declared[name] == absent:
+		case v == t.have.adjusted, declared[name] == external, !ours && declared[name] == absent:
 			continue
 		case !ours:
 			t.warn("volume %s stays: it was not made for this project (%s)", name, owner(v.Labels))

@@ -66,6 +66,8 @@ func drawStory(t *rapid.T) story {
 	s.ByHand = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
 		return deed{rapid.SampledFrom([]string{"stop", "kill", "remove", "rename", "pause", "leave", "limit"}).Draw(t, "deed"), rapid.IntRange(0, 9).Draw(t, "to")}
 	}), 0, 2).Draw(t, "by hand")
+	// What docker update left is only found where somebody looks; what muster changed in place always is.
+	s.How.Thorough = rapid.Bool().Draw(t, "thorough") || slices.ContainsFunc(s.ByHand, func(d deed) bool { return d.What == "limit" })
 	s.How.RemoveOrphans = rapid.Bool().Draw(t, "remove orphans")
 	s.How.RemoveOrphans = s.How.RemoveOrphans || orphanHoldsPort(s.First, s.Second)
 	s.How.Wait = rapid.Bool().Draw(t, "wait")

@@ -69,6 +69,7 @@ func (p *program) plan(ctx context.Context, o planOptions, services []string) er
 	if err != nil {
 		return err
 	}
+	how.Thorough = !o.noDrift
 	if err := checkNames(want, sortedKeys(how.Scale)); err != nil {
 		return err
 	}
@@ -91,7 +92,20 @@ func (p *program) printPlanOf(ctx context.Context, on closeObserver, want *proje
 	if err != nil {
 		return err
 	}
+	if how.Thorough && !o.drift && mendsLimits(plan) {
+		command += " --drift" // without it up would not look
+	}
 	return p.printPlan(plan, o, command)
+}
+
+// mendsLimits says whether a plan sets something back that only Policy.Thorough finds.
+func mendsLimits(plan planner.Plan) bool {
+	for _, s := range plan.Steps {
+		if _, ok := s.Action.(planner.UpdateContainer); ok && len(s.Because) > 0 && s.Because[0].Drift {
+			return true
+		}
+	}
+	return false
 }
 
 // printPlan prints a plan; command is what carries it out.

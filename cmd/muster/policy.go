@@ -23,7 +23,7 @@ type policyFlags struct {
 	noDeps, removeOrphans, renewVolumes       bool
 	scale                                     []string
 	timeout                                   seconds
-	yes, noDrift                              bool
+	yes, drift, noDrift                       bool
 }
 
 // defineImages adds what concerns images.
@@ -38,6 +38,7 @@ func (o *policyFlags) defineImages(f *pflag.FlagSet) {
 func (o *policyFlags) defineRecreate(f *pflag.FlagSet) {
 	f.BoolVar(&o.forceRecreate, "force-recreate", false, "Replace containers even where nothing changed")
 	f.BoolVar(&o.noRecreate, "no-recreate", false, "Leave containers that exist as they are")
+	f.BoolVar(&o.drift, "drift", false, "Look at each container for limits changed by hand, too")
 	f.BoolVar(&o.noDrift, "no-drift", false, "Leave alone what was changed by hand: limits, networks, names, what was stopped")
 }
 
@@ -69,6 +70,7 @@ func refusePairs(cmd *cobra.Command, pairs []pair) error {
 func policyPairs() []pair {
 	return []pair{
 		{"build", "no-build"},
+		{"drift", "no-drift"},
 		{"force-recreate", "no-recreate"},
 		{"always-recreate-deps", "no-recreate"},
 		{"renew-anon-volumes", "no-recreate"},
@@ -79,7 +81,7 @@ func policyPairs() []pair {
 func (p *program) policy(want *project.Project, o policyFlags, services []string) (planner.Policy, error) {
 	how := planner.Policy{
 		Services: services, NoDeps: o.noDeps, AlwaysRecreateDeps: o.alwaysRecreate,
-		IgnoreDrift: o.noDrift, RenewAnonVolumes: o.renewVolumes, Timeout: o.timeout.duration(),
+		Thorough: o.drift, IgnoreDrift: o.noDrift, RenewAnonVolumes: o.renewVolumes, Timeout: o.timeout.duration(),
 		Build: o.build, NoBuild: o.noBuild, Now: p.now(),
 	}
 	switch {

@@ -1,0 +1,102 @@
+package planner
+
+import "github.com/musterhq/muster/project"
+
+// An engine can change limits of a container while it runs, but not the labels that say how it is set. After that
+// the record cannot be trusted, not even where it fits the file: the file may have gone back to it. Inspecting
+// every container at every up would tell, at a price that grows with the project. So a volume without content is made
+// before the first such change; it comes with the list of volumes, and only where it is there does anybody look closer.
+
+// adjustedName is the name of that volume.
+func adjustedName(project string) string { return project + "_muster.adjusted" }
+
+// asRecorded says whether settings are those of the container's own record.
+func (b *builder) asRecorded(c *Container, now Settings) bool {
+	recorded := b.recordedTree(c)
+	if recorded == nil {
+		return false
+	}
+	was := settingsOf(recorded)
+	for _, x := range settingTable() {
+		r, h := x.value(was), x.value(now)
+		if !x.fits(r, h) && !(h == "" && x.picky) {
+			return false
+		}
+	}
+	return true
+}
+
+// rememberAdjusted makes the volume, unless there is one.
+func (b *builder) rememberAdjusted() StepID {
+	if b.have.adjusted != nil || b.adjusted != "" {
+		return b.adjusted
+	}
+	name := adjustedName(b.want.Name)
+	b.adjusted = b.graph.add(Step{
+		Action: CreateVolume{Name: name, Spec: project.Volume{Name: name},
+			Labels: map[string]string{LabelProject: b.want.Name, LabelAdjusted: "true"}},
+		Because: []Change{{Path: "volumes." + name, To: "limits are not as the labels say"}},
+	})
+	b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Create,
+		Summary: "remembers that limits are not as the labels say"})
+	return b.adjusted
+}
+
+// forgetAdjusted removes the volume once every container is set as its label says, after all else is done.
+func (b *builder) forgetAdjusted() {
+	if b.have.adjusted == nil || len(b.how.Services) > 0 || !b.allAsRecorded() {
+		return
+	}
+	needs := make([]StepID, 0, len(b.graph.steps))
+	for _, s := range b.graph.steps {
+		needs = append(needs, s.ID)
+	}
+	b.dropAdjusted(needs, "all limits are as the labels say")
+}
+
+// allAsRecorded says so of the containers that stay, as they are when the plan is done.
+func (b *builder) allAsRecorded() bool {
+	gone, updated := map[string]bool{}, map[string]Settings{}
+	for _, s := range b.graph.steps {
+		switch a := s.Action.(type) {
+		case RemoveContainer:
+			gone[a.Name] = true
+		case UpdateContainer:
+			updated[a.Name] = a.Settings
+		}
+	}
+	for _, list := range b.have.services {
+		for _, c := range list {
+			if c.Labels[LabelSpec] == "" || gone[c.Name] {
+				continue
+			}
+			settings, known := updated[c.Name]
+			if !known && c.Settings != nil {
+				settings, known = *c.Settings, true
+			}
+			if !known || !b.asRecorded(c, settings) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// removeAdjusted removes the volume with the last of the containers.
+func (t *teardown) removeAdjusted() {
+	if t.have.adjusted == nil {
+		return
+	}
+	var needs []StepID
+	for _, name := range keys(t.removed) {
+		needs = append(needs, t.removed[name])
+	}
+	t.dropAdjusted(needs, "no container is left")
+}
+
+func (b *builder) dropAdjusted(needs []StepID, why string) {
+	name := b.have.adjusted.Name
+	b.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: needs, Impact: InPlace,
+		Because: []Change{{Path: "volumes." + name, To: why}}})
+	b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Remove, Summary: "remove, since " + why, Impact: InPlace})
+}
