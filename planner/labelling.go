@@ -51,25 +51,26 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 
 // networkLabels are those of a network that this project makes.
 func (b *builder) networkLabels(key string, n project.Network) map[string]string {
-	labels := merged(n.Labels, n.CustomLabels)
-	labels[LabelProject] = b.want.Name
-	labels[LabelNetwork] = key
-	labels[LabelVersion] = composeVersion
-	labels[LabelConfigHash], _ = project.NetworkHash(n)
-	if spec, err := project.NetworkSpec(n); err == nil {
-		labels[LabelSpec] = b.codec.encode(spec)
-	}
-	return labels
+	hash, _ := project.NetworkHash(n)
+	spec, err := project.NetworkSpec(n)
+	return b.resourceLabels(merged(n.Labels, n.CustomLabels), LabelNetwork, key, hash, spec, err)
 }
 
 // volumeLabels are those of a volume that this project makes.
 func (b *builder) volumeLabels(key string, v project.Volume) map[string]string {
-	labels := merged(v.Labels, v.CustomLabels)
+	hash, _ := project.VolumeHash(v)
+	spec, err := project.VolumeSpec(v)
+	return b.resourceLabels(merged(v.Labels, v.CustomLabels), LabelVolume, key, hash, spec, err)
+}
+
+// resourceLabels adds what a network and a volume have in common to the labels of the file. A spec that
+// could not be written is left out: then the hash has to tell of changes.
+func (b *builder) resourceLabels(labels map[string]string, kind, key, hash string, spec []byte, err error) map[string]string {
 	labels[LabelProject] = b.want.Name
-	labels[LabelVolume] = key
+	labels[kind] = key
 	labels[LabelVersion] = composeVersion
-	labels[LabelConfigHash], _ = project.VolumeHash(v)
-	if spec, err := project.VolumeSpec(v); err == nil {
+	labels[LabelConfigHash] = hash
+	if err == nil {
 		labels[LabelSpec] = b.codec.encode(spec)
 	}
 	return labels
