@@ -20,7 +20,8 @@ func (p *program) createCommand() *cobra.Command {
 			if err := refusePairs(cmd, policyPairs()); err != nil {
 				return err
 			}
-			return p.bringUp(cmd.Context(), o, services, true, "muster create")
+			o.noStart = true
+			return p.bringUp(cmd.Context(), o, services, "muster create")
 		},
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
@@ -28,12 +29,13 @@ func (p *program) createCommand() *cobra.Command {
 		o.defineRecreate(f)
 		o.defineScope(f)
 		o.defineYes(f)
+		o.defineLimit(f)
 	})
 	return cmd
 }
 
 // bringUp is up in the background, with the flags of create and scale.
-func (p *program) bringUp(ctx context.Context, o policyFlags, services []string, noStart bool, again string) error {
-	up := upOptions{policyFlags: o, detach: true, noStart: noStart, again: again}
+func (p *program) bringUp(ctx context.Context, o policyFlags, services []string, again string) error {
+	up := upOptions{policyFlags: o, detach: true, again: again}
 	return p.up(ctx, up, services)
 }

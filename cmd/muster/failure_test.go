@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -68,38 +67,6 @@ Mend web and run ` + "`muster up`" + ` again.`
 	got, _, _ := strings.Cut(text(runner.Errors{failure}), "\n")
 	if got != want || !strings.Contains(text(runner.Errors{failure}), "\n  taking it back failed as well: the engine is gone") {
 		t.Errorf("got %s", text(runner.Errors{failure}))
-	}
-}
-
-func TestAskLoss(t *testing.T) {
-	loss := planner.Plan{Steps: []planner.Step{{Action: planner.RemoveVolume{Name: "shop_data"}, Impact: planner.DataLoss}}}
-	for _, c := range []struct {
-		name     string
-		plan     planner.Plan
-		terminal bool
-		answer   string
-		yes      bool
-		ok       bool
-		says     string
-	}{
-		{"nothing is lost", planner.Plan{}, true, "", false, true, ""},
-		{"yes was said before", loss, false, "", true, true, ""},
-		{"nobody to ask", loss, false, "", false, false, ""},
-		{"yes", loss, true, "y\n", false, true, "this removes data for good: Volume shop_data. Go on? [y/N] "},
-		{"no", loss, true, "n\n", false, false, "this removes data for good: Volume shop_data. Go on? [y/N] "},
-		{"just enter", loss, true, "\n", false, false, "this removes data for good: Volume shop_data. Go on? [y/N] "},
-		{"end of input", loss, true, "", false, false, "this removes data for good: Volume shop_data. Go on? [y/N] \n"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var out bytes.Buffer
-			p := &program{in: strings.NewReader(c.answer), err: &out}
-			if c.terminal {
-				p.screen = newFakeTerminal(80, 24)
-			}
-			if err := p.askLoss(c.plan, c.yes); (err == nil) != c.ok || out.String() != c.says {
-				t.Errorf("error %v, said %q", err, &out)
-			}
-		})
 	}
 }
 

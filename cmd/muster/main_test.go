@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"private": private},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MUSTER_TEST_MEMORY", filepath.Join(env.WorkDir, "engine.json"))
 			env.Setenv("HOME", env.WorkDir)
@@ -145,4 +146,15 @@ func sinceTime(text string) time.Time {
 	s, _ := time.ParseDuration(seconds + "s")
 	n, _ := time.ParseDuration(nanos + "ns")
 	return time.Unix(0, int64(s+n))
+}
+
+// private is a script's command: nobody but their owner can read these files.
+func private(ts *testscript.TestScript, _ bool, files []string) {
+	for _, file := range files {
+		info, err := os.Stat(ts.MkAbs(file))
+		ts.Check(err)
+		if mode := info.Mode().Perm(); mode != 0o600 {
+			ts.Fatalf("%s has mode %o", file, mode)
+		}
+	}
 }

@@ -16,6 +16,8 @@ import (
 type planOptions struct {
 	policyFlags
 	steps, json, exitCode, showValues bool
+	// output is the file to save the plan in; empty is none.
+	output string
 	// showSteps is what to type to see the steps; empty where there is nothing.
 	showSteps string
 }
@@ -31,7 +33,7 @@ func (p *program) planCommand() *cobra.Command {
 		Use: "plan [SERVICE...]", GroupID: groupMain,
 		Short: "Show what up would do, and why",
 		Example: `  muster plan                      # what differs, service by service
-  muster plan --steps web          # each step for web, with what it needs
+  muster plan -o shop.plan         # keep it for muster apply
   muster plan --detailed-exitcode  # for scripts: 0 nothing to do, 2 changes, 1 error`,
 		ValidArgsFunction: p.serviceArgs,
 		RunE: func(cmd *cobra.Command, services []string) error {
@@ -42,6 +44,7 @@ func (p *program) planCommand() *cobra.Command {
 		},
 	}
 	addFlags(cmd, "Common", func(f *pflag.FlagSet) {
+		f.StringVarP(&o.output, "output", "o", "", "Save the plan in `FILE`, for muster apply")
 		f.BoolVar(&o.steps, "steps", false, "List the steps, with what each needs and why")
 		f.BoolVar(&o.json, "json", false, "Print the plan as JSON")
 		f.BoolVar(&o.exitCode, "detailed-exitcode", false, "Exit with 0 for no changes, 2 for changes, 1 for an error")
@@ -50,6 +53,8 @@ func (p *program) planCommand() *cobra.Command {
 	addFlags(cmd, "As for up", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.noDeps, "no-deps", false, "Leave what the named services need alone")
 		o.defineScope(f)
+		o.defineLimit(f)
+		o.defineWait(f)
 		o.defineImages(f)
 		o.defineRecreate(f)
 		f.BoolVar(&o.alwaysRecreate, "always-recreate-deps", false, "Replace what the named services need, too")
@@ -78,12 +83,6 @@ func (p *program) plan(ctx context.Context, o planOptions, services []string) er
 		return err
 	}
 	defer on.Close()
-	o.showSteps = p.typed() + " --steps"
-	return p.printPlanOf(ctx, on, want, how, o, p.typedInstead("plan", "up", lookingFlags()))
-}
-
-// printPlanOf plans the way to what is wanted and prints it; it is also what --dry-run does.
-func (p *program) printPlanOf(ctx context.Context, on closeObserver, want *project.Project, how planner.Policy, o planOptions, command string) error {
 	have, err := survey(ctx, on, want, how)
 	if err != nil {
 		return err
@@ -92,10 +91,41 @@ func (p *program) printPlanOf(ctx context.Context, on closeObserver, want *proje
 	if err != nil {
 		return err
 	}
+	command := p.typedInstead("plan", "up", lookingFlags())
 	if how.Thorough && !o.drift && mendsLimits(plan) {
 		command += " --drift" // without it up would not look
 	}
-	return p.printPlan(plan, o, command)
+	if o.output != "" {
+		if err := p.savePlan(o.output, want, have, how, plan, on.Host()); err != nil {
+			return err
+		}
+		command = commandLine([]string{"apply", o.output})
+	} else {
+		o.showSteps = p.typed() + " --steps"
+	}
+	return p.printWithin(plan, o, command)
+}
+
+// printPlanOf plans the way to what is wanted and prints it: that is what --dry-run does.
+func (p *program) printPlanOf(ctx context.Context, on closeObserver, want *project.Project, how planner.Policy, o policyFlags, command string) error {
+	have, err := survey(ctx, on, want, how)
+	if err != nil {
+		return err
+	}
+	plan, err := planner.Preview(want, have, how)
+	if err != nil {
+		return err
+	}
+	return p.printWithin(plan, planOptions{policyFlags: o}, command)
+}
+
+// printWithin prints a plan, and then refuses it where it does more than the limit lets it.
+func (p *program) printWithin(plan planner.Plan, o planOptions, command string) error {
+	printed := p.printPlan(plan, o, command)
+	if over := o.limit.check(plan); over != nil {
+		return over
+	}
+	return printed
 }
 
 // mendsLimits says whether a plan sets something back that only Policy.Thorough finds.

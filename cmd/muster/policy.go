@@ -24,6 +24,9 @@ type policyFlags struct {
 	scale                                     []string
 	timeout                                   seconds
 	yes, drift, noDrift                       bool
+	limit                                     impactLimit
+	wait, noStart                             bool
+	waitTimeout                               seconds
 }
 
 // defineImages adds what concerns images.
@@ -51,6 +54,18 @@ func (o *policyFlags) defineScope(f *pflag.FlagSet) {
 // defineYes adds the answer to questions.
 func (o *policyFlags) defineYes(f *pflag.FlagSet) {
 	f.BoolVarP(&o.yes, "yes", "y", false, "Answer yes to every question")
+}
+
+// defineLimit adds the bound of what may be done.
+func (o *policyFlags) defineLimit(f *pflag.FlagSet) {
+	f.Var(&o.limit, "max-impact", "Refuse where a step does more than `IMPACT`: none, in-place, restart or replace")
+}
+
+// defineWait adds what decides how far containers are brought.
+func (o *policyFlags) defineWait(f *pflag.FlagSet) {
+	f.BoolVar(&o.wait, "wait", false, "Come back when all is ready; implies --detach")
+	f.Var(&o.waitTimeout, "wait-timeout", "At most so many `SECONDS` for --wait")
+	f.BoolVar(&o.noStart, "no-start", false, "Create the containers and do not start them")
 }
 
 // pair is two flags that do not go together.
@@ -83,6 +98,7 @@ func (p *program) policy(want *project.Project, o policyFlags, services []string
 		Services: services, NoDeps: o.noDeps, AlwaysRecreateDeps: o.alwaysRecreate,
 		Thorough: o.drift, IgnoreDrift: o.noDrift, RenewAnonVolumes: o.renewVolumes, Timeout: o.timeout.duration(),
 		Build: o.build, NoBuild: o.noBuild, Now: p.now(),
+		NoStart: o.noStart, Wait: o.wait, WaitTimeout: o.waitTimeout.value,
 	}
 	switch {
 	case o.forceRecreate, o.renewVolumes:

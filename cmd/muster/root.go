@@ -77,7 +77,7 @@ func (p *program) rootCommand() *cobra.Command {
 // commands are all that muster knows, in the order of the help.
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
-		p.upCommand(), p.planCommand(), p.downCommand(),
+		p.upCommand(), p.planCommand(), p.applyCommand(), p.downCommand(),
 		p.psCommand(), p.logsCommand(), p.lsCommand(), p.configCommand(),
 		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(),
 		p.createCommand(), p.scaleCommand(),

@@ -20,11 +20,13 @@ func (p *program) scaleCommand() *cobra.Command {
 				return err
 			}
 			o.scale = args
-			return p.bringUp(cmd.Context(), o, sortedKeys(scale), false, "muster scale")
+			return p.bringUp(cmd.Context(), o, sortedKeys(scale), "muster scale")
 		},
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.noDeps, "no-deps", false, "Leave what the services need alone")
+		o.defineYes(f)
+		o.defineLimit(f)
 	})
 	return cmd
 }

@@ -14,8 +14,7 @@ import (
 
 type upOptions struct {
 	policyFlags
-	detach, wait, noStart     bool
-	waitTimeout               seconds
+	detach                    bool
 	abortOnExit, abortOnFail  bool
 	exitCodeFrom              string
 	attach, noAttach          []string
@@ -48,12 +47,11 @@ func (p *program) upCommand() *cobra.Command {
 func (o *upOptions) define(cmd *cobra.Command) {
 	addFlags(cmd, "Common", func(f *pflag.FlagSet) {
 		f.BoolVarP(&o.detach, "detach", "d", false, "Leave the containers running in the background")
-		f.BoolVar(&o.wait, "wait", false, "Come back when all is ready; implies --detach")
-		f.Var(&o.waitTimeout, "wait-timeout", "At most so many `SECONDS` for --wait")
+		o.defineWait(f)
 		o.defineScope(f)
 		f.BoolVar(&o.noDeps, "no-deps", false, "Leave what the named services need alone")
-		f.BoolVar(&o.noStart, "no-start", false, "Create the containers and do not start them")
 		o.defineYes(f)
+		o.defineLimit(f)
 	})
 	addFlags(cmd, "Images", func(f *pflag.FlagSet) {
 		o.defineImages(f)
@@ -122,7 +120,6 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	how.NoStart, how.Wait, how.WaitTimeout = o.noStart, o.wait, o.waitTimeout.value
 	for _, names := range [][]string{sortedKeys(how.Scale), o.attach, o.noAttach, nonEmpty(o.exitCodeFrom)} {
 		if err := checkNames(want, names); err != nil {
 			return err
@@ -139,9 +136,13 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	}
 	defer on.Close()
 	if p.globals.dryRun {
-		return p.printPlanOf(ctx, on, want, how, planOptions{}, p.typed())
+		return p.printPlanOf(ctx, on, want, how, o.policyFlags, p.typed())
 	}
-	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, yes: o.yes}
+	c, err := p.consent(want, o.yes, o.limit)
+	if err != nil {
+		return err
+	}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, consent: c}
 	switch {
 	case o.noStart:
 		b.goal = "created"
