@@ -18,6 +18,7 @@ type engine interface {
 	logReader
 	projectLister
 	digester
+	talker
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.

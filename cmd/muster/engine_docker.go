@@ -48,3 +48,21 @@ func (e dockerEngine) Logs(ctx context.Context, container string, o logOptions, 
 		}
 	}
 }
+
+// Exec begins a command in a running container.
+func (e dockerEngine) Exec(ctx context.Context, container string, o docker.ExecOptions) (talk, error) {
+	s, err := e.Engine.Exec(ctx, container, o)
+	if err != nil {
+		return nil, err // a nil session must not become a talk
+	}
+	return s, nil
+}
+
+// Join connects to a container's own process.
+func (e dockerEngine) Join(ctx context.Context, container string, o docker.JoinOptions) (talk, error) {
+	s, err := e.Engine.Join(ctx, container, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}

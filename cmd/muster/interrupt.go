@@ -18,7 +18,7 @@ type interrupts struct {
 	now chan struct{}
 
 	mu    sync.Mutex
-	taken chan struct{} // gets a value for each signal while a command has them
+	taken chan os.Signal // gets each signal while a command has them
 }
 
 // watchInterrupts starts to listen; the goroutine ends with ctx, or with the program.
@@ -28,16 +28,17 @@ func watchInterrupts(ctx context.Context, signals <-chan os.Signal) (context.Con
 	go func() {
 		cancelled := false
 		for {
+			var got os.Signal
 			select {
-			case <-signals:
+			case got = <-signals:
 			case <-ctx.Done():
 				if !cancelled { // from outside: there is nothing left to decide
 					return
 				}
-				<-signals
+				got = <-signals
 			}
 			switch {
-			case in.hand():
+			case in.hand(got):
 			case !cancelled:
 				cancelled = true
 				cancel(errInterrupted)
@@ -51,24 +52,24 @@ func watchInterrupts(ctx context.Context, signals <-chan os.Signal) (context.Con
 }
 
 // hand gives a signal to the command that has taken them over.
-func (in *interrupts) hand() bool {
+func (in *interrupts) hand(got os.Signal) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.taken == nil {
 		return false
 	}
 	select {
-	case in.taken <- struct{}{}:
+	case in.taken <- got:
 	default: // the command has more of them to read than it can have meanings for
 	}
 	return true
 }
 
-// take lets the caller decide what Ctrl-C means until it calls release.
-func (in *interrupts) take() (signals <-chan struct{}, release func()) {
+// take lets the caller decide what Ctrl-C and the like mean until it calls release.
+func (in *interrupts) take() (signals <-chan os.Signal, release func()) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	taken := make(chan struct{}, 3)
+	taken := make(chan os.Signal, 3)
 	in.taken = taken
 	return taken, func() {
 		in.mu.Lock()

@@ -19,12 +19,16 @@ type program struct {
 	// screen is what stderr is; outScreen is what stdout is. Each is nil where
 	// that is not a terminal.
 	screen, outScreen screen
-	environ           []string
+	// console is what stdin is; nil where that is not a terminal.
+	console console
+	environ []string
 	// open reaches the engine; nothing is asked of it before.
 	open func(ctx context.Context, at address) (engine, error)
 	now  func() time.Time
 	// signals brings what the user or the system sends: Ctrl-C, SIGTERM.
 	signals <-chan os.Signal
+	// forward lets the signals that mean nothing to muster itself come, until stop is called; nil where none can.
+	forward func() (signals <-chan os.Signal, stop func())
 
 	args      []string // as typed
 	globals   globals
@@ -43,17 +47,27 @@ func fromSystem() *program {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	return &program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		screen: terminalOf(os.Stderr), outScreen: terminalOf(os.Stdout),
+		screen: terminalOf(os.Stderr), outScreen: terminalOf(os.Stdout), console: keyboardOf(os.Stdin),
 		environ: os.Environ(),
 		open:    openEngine,
 		now:     time.Now,
 		signals: signals,
+		forward: func() (<-chan os.Signal, func()) {
+			more := make(chan os.Signal, 8)
+			if all := forwarded(); len(all) > 0 { // none would be all
+				signal.Notify(more, all...)
+			}
+			return more, func() { signal.Stop(more) }
+		},
 	}
 }
 
 // run is one run of the program; the answer is its exit code.
 func run(ctx context.Context, p *program, args []string) int {
 	ctx, p.interrupt = watchInterrupts(ctx, p.signals)
+	if p.console != nil {
+		defer p.console.Restore()
+	}
 	done := make(chan int, 1)
 	go func() { done <- p.execute(ctx, args) }()
 	select {
@@ -82,14 +96,20 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	return exitCode(err)
 }
 
-// getenv looks a variable up in the program's environment.
+// getenv looks a variable up in the program's environment; one that is not there is empty.
 func (p *program) getenv(key string) string {
+	value, _ := p.lookupenv(key)
+	return value
+}
+
+// lookupenv says also whether it is there.
+func (p *program) lookupenv(key string) (value string, known bool) {
 	for i := len(p.environ) - 1; i >= 0; i-- {
 		if name, value, ok := strings.Cut(p.environ[i], "="); ok && name == key {
-			return value
+			return value, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // The exit codes, which are docker compose's.

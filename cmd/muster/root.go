@@ -81,6 +81,7 @@ func (p *program) commands() []*cobra.Command {
 		p.psCommand(), p.logsCommand(), p.lsCommand(), p.configCommand(),
 		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(),
 		p.createCommand(), p.scaleCommand(),
+		p.execCommand(),
 		p.versionCommand(),
 	}
 }
@@ -148,6 +149,14 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// firstServiceArg completes the name of one service; what follows is nobody's to complete but the shell's.
+func (p *program) firstServiceArg(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return p.serviceArgs(cmd, args, typed)
 }
 
 // serviceArgs completes the names of services, each once.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -77,7 +78,7 @@ type ended struct{ err error }
 
 // attachedRun are the ends of what goes on at the same time.
 type attachedRun struct {
-	signals  <-chan struct{}
+	signals  <-chan os.Signal
 	a        *attachment
 	watched  <-chan ended // the containers have all ended
 	up       <-chan ended // the plan is done

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// chosen is the one container that a command is about.
+type chosen struct {
+	planner.Container
+	project observed
+}
+
+// oneContainer finds container number index of a service; 0 is the first one that runs, or else, unless it has to
+// run, the first.
+func (p *program) oneContainer(ctx context.Context, on observer, service string, index int, mustRun bool) (chosen, error) {
+	t, err := p.target(ctx, loading{quiet: true})
+	if err != nil {
+		return chosen{}, err
+	}
+	seen, err := observe(ctx, on, t, []string{service})
+	if err != nil {
+		return chosen{}, err
+	}
+	c, err := pick(seen.have.Containers, service, index, mustRun)
+	return chosen{Container: c, project: seen}, err
+}
+
+// pick chooses among containers; see [program.oneContainer].
+func pick(from []planner.Container, service string, index int, mustRun bool) (planner.Container, error) {
+	var of []planner.Container
+	for _, c := range from {
+		if c.Service == service && !c.OneOff && (index == 0 || c.Number == index) {
+			of = append(of, c)
+		}
+	}
+	slices.SortStableFunc(of, func(a, b planner.Container) int {
+		if isUp(a) != isUp(b) {
+			return map[bool]int{true: -1, false: 1}[isUp(a)]
+		}
+		return cmp.Compare(a.Number, b.Number)
+	})
+	name := fmt.Sprintf("service %q", service)
+	if index > 0 {
+		name = fmt.Sprintf("container #%d of service %q", index, service)
+	}
+	switch {
+	case len(of) > 0 && (isUp(of[0]) || !mustRun):
+		return of[0], nil
+	case len(of) > 0:
+		return of[0], &usageError{problem: name + " is not running", hint: "start it with `muster start " + service + "`"}
+	case index > 0:
+		return planner.Container{}, &usageError{problem: name + " does not exist", hint: "`muster ps -a " + service + "` lists those that do"}
+	}
+	return planner.Container{}, &usageError{problem: name + " is not running", hint: "bring it up with `muster up -d " + service + "`"}
+}

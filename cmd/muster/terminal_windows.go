@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+)
+
+// lookEvery is how often the size is looked at: Windows sends no signal.
+const lookEvery = 250 * time.Millisecond
+
+// Resized tells of each change of the size until ctx ends.
+func (k *keyboard) Resized(ctx context.Context) <-chan struct{} {
+	out := make(chan struct{})
+	go func() {
+		defer close(out)
+		ticks := time.NewTicker(lookEvery)
+		defer ticks.Stop()
+		columns, rows := k.Size()
+		for {
+			select {
+			case <-ticks.C:
+			case <-ctx.Done():
+				return
+			}
+			c, r := k.Size()
+			if c == columns && r == rows {
+				continue
+			}
+			columns, rows = c, r
+			select {
+			case out <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
+}
+
+// forwarded are the signals that a program in the foreground passes on to the container, beyond those that end muster.
+func forwarded() []os.Signal { return nil }
