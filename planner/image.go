@@ -49,9 +49,26 @@ func (b *builder) refresh(s *service) {
 		// There is nothing to pull, or it is missing and Build makes it.
 	case policy == project.PullAlways:
 		b.pullImage(s, ref, Change{Path: s.path("pull_policy"), To: policy}, buildable)
-	case policy == project.PullRefresh && have != nil && b.how.Now.Sub(have.Created) >= every:
-		b.pullImage(s, ref, Change{Path: s.path("pull_policy"), From: "created " + ago(b.how.Now.Sub(have.Created)) + " ago", To: s.spec.PullPolicy}, true)
+	case policy == project.PullRefresh && have != nil:
+		did, age := "pulled ", b.how.Now.Sub(have.Fetched)
+		if have.Fetched.IsZero() {
+			did, age = "created ", b.how.Now.Sub(have.Created)
+		}
+		if age >= every {
+			b.pullImage(s, ref, Change{Path: s.path("pull_policy"), From: did + ago(age) + " ago", To: b.policyText(s)}, true)
+		}
 	}
+}
+
+// policyText is the pull policy that counts as people wrote it.
+func (b *builder) policyText(s *service) string {
+	switch {
+	case b.how.Pull != "":
+		return b.how.Pull
+	case s.spec.PullPolicy == project.PullRefresh && s.spec.PullRefreshAfter != "":
+		return "refresh after " + s.spec.PullRefreshAfter
+	}
+	return s.spec.PullPolicy
 }
 
 func ago(d time.Duration) string {
@@ -67,7 +84,7 @@ func (b *builder) pullPolicy(s *service) (string, time.Duration) {
 	if b.how.Pull != "" {
 		spec.PullPolicy = b.how.Pull
 	}
-	policy, every, err := spec.GetPullPolicy()
+	policy, every, err := project.PullPolicy(spec)
 	if err != nil {
 		b.fail(s.ref(), "write always, never, missing, build, daily, weekly or every_<time>", "%s: %v", s.name, err)
 		return project.PullMissing, 0

@@ -18,6 +18,9 @@ func ScopeOf(want *project.Project) Scope {
 			continue
 		}
 		scope.Images = append(scope.Images, want.ImageName(s))
+		if policy, _, err := project.PullPolicy(s); err == nil && policy == project.PullRefresh {
+			scope.Aged = append(scope.Aged, want.ImageName(s))
+		}
 		for _, h := range s.PreStart {
 			if h.Image != "" {
 				scope.Images = append(scope.Images, h.Image)
@@ -35,7 +38,7 @@ func ScopeOf(want *project.Project) Scope {
 	for key, v := range want.Volumes {
 		scope.Volumes = append(scope.Volumes, volumeName(want, key, v))
 	}
-	scope.Images = distinct(scope.Images)
+	scope.Images, scope.Aged = distinct(scope.Images), distinct(scope.Aged)
 	scope.Networks = distinct(scope.Networks)
 	scope.Volumes = distinct(scope.Volumes)
 	return scope

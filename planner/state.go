@@ -31,6 +31,8 @@ type Scope struct {
 	Project string
 	// Images are references to look up; those that are not there are missing in State.Images.
 	Images []string
+	// Aged are those of Images that are pulled again after a time, so that Image.Fetched has to be known.
+	Aged []string
 	// Networks and Volumes are names on the engine to include although they
 	// may not carry the project's label: external ones and those made by hand.
 	Networks []string
@@ -138,5 +140,7 @@ type Image struct {
 	Tags    []string // references as the user may write them: "postgres:17"
 	Digests []string // repo digests
 	Created time.Time
+	// Fetched is when the name that [Scope.Aged] has was last pulled, or built; zero where it is not known.
+	Fetched time.Time `json:",omitzero"`
 	Labels  map[string]string
 }

@@ -259,6 +259,12 @@ func (s *story) happen(t *testing.T, f []string) {
 		w.connect(need(), f[2])
 	case "rebuilt", "pulled": // IMAGE: its tag means other content
 		w.addImage(f[1])
+	case "fetched": // IMAGE TIME: pulled at that time
+		at, err := time.Parse(time.RFC3339, f[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.image(f[1]).Fetched = at
 	case "noimage": // IMAGE
 		w.state.Images = remove(w.state.Images, func(m Image) bool { return m.Tags[0] == f[1] })
 	case "network": // NAME [PROJECT]: made by hand, or by another project

@@ -70,6 +70,13 @@ func checkWords(c *checker, name string, s Service) {
 	if s.ContainerName != "" && !containerName.MatchString(s.ContainerName) {
 		bad(s.ContainerName, "a container name", "use letters, digits, _, . and -, beginning with a letter or digit, two at least", "container_name")
 	}
+	if s.PullRefreshAfter != "" {
+		periodic := s
+		periodic.PullPolicy = PullRefresh
+		if _, _, err := PullPolicy(periodic); err != nil {
+			bad(s.PullRefreshAfter, "a time", "write 12h, 3d or 1w", "pull_refresh_after")
+		}
+	}
 	if s.StopSignal != "" && !stopSignal.MatchString(s.StopSignal) {
 		bad(s.StopSignal, "a signal", "write SIGTERM, SIGQUIT, … or a number", "stop_signal")
 	}

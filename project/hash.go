@@ -18,7 +18,7 @@ import (
 //   - docker compose up to 2.40 (compose-go 2.9): bind mounts say create_host_path: true;
 //   - later ones (compose-go up to 2.14): they say it where it is false only, and
 //     label_file stays in;
-//   - those with compose-go 2.15 and later: another order of the fields.
+//   - those with compose-go 2.15 and later: another order of the fields, and pull_refresh_after.
 //
 // A container made by any of them is recognised, and not replaced for a label's sake.
 // References to other services (network_mode: service:x and the like) count as they
@@ -30,7 +30,7 @@ func ServiceHashes(s Service) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hash service %q: %w", s.Name, err)
 	}
-	middle, err := reordered(own, nil)
+	middle, err := reordered(own, map[string]json.RawMessage{"pull_refresh_after": nil})
 	if err != nil {
 		return nil, fmt.Errorf("hash service %q: %w", s.Name, err)
 	}
@@ -89,7 +89,7 @@ type olderVolume struct {
 
 // olderFields are the fields whose JSON was another one up to compose-go 2.9.
 func olderFields(s Service) (map[string]json.RawMessage, error) {
-	fields := map[string]json.RawMessage{"label_file": nil}
+	fields := map[string]json.RawMessage{"label_file": nil, "pull_refresh_after": nil}
 	if len(s.Volumes) == 0 {
 		return fields, nil
 	}

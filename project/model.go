@@ -1,9 +1,27 @@
 package project
 
-import "github.com/compose-spec/compose-go/v2/types"
+import (
+	"time"
 
-// Parts of the model by the names that other packages use, so that they need not import compose-go.
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// The Compose model is compose-go's own and is carried through unchanged: a second model would have to be kept in
+// step with the specification by hand. These are its parts by the names that other packages use, so that they need not
+// import compose-go.
 type (
+	// Service is one entry of the top-level services.
+	Service = types.ServiceConfig
+	// Network is one entry of the top-level networks.
+	Network = types.NetworkConfig
+	// Volume is one entry of the top-level volumes.
+	Volume = types.VolumeConfig
+	// Config is one entry of the top-level configs.
+	Config = types.ConfigObjConfig
+	// Secret is one entry of the top-level secrets.
+	Secret = types.SecretConfig
+	// ServiceHook is one command of post_start or pre_stop.
+	ServiceHook = types.ServiceHook
 	// ServiceNetwork is what a service says about one of its networks.
 	ServiceNetwork = types.ServiceNetworkConfig
 	// PreStartHook is a hook that runs in a container of its own before the service starts.
@@ -41,3 +59,12 @@ const (
 	PullBuild   = types.PullPolicyBuild
 	PullRefresh = types.PullPolicyRefresh
 )
+
+// PullPolicy is what a service says about pulling its image, in full: daily, weekly and every_N are [PullRefresh] with
+// the time after which it is due, as is pull_refresh_after. A time of 0 is due at every turn.
+func PullPolicy(s Service) (policy string, every time.Duration, err error) {
+	if s.PullPolicy == PullRefresh && s.PullRefreshAfter != "" {
+		s.PullPolicy = "every_" + s.PullRefreshAfter
+	}
+	return s.GetPullPolicy()
+}

@@ -16,23 +16,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// The Compose model is compose-go's own and is carried through unchanged: a
-// second model would have to be kept in step with the specification by hand.
-type (
-	// Service is one entry of the top-level services.
-	Service = types.ServiceConfig
-	// Network is one entry of the top-level networks.
-	Network = types.NetworkConfig
-	// Volume is one entry of the top-level volumes.
-	Volume = types.VolumeConfig
-	// Config is one entry of the top-level configs.
-	Config = types.ConfigObjConfig
-	// ServiceHook is one command of post_start or pre_stop.
-	ServiceHook = types.ServiceHook
-	// Secret is one entry of the top-level secrets.
-	Secret = types.SecretConfig
-)
-
 // Project is what the files declare, resolved: variables are replaced, files
 // merged, profiles chosen, paths absolute and default names filled in.
 type Project struct {

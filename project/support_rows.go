@@ -32,7 +32,8 @@ func serviceRows() []Row {
 			"hostname", "image", "init", "ipc", "label_file", "labels", "links", "logging", "mac_address",
 			"mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "network_mode", "networks",
 			"oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_start", "pre_stop",
-			"privileged", "profiles", "pull_policy", "read_only", "restart", "runtime", "scale", "secrets",
+			"privileged", "profiles", "pull_policy", "pull_refresh_after",
+			"read_only", "restart", "runtime", "scale", "secrets",
 			"security_opt", "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "storage_opt", "sysctls",
 			"tmpfs", "tty", "ulimits", "user", "userns_mode", "uts", "volumes", "volumes_from", "working_dir"),
 		[]Row{
@@ -42,7 +43,6 @@ func serviceRows() []Row {
 		},
 		informing(s, "muster has no watch yet", "develop"),
 		honoured(s, "models", "provider"),
-		warned(s, "the period is not kept yet; pull_policy is", "pull_refresh_after"),
 		refused(s, "the engine's API has no umask", "umask"),
 	)
 }

@@ -221,6 +221,10 @@ func (l *loading) warnOdd(m *model) []Warning {
 			add(l.places.find("services", name, "ports").atKey(), "has no effect with network_mode: host",
 				"the service's ports are the host's already", "services", name, "ports")
 		}
+		if s.PullRefreshAfter != "" && s.PullPolicy != PullRefresh {
+			add(l.places.find("services", name, "pull_refresh_after").atKey(), "has no effect without pull_policy: refresh",
+				"write pull_policy: refresh, or take it out", "services", name, "pull_refresh_after")
+		}
 		if completed[name] && (s.Restart == types.RestartPolicyAlways || s.Restart == types.RestartPolicyUnlessStopped) {
 			add(l.places.find("services", name, "restart").at(), "the service is awaited to complete, but is started again whenever it ends",
 				`write restart: "no" or on-failure`, "services", name, "restart")

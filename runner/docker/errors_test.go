@@ -197,6 +197,9 @@ func TestErrorsOfPulls(t *testing.T) {
 func TestPullReportsLayersAndUsesCredentials(t *testing.T) {
 	var auth string
 	e := fakeEngine(t, func(w http.ResponseWriter, req *http.Request) {
+		if !strings.HasSuffix(req.URL.Path, "/images/create") {
+			return
+		}
 		auth = req.Header.Get("X-Registry-Auth")
 		fmt.Fprint(w, `{"status":"Pulling from db","id":"3"}{"status":"Downloading","id":"a1","progressDetail":{"current":5,"total":9}}{"status":"Digest: sha256:1"}`)
 	})

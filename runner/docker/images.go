@@ -26,6 +26,27 @@ func (e *Engine) images(ctx context.Context, refs []string) ([]planner.Image, er
 	return matchImages(refs, listed), nil
 }
 
+// ages finds out when images were last pulled, which lists do not tell. One that is not there is none of ours.
+func (e *Engine) ages(ctx context.Context, refs []string, images []planner.Image) error {
+	for _, ref := range refs {
+		i := slices.IndexFunc(images, func(img planner.Image) bool { return slices.Contains(img.Tags, ref) })
+		if i < 0 {
+			continue
+		}
+		got, err := e.client.ImageInspect(ctx, ref)
+		if gone(err) {
+			continue
+		}
+		if err != nil {
+			return e.wrap(ctx, err, "inspect image", ref)
+		}
+		if at := got.Metadata.LastTagTime; at.Year() > 1 {
+			images[i].Fetched = at.UTC()
+		}
+	}
+	return nil
+}
+
 // imageFilter asks for exactly refs. The engine compares what it is given with
 // the short form of its names, so that "docker.io/library/postgres:17" would find nothing. An ID
 // can only be found in the whole list.

@@ -18,8 +18,8 @@ import (
 
 // Observe answers with what the engine has of a project. It takes one call each
 // for containers, networks, volumes and images (none for images when the
-// scope names none), all at the same time, whatever the size of the project;
-// the very first also asks the engine for its version.
+// scope names none), all at the same time, whatever the size of the project, and one for each image
+// that is pulled again after a time; the very first also asks the engine for its version.
 func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
 	var state planner.State
 	info, err := e.Info(ctx)
@@ -41,7 +41,9 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		return err
 	})
 	group.Go(func() (err error) {
-		state.Images, err = e.images(ctx, scope.Images)
+		if state.Images, err = e.images(ctx, scope.Images); err == nil {
+			err = e.ages(ctx, scope.Aged, state.Images)
+		}
 		return err
 	})
 	return state, group.Wait()

@@ -47,7 +47,18 @@ func (e *Engine) fetch(ctx context.Context, a planner.PullImage, report func(run
 	if err != nil {
 		return e.explainPull(ctx, err, a)
 	}
-	return nil
+	return e.stamp(ctx, a.Ref)
+}
+
+// stamp notes on the engine that an image has just been pulled: it keeps when a name was last given, and a pull that finds
+// nothing new gives none. Without it an image would be pulled each time once its period is over. A digest has
+// no such time, and never anything new either.
+func (e *Engine) stamp(ctx context.Context, ref string) error {
+	if strings.Contains(ref, "@") {
+		return nil
+	}
+	err := e.client.ImageTag(ctx, ref, ref)
+	return e.wrap(ctx, err, "note the pull of image", ref)
 }
 
 // credentials are what docker's configuration, or its helper, has for the

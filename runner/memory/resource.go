@@ -169,6 +169,7 @@ func (e *Engine) pull(a planner.PullImage, report func(runner.Progress)) error {
 	local := *remote
 	local.Tags, local.Digests = nil, slices.Clone(remote.Digests)
 	e.tag(a.Ref, &local)
+	e.image(a.Ref).Fetched = time.Now()
 	return nil
 }
 
