@@ -253,18 +253,19 @@ func (b *builder) inherited(s *service, c *Container) []Change {
 			// An earlier run got as far as the parent.
 			why.Drift = true
 			out = append(out, why)
-		case p.field == "network_mode" && first.current() != nil && c.joinedOther(first.current()):
+		case first.current() != nil && c.joinedOther(p.field, first.current()):
 			// Somebody made the parent anew, or took the one away that it had joined.
-			why.From, why.To, why.Drift = short(c.Joined), first.name, true
+			why.From, why.To, why.Drift = short(c.Joined[p.field]), first.name, true
 			out = append(out, why)
 		}
 	}
 	return out
 }
 
-// joinedOther says whether c is known to use the network of another container than parent.
-func (c *Container) joinedOther(parent *Container) bool {
-	return c.Joined != "" && c.Joined != parent.ID && c.Joined != parent.Name
+// joinedOther says whether c is known to use the namespace of another container than parent.
+func (c *Container) joinedOther(field string, parent *Container) bool {
+	joined := c.Joined[field]
+	return joined != "" && joined != parent.ID && joined != parent.Name
 }
 
 // firstGone says whether a container with a lower number than r is taken away: others

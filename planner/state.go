@@ -48,9 +48,9 @@ type Container struct {
 	OneOff  bool   // made by run
 	Image   string // the reference it was created from
 	ImageID string // the content it runs
-	// Joined is the container whose network it uses, by ID or, where it was made so, by name;
-	// empty for none.
-	Joined string `json:",omitempty"`
+	// Joined are the containers whose namespaces it uses, by the key that says so: network_mode, and of containers that
+	// were inspected ipc and pid. They are named by ID or, where it was made so, by name.
+	Joined map[string]string `json:",omitempty"`
 	Status Status
 	Health Health
 	// ExitCode is that of the last run; meaningful when Status is Exited.

@@ -249,6 +249,8 @@ func (s *story) happen(t *testing.T, f []string) {
 			t.Fatal(err)
 		}
 		w.settings[c.ID] = settings
+	case "joined": // NAME KEY ID: it uses that container's namespace
+		need().Joined = map[string]string{f[2]: f[3]}
 	case "rename": // NAME NEW
 		need().Name = f[2]
 	case "remove": // NAME

@@ -38,7 +38,7 @@ func Inspect(ctx context.Context, engine Inspector, have *planner.State, names [
 				}
 				return err
 			}
-			have.Containers[i].Settings = c.Settings
+			have.Containers[i].Settings, have.Containers[i].Joined = c.Settings, c.Joined
 			return nil
 		})
 	}

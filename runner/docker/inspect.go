@@ -53,11 +53,13 @@ func (e *Engine) inspect(ctx context.Context, name string) (container.InspectRes
 
 func fromInspect(got container.InspectResponse) planner.Container {
 	c := planner.Container{
-		ID:       got.ID,
-		Name:     strings.TrimPrefix(got.Name, "/"),
-		Image:    got.Config.Image,
-		ImageID:  got.Image,
-		Joined:   joinedTo(string(got.HostConfig.NetworkMode)),
+		ID:      got.ID,
+		Name:    strings.TrimPrefix(got.Name, "/"),
+		Image:   got.Config.Image,
+		ImageID: got.Image,
+		Joined: joinedTo(map[string]string{
+			"network_mode": string(got.HostConfig.NetworkMode), "ipc": string(got.HostConfig.IpcMode), "pid": string(got.HostConfig.PidMode),
+		}),
 		Status:   planner.Status(got.State.Status),
 		ExitCode: got.State.ExitCode,
 		Created:  parseTime(got.Created),

@@ -118,7 +118,7 @@ func fromSummary(s container.Summary) planner.Container {
 		Name:     ownName(s.Names),
 		Image:    s.Image,
 		ImageID:  s.ImageID,
-		Joined:   joinedTo(s.HostConfig.NetworkMode),
+		Joined:   joinedTo(map[string]string{"network_mode": s.HostConfig.NetworkMode}),
 		Status:   planner.Status(s.State),
 		Health:   healthFrom(s.Status),
 		ExitCode: exitCodeFrom(s.Status),
@@ -138,14 +138,19 @@ func fromSummary(s container.Summary) planner.Container {
 	return c
 }
 
-// joinedTo is the container that a network mode names; the engine keeps an ID
+// joinedTo are the containers that modes name, by the key of the mode; the engine keeps an ID
 // where it was given one.
-func joinedTo(mode string) string {
-	other, ok := strings.CutPrefix(mode, "container:")
-	if !ok {
-		return ""
+func joinedTo(modes map[string]string) map[string]string {
+	var out map[string]string
+	for key, mode := range modes {
+		if other, ok := strings.CutPrefix(mode, "container:"); ok {
+			if out == nil {
+				out = map[string]string{}
+			}
+			out[key] = other
+		}
 	}
-	return other
+	return out
 }
 
 // label reads what the labels say of a container.

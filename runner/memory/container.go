@@ -79,17 +79,18 @@ func (e *Engine) create(a planner.CreateContainer) error {
 
 // join puts a new container into its networks and namespaces.
 func (e *Engine) join(c *Container, a planner.CreateContainer) error {
-	for _, mode := range []string{a.Spec.NetworkMode, a.Spec.Ipc, a.Spec.Pid} {
-		if other, ok := strings.CutPrefix(mode, "container:"); ok {
+	for _, mode := range [][2]string{{"network_mode", a.Spec.NetworkMode}, {"ipc", a.Spec.Ipc}, {"pid", a.Spec.Pid}} {
+		if other, ok := strings.CutPrefix(mode[1], "container:"); ok {
 			o, err := e.container(other)
 			if err != nil {
 				return err
 			}
 			// The engine remembers the container and not its name.
 			c.Spaces = append(c.Spaces, o.ID)
-			if mode == a.Spec.NetworkMode {
-				c.Joined = o.ID
+			if c.Joined == nil {
+				c.Joined = map[string]string{}
 			}
+			c.Joined[mode[0]] = o.ID
 		}
 	}
 	if a.Spec.NetworkMode != "" && a.Spec.NetworkMode != "bridge" {
