@@ -37,8 +37,8 @@ type Engine interface {
 // Event is something that happened to a container.
 type Event struct {
 	Name string // of the container; with What rename, the one that it had
-	// What is start, die, oom, health, pause, unpause, destroy, rename or resync (events may have been
-	// lost: look again).
+	// What is start, kill (somebody sent it a signal), die, oom, health, pause, unpause, destroy, rename or resync
+	// (events may have been lost: look again).
 	What     string
 	Health   string // with What health: healthy or unhealthy
 	ExitCode int    // with What die

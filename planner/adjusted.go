@@ -10,6 +10,12 @@ import "github.com/musterhq/muster/project"
 // adjustedName is the name of that volume.
 func adjustedName(project string) string { return project + "_muster.adjusted" }
 
+// NoteAdjusted makes it. Removing it takes the note back.
+func NoteAdjusted(of string) CreateVolume {
+	name := adjustedName(of)
+	return CreateVolume{Name: name, Spec: project.Volume{Name: name}, Labels: map[string]string{LabelProject: of, LabelAdjusted: "true"}}
+}
+
 // asRecorded says whether settings are those of the container's own record.
 func (b *builder) asRecorded(c *Container, now Settings) bool {
 	recorded := b.recordedTree(c)
@@ -31,10 +37,10 @@ func (b *builder) rememberAdjusted() StepID {
 	if b.have.adjusted != nil || b.adjusted != "" {
 		return b.adjusted
 	}
-	name := adjustedName(b.want.Name)
+	note := NoteAdjusted(b.want.Name)
+	name := note.Name
 	b.adjusted = b.graph.add(Step{
-		Action: CreateVolume{Name: name, Spec: project.Volume{Name: name},
-			Labels: map[string]string{LabelProject: b.want.Name, LabelAdjusted: "true"}},
+		Action:  note,
 		Because: []Change{{Path: "volumes." + name, To: "limits are not as the labels say"}},
 	})
 	b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Create,

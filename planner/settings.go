@@ -341,6 +341,12 @@ func (b *builder) unsure(s *service, c *Container) bool {
 	if !b.how.IgnoreDrift && (b.how.Thorough || b.have.adjusted != nil) {
 		return true
 	}
+	for _, p := range s.parents {
+		// Only an inspection tells whose ipc or pid namespace it uses; few services do.
+		if !b.how.IgnoreDrift && (p.field == "ipc" || p.field == "pid") && c.Joined[p.field] == "" {
+			return true
+		}
+	}
 	inPlace, _, _ := b.adjustments(s, c)
 	return len(inPlace) > 0
 }

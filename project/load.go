@@ -38,6 +38,8 @@ type Options struct {
 	Compatibility bool
 	// AllResources keeps networks, volumes, configs and secrets that no active service uses.
 	AllResources bool
+	// Attached says that muster stays with the containers, and keeps what no engine does: see [Row].
+	Attached bool
 	// Strict turns warnings about ignored keys into errors.
 	Strict bool
 	// Target is the kind of engine the support table is asked for; empty is "docker".

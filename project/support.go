@@ -27,6 +27,8 @@ type Row struct {
 	Support Support `json:"support"`
 	// API is the lowest version of the Docker Engine API that has it; empty is any.
 	API string `json:"api,omitempty"`
+	// Attached: it is honoured while `up` stays with the containers, and Support says what becomes of it otherwise.
+	Attached bool `json:"attached,omitempty"`
 	// Note says how, or why not.
 	Note string `json:"note,omitempty"`
 }
@@ -56,6 +58,9 @@ func SupportTable() []Row {
 // API where there is one, and why.
 func (r Row) Words() string {
 	words := string(r.Support)
+	if r.Attached {
+		words = "honoured while `up` stays attached, else " + words
+	}
 	if r.API != "" {
 		words += ", engine API " + r.API + " and later"
 	}
@@ -102,6 +107,14 @@ func informing(prefix, note string, keys ...string) []Row {
 }
 
 func refused(prefix, note string, keys ...string) []Row { return rows(Refused, prefix, note, keys...) }
+
+// attached makes rows of what muster itself keeps while it stays with the containers.
+func attached(rows []Row) []Row {
+	for i := range rows {
+		rows[i].Attached = true
+	}
+	return rows
+}
 
 func rows(s Support, prefix, note string, keys ...string) []Row {
 	out := make([]Row, len(keys))

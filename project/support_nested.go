@@ -63,7 +63,7 @@ func deployRows() []Row {
 			"generic_resources.[].discrete_resource_spec", "generic_resources.[].discrete_resource_spec.kind",
 			"generic_resources.[].discrete_resource_spec.value"),
 		honoured(d+"restart_policy.", "condition", "max_attempts"),
-		warned(d+"restart_policy.", "the engine restarts by its own schedule", "delay", "window"),
+		attached(warned(d+"restart_policy.", "the engine restarts by its own schedule", "delay", "window")),
 		warned(d, "labels of a service exist in a swarm only; labels of its containers are the service's labels", "labels"),
 		warned(d, placement, "placement", "placement.constraints", "placement.max_replicas_per_node", "placement.preferences",
 			"placement.preferences.[].spread"),

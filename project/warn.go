@@ -78,10 +78,9 @@ func (l *loading) ignored(m *model) []ignoredKey {
 	var walk func(t *trie, value any, path []string)
 	walk = func(t *trie, value any, path []string) {
 		if t.row != nil {
-			if value == nil || value == false || value == "" || value == "false" || value == "default" || len(path) > 1 && path[0] == "services" && !l.active(m, path[1]) {
-				return
+			if l.misses(m, t.row, value, path) {
+				out = append(out, ignoredKey{*t.row, l.ignoredError(*t.row, target, path)})
 			}
-			out = append(out, ignoredKey{*t.row, l.ignoredError(*t.row, target, path)})
 			return
 		}
 		switch v := value.(type) {
@@ -107,6 +106,18 @@ func (l *loading) ignored(m *model) []ignoredKey {
 	return out
 }
 
+// misses says whether anybody misses what a key that is not honoured asks for.
+func (l *loading) misses(m *model, row *Row, value any, path []string) bool {
+	switch value {
+	case nil, false, "", "false", "default":
+		return false
+	}
+	if row.Attached && l.o.Attached {
+		return false
+	}
+	return path[0] != "services" || len(path) == 1 || l.active(m, path[1])
+}
+
 func (l *loading) active(m *model, service string) bool {
 	_, ok := m.project.Services[service]
 	return ok
@@ -116,6 +127,9 @@ func (l *loading) ignoredError(row Row, target string, path []string) *Error {
 	e := l.places.find(path...).atKey()
 	e.Path, e.Hint = dotted(path), row.Note
 	e.Problem = "has no effect on " + target
+	if row.Attached {
+		e.Hint = "`muster up` keeps it while it stays attached; else " + row.Note
+	}
 	if row.Support == Refused {
 		e.Problem = target + " cannot do this"
 	}

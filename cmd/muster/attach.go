@@ -30,6 +30,12 @@ type attachment struct {
 	ended chan streamEnd
 	// planned is closed when no more starts come of the plan.
 	planned chan struct{}
+	// keeper starts containers again as no engine does; nil: nobody does.
+	keeper restartKeeper
+	// left gets each container that keeper was to start again and has not.
+	left chan leftover
+	// noMore is closed when nothing is to be started again any more.
+	noMore chan struct{}
 	// exits gets each container that has ended and will not come back by itself. It is closed at the end.
 	exits chan containerExit
 
@@ -67,6 +73,8 @@ type followed struct {
 	expected bool
 	// queue is what has happened to it and was not acted on, since its output up to then is still being printed.
 	queue []turn
+	// tries is what the keeper knows of it.
+	tries tries
 	// barren counts the streams in a row that ended while it ran and brought nothing.
 	barren int
 }
@@ -76,6 +84,7 @@ type turn struct {
 	start bool
 	code  int       // of the end
 	at    time.Time // of the end, by the engine's clock; zero where unknown
+	ran   time.Duration
 }
 
 // newAttachment prepares; [attachment.know] and [attachment.expect] say what there is, then
@@ -84,6 +93,7 @@ func newAttachment(on engine, project string, printer *logPrinter, wanted func(s
 	return &attachment{
 		logs: on, health: on.Health(project), find: on.Inspect, printer: printer, project: project, wanted: wanted,
 		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
+		left: make(chan leftover), noMore: make(chan struct{}),
 		by: map[string]*followed{}, renames: map[string]string{},
 	}
 }
@@ -199,6 +209,8 @@ func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) e
 			planned = nil
 		case end := <-a.ended:
 			a.streamEnded(ctx, end)
+		case l := <-a.left:
+			a.leftBehind(ctx, l)
 		case e, ok := <-events:
 			if !ok {
 				if ctx.Err() != nil {
@@ -231,12 +243,17 @@ func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
 			}
 		}
 		f.expected = false
+		f.tries.begun()
 		f.queue = append(f.queue, turn{start: true})
 		a.pump(ctx, f)
+	case "kill":
+		if f != nil {
+			f.tries.told = true
+		}
 	case "die":
 		if f != nil {
 			f.expected = false
-			f.queue = append(f.queue, turn{code: e.ExitCode, at: e.At})
+			f.queue = append(f.queue, turn{code: e.ExitCode, at: e.At, ran: f.tries.ran()})
 			a.pump(ctx, f)
 		}
 	case "rename":
@@ -369,11 +386,15 @@ func (a *attachment) died(ctx context.Context, f *followed, end turn) {
 		}
 		comesBack = err == nil && (s.Restarting || s.Running || s.StartedAt.After(known))
 	}
-	f.running = comesBack // it has not ended for good
 	text := fmt.Sprintf("%s exited with code %d", f.source.label, end.code)
 	if comesBack {
 		text += " (restarting)"
+	} else if pause, again := a.startsAgain(f, end); again {
+		comesBack = true
+		text += fmt.Sprintf(" (restarting in %s)", pause)
+		a.startLater(ctx, f, end.code, pause)
 	}
+	f.running = comesBack // it has not ended for good
 	if a.wanted(f.source.service) {
 		_ = a.printer.remark(ctx, &f.source, text)
 	}

@@ -155,6 +155,12 @@ type attachedTest struct {
 }
 
 func attachTo(t *testing.T, f *fakeContainers, plan planner.Plan, have planner.State) *attachedTest {
+	at := newAttached(f)
+	at.follow(t, f, plan, have)
+	return at
+}
+
+func newAttached(f *fakeContainers) *attachedTest {
 	at := &attachedTest{ended: make(chan error, 1), told: make(chan struct{})}
 	at.printer = newLogPrinter(&at.out, logStyle{}, nil)
 	at.a = &attachment{
@@ -163,8 +169,14 @@ func attachTo(t *testing.T, f *fakeContainers, plan planner.Plan, have planner.S
 			return planner.Container{Name: name, Service: "found"}, nil
 		},
 		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
+		left: make(chan leftover), noMore: make(chan struct{}),
 		by: map[string]*followed{}, renames: map[string]string{},
 	}
+	return at
+}
+
+func (at *attachedTest) follow(t *testing.T, f *fakeContainers, plan planner.Plan, have planner.State) {
+	t.Helper()
 	if err := at.a.expect(t.Context(), plan, have); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +187,6 @@ func attachTo(t *testing.T, f *fakeContainers, plan planner.Plan, have planner.S
 		}
 	}()
 	go func() { at.ended <- at.a.run(t.Context(), f.events) }()
-	return at
 }
 
 // finish waits for the end and gives the output.

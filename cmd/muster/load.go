@@ -20,6 +20,8 @@ type loading struct {
 	onlyLook bool
 	// quiet leaves the warnings out.
 	quiet bool
+	// attached says that the command stays with the containers.
+	attached bool
 	// mayMiss lets files that go into containers be missing.
 	mayMiss bool
 }
@@ -32,7 +34,7 @@ func (p *program) loadOptions(l loading) project.Options {
 		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, NoDeps: l.noDeps,
 		Environ: p.environ, Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,
 		TolerateMissing: l.mayMiss || l.onlyLook, NoContent: l.onlyLook,
-		Confirm: p.confirmRemote(),
+		Confirm: p.confirmRemote(), Attached: l.attached,
 	}
 }
 

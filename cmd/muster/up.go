@@ -112,7 +112,7 @@ func upPairs() []pair {
 
 // up is the command.
 func (p *program) up(ctx context.Context, o upOptions, services []string) error {
-	want, err := p.load(ctx, loading{services: services, noDeps: o.noDeps})
+	want, err := p.load(ctx, loading{services: services, noDeps: o.noDeps, attached: !o.detach})
 	if err != nil {
 		return err
 	}

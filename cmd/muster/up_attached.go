@@ -22,12 +22,16 @@ type attached struct {
 	o      upOptions
 	b      bringing
 	output io.Writer
+	held   *heldRestarts // nil where the engine keeps all restarts
 }
 
 // upAttached brings the stack up and stays with it.
 func (p *program) upAttached(ctx context.Context, on engine, o upOptions, b bringing) error {
 	b.display = p.display(b.look)
 	at := &attached{program: p, on: on, o: o, b: b, output: p.out}
+	if at.held = holdRestarts(on, b.want); at.held != nil {
+		at.on = at.held
+	}
 	if live, ok := b.display.(*liveDisplay); ok && p.outScreen != nil {
 		live.above = p.out
 		at.output = live
@@ -51,8 +55,15 @@ func (at *attached) run(ctx context.Context) error {
 		return err
 	}
 	a := newAttachment(at.on, at.b.want.Name, printer, at.shows)
+	if at.held != nil {
+		a.keeper = at.held
+		defer at.release(ctx)
+	}
 	watched := make(chan ended, 1)
 	at.b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
+		if at.held != nil {
+			at.held.expect(plan, have)
+		}
 		if err := a.expect(ctx, plan, have); err != nil {
 			return err
 		}
@@ -65,6 +76,9 @@ func (at *attached) run(ctx context.Context) error {
 	up := make(chan ended, 1)
 	go func() {
 		went, err := at.bring(upCtx, at.on, at.b)
+		if err == nil && at.held != nil {
+			err = at.held.holdAll(upCtx)
+		}
 		if err == nil {
 			err = at.printUpSummary(upCtx, at.on, at.b.want, at.b.how, at.b.look, went)
 		}
@@ -176,6 +190,7 @@ func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan en
 // then is shown. Another Ctrl-C kills them.
 func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan ended) error {
 	r.cancelUp(errInterrupted)
+	close(r.a.noMore)
 	if up != nil {
 		<-up // how far it came, the engine will say
 		close(r.a.planned)
@@ -196,6 +211,13 @@ func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan ended) er
 		}
 		at.drain(r)
 		return &exitError{code: exitInterrupted}
+	}
+}
+
+// release gives the engine the restarts back that were ours meanwhile.
+func (at *attached) release(ctx context.Context) {
+	if err := at.held.release(ctx); err != nil {
+		at.warn(fmt.Sprintf("the restart policies are not as the file says: %v; `muster up` mends that", err))
 	}
 }
 

@@ -75,7 +75,7 @@ func (s *Stack) Watch(ctx context.Context) (<-chan healthcheck.Event, error) {
 		defer close(out)
 		for ev := range all {
 			switch ev.Action {
-			case "start", "die", "oom", "health", "pause", "unpause", "destroy", "rename", resync:
+			case "start", "die", "kill", "oom", "health", "pause", "unpause", "destroy", "rename", resync:
 			default:
 				continue
 			}

@@ -230,6 +230,7 @@ func (e *Engine) remove(a planner.RemoveContainer) error {
 	}
 	if active(c) {
 		c.ByHand = true
+		e.emit(healthcheck.Event{Name: c.Name, What: "kill"})
 		e.end(c, 137, false)
 	}
 	e.unplan(c)

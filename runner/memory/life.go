@@ -149,6 +149,7 @@ func (e *Engine) stop(name string, grace *time.Duration) error {
 	c.ByHand = true
 	switch {
 	case active(c):
+		e.emit(healthcheck.Event{Name: c.Name, What: "kill"})
 		code := 0
 		if time.Duration(e.behaviour(c).StopTakes) > c.grace(grace) {
 			code = 137
@@ -167,6 +168,7 @@ func (e *Engine) signal(a planner.KillContainer) error {
 	if c == nil || !active(c) {
 		return nil
 	}
+	e.emit(healthcheck.Event{Name: c.Name, What: "kill"})
 	code := map[string]int{"SIGKILL": 137, "KILL": 137, "9": 137, "SIGTERM": 143, "TERM": 143, "15": 143}[a.Signal]
 	if code > 0 {
 		c.ByHand = true
