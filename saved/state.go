@@ -40,8 +40,8 @@ func factsOf(have planner.State, digest func(string, []byte) string) map[string]
 
 func containerFacts(c planner.Container, digest func(string, []byte) string) Facts {
 	facts := Facts{"id": short(c.ID), "image": c.Image, "image content": short(c.ImageID), "status": string(c.Status)}
-	if c.Joined != "" {
-		facts["joined"] = short(c.Joined)
+	for key, other := range c.Joined {
+		facts["joined."+key] = short(other)
 	}
 	for _, e := range c.Endpoints {
 		aliases := slices.DeleteFunc(slices.Clone(e.Aliases), func(a string) bool { return strings.HasPrefix(c.ID, a) })
