@@ -3,7 +3,8 @@
 // An engine looks only once an interval, 30 s by default. This package takes the
 // first of: the engine's verdict, a success of the container's own check run
 // at once after start and then with a short growing pause, and the exit of
-// the container. All waits of a run share one stream of events and nothing polls.
+// the container. Where somebody says otherwise what a container is ready by, a [Check]
+// takes the place of its own. All waits of a run share one stream of events and nothing polls.
 package healthcheck
 
 import (
@@ -25,13 +26,21 @@ type Engine interface {
 	// Look says how a container is now, or [ErrNoContainer]. Any other error
 	// is taken for a passing one and Look is called again.
 	Look(ctx context.Context, name string) (Status, error)
-	// Probe runs test, in the form of [Status.Test], in a container, as the
-	// engine would, and says how it ended. An error means that it could not be
-	// run; running out of ctx's time is one. It must not return before the command
-	// has ended or ctx has, since that is what keeps probes from piling up.
-	Probe(ctx context.Context, name string, test []string) (ProbeResult, error)
-	// Tail gives a container's last lines of output, oldest first.
-	Tail(ctx context.Context, name string, lines int) ([]string, error)
+	// Probe asks a container one thing, a TCP, HTTP or Exec [Check], and says how it
+	// ended. An error means that it could not be
+	// asked; running out of ctx's time is one, and [*CannotCheck] says that it never can be. It must
+	// not return before the command has ended or ctx has, since that is what keeps probes from piling up.
+	Probe(ctx context.Context, name string, c Check) (ProbeResult, error)
+	// Lines hands over a container's lines of output, oldest first, until they end, each
+	// returns an error, which it passes on, or ctx ends.
+	Lines(ctx context.Context, name string, o Excerpt, each func(line string) error) error
+}
+
+// Excerpt says which lines of output are wanted. The zero value is all so far.
+type Excerpt struct {
+	Last   int       // so many of the last lines; 0 is all
+	Since  time.Time // by the engine's clock; zero is from the beginning
+	Follow bool      // also those to come, until the container stops
 }
 
 // Event is something that happened to a container.
@@ -67,8 +76,17 @@ type Status struct {
 
 // ProbeResult is how one run of a check ended.
 type ProbeResult struct {
-	ExitCode int
+	ExitCode int    // 0: it succeeded; of checks without a command, 1 that it did not
 	Output   string // at most 4 KiB of it
+}
+
+// Attempt is where a wait has got to.
+type Attempt struct {
+	// What is being tried: "health check", "port 5432"; empty where nothing is and Output
+	// says how the container is.
+	What   string
+	Try    int    // how many times so far
+	Output string // of the last one
 }
 
 // Failure says why a container cannot come to what was waited for.
@@ -77,6 +95,7 @@ type Failure struct {
 	Reason    string // "exited with code 1", "unhealthy", "not healthy within 30s", "has no health check"
 	ExitCode  int    // of the container where it exited
 	OOMKilled bool
+	Asked     string   // what the last check of ours asked, where it was not the container's own
 	Probe     string   // output of the last check
 	Log       []string // last lines of the container
 	Advice    string   // what to do about it; empty where nothing general can be said

@@ -40,6 +40,8 @@ type past struct {
 	lastCode *int
 	// probedGood: muster's own run of the check succeeded in this run of the container.
 	probedGood bool
+	// cannot is why the target's check can never succeed.
+	cannot *CannotCheck
 	// verdictIsOld: the engine's unhealthy is from before the wait and no check of ours has confirmed it yet.
 	verdictIsOld bool
 	// exitedWell: it ended with 0 although it may run again by now.
@@ -59,9 +61,9 @@ func judge(t Target, s Status, p past) (verdict, *Failure) {
 	switch {
 	case s.Exited || s.Restarting:
 		return judgeEnded(t, s, p)
-	case t.Condition == Healthy && !hasCheck(s):
+	case t.Condition == Healthy && t.Check == nil && !hasCheck(s):
 		return failed, &Failure{Name: t.Name, Reason: reasonNoCheck,
-			Advice: "give the service a healthcheck, or wait for service_started"}
+			Advice: "give the service a healthcheck or x-muster.ready, or wait for service_started"}
 	case s.Running && s.Paused:
 		return failed, &Failure{Name: t.Name, Reason: "is paused", Advice: "unpause it"}
 	case s.Running:
@@ -122,6 +124,8 @@ func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
 		f := death(t, s, p.lastCode)
 		f.Reason += " and was started again by the engine"
 		return failed, f
+	case t.Check != nil:
+		return judgeCheck(t, s, p)
 	case !hasCheck(s):
 		if t.Condition == Stable && p.runningFor < t.Monitor {
 			return undecided, nil
@@ -136,6 +140,21 @@ func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
 	}
 }
 
+// judgeCheck judges a running container by the target's check. The engine's verdict on the
+// container's own, where it has one, can still be that it is broken.
+func judgeCheck(t Target, s Status, p past) (verdict, *Failure) {
+	switch {
+	case p.probedGood:
+		return met, nil
+	case s.Health == "unhealthy" && !p.verdictIsOld:
+		return failed, &Failure{Name: t.Name, Reason: reasonSick, Probe: s.LastProbe}
+	case p.cannot != nil:
+		return failed, &Failure{Name: t.Name, Reason: "cannot be checked: " + p.cannot.Reason, Advice: p.cannot.Advice}
+	default:
+		return undecided, nil
+	}
+}
+
 // hasCheck says whether anybody looks after the container's health.
 func hasCheck(s Status) bool {
 	return s.Health != "" || len(s.Test) > 0 && s.Test[0] != "NONE"
@@ -144,7 +163,11 @@ func hasCheck(s Status) bool {
 // late is the failure of a wait whose time is over.
 func late(t Target, s Status) *Failure {
 	word := string(t.Condition)
-	if (t.Condition == Ready || t.Condition == Stable) && hasCheck(s) {
+	switch {
+	case t.Condition == Running, t.Condition == Completed:
+	case t.Check != nil:
+		word = string(Ready)
+	case hasCheck(s):
 		word = string(Healthy)
 	}
 	f := &Failure{Name: t.Name, Reason: fmt.Sprintf("not %s within %s", word, shortDuration(t.Timeout)), Probe: s.LastProbe}

@@ -2,6 +2,8 @@ package healthcheck
 
 import (
 	"context"
+	"errors"
+	"reflect"
 	"time"
 )
 
@@ -29,8 +31,6 @@ const (
 	// maxProbeErrors is after how many probes in a row that could not be run
 	// a container is left to the engine's own checks.
 	maxProbeErrors = 5
-	// engineTimeout is the engine's bound of a check that names none.
-	engineTimeout = 30 * time.Second
 )
 
 // probes is what the probes of all containers share.
@@ -46,20 +46,46 @@ type probe struct {
 	busy   bool // one is in flight
 	holds  bool // it counts among the probes at work
 	queued bool
+	idle   bool // nothing can be asked before a line of output has come
 	good   bool // the check succeeded in this run of the container
 
-	round  int       // of probing; an answer of an earlier one does not count
-	tries  int       // in all
-	errors int       // in a row
-	began  time.Time // of the round
+	asks   *readiness // of this run of the container; nil before the first probe
+	round  int        // of probing; an answer of an earlier one does not count
+	tries  int        // in all
+	errors int        // in a row
+	began  time.Time  // of the round
+	turn   time.Time  // when this turn of asking began
 	next   time.Time
 	sent   time.Time
 	cancel context.CancelFunc
+	// unfollow ends the reading of the container's output.
+	unfollow context.CancelFunc
 }
 
-// mayProbe says whether a container's check can be run by us at all.
+// cannot is why the check can never succeed; nil while it can.
+func (p *probe) cannot() *CannotCheck {
+	if p.asks == nil {
+		return nil
+	}
+	return p.asks.root.cannot()
+}
+
+// check is what the waits for a container have it ready by; nil for its own check.
+func (c *container) check() *Check {
+	for _, p := range c.waits {
+		if p.Check != nil {
+			return p.Check
+		}
+	}
+	return nil
+}
+
+// mayProbe says whether a container can be asked by us at all.
 func (s *scheduler) mayProbe(c *container, status Status) bool {
-	return !s.w.o.ProbeEngineOnly && status.Running && !status.Paused && !status.Restarting &&
+	if !status.Running || status.Paused || status.Restarting {
+		return false
+	}
+	return c.check() != nil || !s.w.o.ProbeEngineOnly &&
 		len(status.Test) > 0 && status.Test[0] != "NONE" && c.probe.errors < maxProbeErrors
 }
 
@@ -72,14 +98,29 @@ func (s *scheduler) planProbes(c *container) {
 	wanted = wanted && c.seen && !c.probe.good && s.mayProbe(c, c.status)
 	switch {
 	case wanted && !c.probe.active:
-		c.probe.active = true
-		c.probe.round++
-		c.probe.began = time.Now()
-		c.probe.next = c.probe.began
-		s.probes.active++
+		s.beginProbing(c)
 	case !wanted && c.probe.active:
 		s.stopProbing(c)
 	}
+}
+
+func (s *scheduler) beginProbing(c *container) {
+	p := &c.probe
+	check := c.check()
+	switch {
+	case p.asks != nil && reflect.DeepEqual(p.asks.check, check):
+	case check == nil:
+		p.asks = ownReadiness(c.status.Test, c.status.Timeout)
+	default:
+		p.asks, _ = newReadiness(check) // it was made before, by Wait
+	}
+	p.active, p.idle = true, false
+	p.round++
+	p.began = time.Now()
+	p.turn, p.next = p.began, p.began
+	s.probes.active++
+	p.asks.newRound()
+	s.follow(c)
 }
 
 func (s *scheduler) stopProbing(c *container) {
@@ -91,6 +132,10 @@ func (s *scheduler) stopProbing(c *container) {
 	if c.probe.cancel != nil {
 		c.probe.cancel()
 	}
+	if c.probe.unfollow != nil {
+		c.probe.unfollow()
+		c.probe.unfollow = nil
+	}
 }
 
 // probeWake is when a container's probing wants attention.
@@ -98,7 +143,7 @@ func (s *scheduler) probeWake(c *container) time.Time {
 	switch {
 	case c.probe.busy && c.probe.holds:
 		return c.probe.sent.Add(busyTime)
-	case c.probe.active && !c.probe.busy && !c.probe.queued:
+	case c.probe.active && !c.probe.busy && !c.probe.queued && !c.probe.idle:
 		return c.probe.next
 	default:
 		return time.Time{}
@@ -110,7 +155,7 @@ func (s *scheduler) probeDue(c *container, now time.Time) {
 	if c.probe.holds && !c.probe.sent.Add(busyTime).After(now) {
 		s.release(c)
 	}
-	if !c.probe.active || c.probe.busy || c.probe.queued || c.probe.next.After(now) {
+	if !c.probe.active || c.probe.busy || c.probe.queued || c.probe.idle || c.probe.next.After(now) {
 		return
 	}
 	c.probe.queued = true
@@ -139,27 +184,33 @@ func (s *scheduler) sendProbes() {
 	}
 }
 
+// sendProbe asks the next thing, if there is one that can be asked now.
 func (s *scheduler) sendProbe(c *container) {
-	bound := c.status.Timeout
-	if bound <= 0 {
-		bound = engineTimeout
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, bound)
 	p := &c.probe
+	ask, _ := p.asks.root.next()
+	if ask == nil {
+		p.idle = true
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, ask.timeout)
 	p.busy, p.holds, p.cancel = true, true, cancel
 	p.sent = time.Now()
-	p.tries++
+	if !p.asks.asked() {
+		p.turn = p.sent
+		p.tries++
+	}
+	ask.tried = true
 	s.probes.busy++
-	round, test := p.round, c.status.Test
+	round, check := p.round, ask.Check
 	s.w.call(func() func(*scheduler) {
-		result, err := s.w.engine.Probe(ctx, c.name, test)
+		result, err := s.w.engine.Probe(ctx, c.name, check)
 		cancel()
-		return func(s *scheduler) { s.probed(c, round, result, err) }
+		return func(s *scheduler) { s.probed(c, round, ask, result, err) }
 	})
 }
 
 // probed takes in how a probe ended.
-func (s *scheduler) probed(c *container, round int, result ProbeResult, err error) {
+func (s *scheduler) probed(c *container, round int, ask *part, result ProbeResult, err error) {
 	p := &c.probe
 	p.busy, p.cancel = false, nil
 	s.release(c)
@@ -168,20 +219,51 @@ func (s *scheduler) probed(c *container, round int, result ProbeResult, err erro
 		return
 	}
 	c.verdictIsOld = false
+	var never *CannotCheck
 	switch {
+	case errors.As(err, &never):
+		ask.cannot = never
 	case err != nil:
 		p.errors++
-		s.report(c, err.Error())
+		s.tell(c, ask, err.Error())
 	case result.ExitCode == 0:
-		p.good, p.errors = true, 0
+		ask.passed, p.errors = true, 0
 	default:
 		p.errors = 0
-		c.lastOutput = result.Output
-		s.report(c, result.Output)
+		c.lastOutput, c.lastAsked = result.Output, ""
+		if p.asks.check != nil {
+			c.lastAsked = ask.String()
+		}
+		s.tell(c, ask, result.Output)
 	}
-	now := time.Now()
-	p.next = now.Add(s.pause(now.Sub(p.sent), now.Sub(p.began)))
+	s.proceed(c)
 	s.review(c)
+}
+
+// proceed asks what comes next at once; when all has been asked, it begins anew after a pause.
+func (s *scheduler) proceed(c *container) {
+	p := &c.probe
+	now := time.Now()
+	ask, good := p.asks.root.next()
+	switch {
+	case good:
+		p.good = true
+	case ask != nil:
+		p.next = now
+	default:
+		// What is not asked because something before it waits for a line of output has no turn.
+		p.idle = !p.asks.newRound()
+		p.next = now.Add(s.pause(now.Sub(p.turn), now.Sub(p.began)))
+	}
+}
+
+// tell reports how the asking of one thing went.
+func (s *scheduler) tell(c *container, ask *part, output string) {
+	what := "health check"
+	if c.probe.asks.check != nil {
+		what = ask.String()
+	}
+	s.report(c, Attempt{What: what, Try: c.probe.tries, Output: output})
 }
 
 // pause is how long to leave a container alone after a probe that took so

@@ -56,7 +56,8 @@ type container struct {
 	exitedWell   bool
 	runningSince time.Time
 	verdictIsOld bool
-	lastOutput   string
+	lastOutput   string // of the last check of ours that failed
+	lastAsked    string // what that was, where it was not the container's own
 
 	probe probe
 
@@ -229,6 +230,7 @@ func (s *scheduler) endRun(c *container) {
 	c.probe.good = false
 	c.probe.errors = 0
 	s.stopProbing(c)
+	c.probe.asks = nil
 }
 
 // saw compares what is now with what was known.
@@ -257,7 +259,7 @@ func (s *scheduler) saw(c *container, now Status) {
 		c.verdictIsOld = now.Health == "unhealthy" && s.mayProbe(c, now)
 	}
 	if ended && c.seen && !was.Exited && !was.Restarting {
-		s.report(c, fmt.Sprintf("exited with code %d", now.ExitCode))
+		s.report(c, Attempt{Output: fmt.Sprintf("exited with code %d", now.ExitCode)})
 	}
 	c.status, c.seen, c.resync = now, true, false
 }
@@ -305,7 +307,7 @@ func (s *scheduler) review(c *container) {
 
 func (s *scheduler) past(c *container, p *pending) past {
 	out := past{deaths: c.deaths - p.deaths, probedGood: c.probe.good,
-		verdictIsOld: c.verdictIsOld, exitedWell: c.exitedWell, lastCode: c.lastCode}
+		verdictIsOld: c.verdictIsOld, cannot: c.probe.cannot(), exitedWell: c.exitedWell, lastCode: c.lastCode}
 	if out.deaths > 0 && p.firstDeath.IsZero() {
 		p.firstDeath = time.Now()
 	}
@@ -322,14 +324,14 @@ func (s *scheduler) past(c *container, p *pending) past {
 // knows nothing newer.
 func (c *container) fill(f *Failure) *Failure {
 	if c.lastOutput != "" && f.Reason != reasonSick {
-		f.Probe = c.lastOutput
+		f.Probe, f.Asked = c.lastOutput, c.lastAsked
 	}
 	return f
 }
 
-func (s *scheduler) report(c *container, output string) {
+func (s *scheduler) report(c *container, a Attempt) {
 	if s.w.o.Report != nil && len(c.waits) > 0 {
-		s.w.o.Report(c.name, c.probe.tries, output)
+		s.w.o.Report(c.name, a)
 	}
 }
 

@@ -28,6 +28,10 @@ type Target struct {
 	// Monitor is how long a container without a health check must keep
 	// running to be stable, from the moment it is seen to run.
 	Monitor time.Duration
+	// Check is what the container is ready by, in the place of its own health check; nil for
+	// that. It counts with Healthy, Ready and Stable. The waits for one container share the
+	// first that one of them has.
+	Check *Check
 	// OrCompleted: where running for long is waited for (ready, stable, running), having
 	// exited with 0 is as good.
 	OrCompleted bool
@@ -35,12 +39,12 @@ type Target struct {
 
 // Options say how to wait. The zero value works.
 type Options struct {
-	// ProbeEngineOnly leaves the checks to the engine; muster runs none.
+	// ProbeEngineOnly leaves the containers' own checks to the engine. A [Target.Check] is still
+	// asked: nobody else would.
 	ProbeEngineOnly bool
-	// Report is told what a wait is at: the number of muster's own checks so
-	// far and what the last one printed, or how the container is. It is called
+	// Report is told what a wait is at. It is called
 	// from the one goroutine that serves all waits and must not block for long.
-	Report func(name string, try int, output string)
+	Report func(name string, a Attempt)
 	// LogLines is how many of a failed container's last lines go into its [Failure]; 0 is 10.
 	LogLines int
 }
@@ -102,6 +106,11 @@ func (w *Waiter) Wait(ctx context.Context, t Target) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if t.Check != nil {
+		if _, err := newReadiness(t.Check); err != nil {
+			return fmt.Errorf("wait for %q: %w", t.Name, err)
+		}
+	}
 	p := &pending{Target: t, result: make(chan error, 1)}
 	if !w.do(func(s *scheduler) { s.add(p) }) {
 		return ErrClosed
@@ -145,6 +154,9 @@ func (w *Waiter) explain(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, tailTime)
 	defer cancel()
 	// Without the lines the failure is still worth telling.
-	f.Log, _ = w.engine.Tail(ctx, f.Name, w.o.LogLines)
+	_ = w.engine.Lines(ctx, f.Name, Excerpt{Last: w.o.LogLines}, func(line string) error {
+		f.Log = append(f.Log, line)
+		return nil
+	})
 	return f
 }

@@ -27,6 +27,11 @@ type fake struct {
 	probeErr     error
 	probedAt     []time.Duration
 	lastProbe    time.Duration
+	asked        []string         // by probes
+	cannot       map[string]error // of probes, by what they ask
+	lines        chan string      // of output, of any container
+	linesErr     error
+	follows      int
 }
 
 func newFake() *fake {
@@ -56,12 +61,13 @@ func (f *fake) Look(_ context.Context, name string) (Status, error) {
 	return s, nil
 }
 
-func (f *fake) Probe(ctx context.Context, name string, _ []string) (ProbeResult, error) {
+func (f *fake) Probe(ctx context.Context, name string, asked Check) (ProbeResult, error) {
 	f.mu.Lock()
 	f.probes++
 	f.flight++
 	f.most = max(f.most, f.flight)
 	f.probedAt = append(f.probedAt, time.Since(f.start))
+	f.asked = append(f.asked, asked.String())
 	takes := f.takes
 	f.mu.Unlock()
 	defer func() { f.mu.Lock(); f.flight--; f.mu.Unlock() }()
@@ -76,14 +82,43 @@ func (f *fake) Probe(ctx context.Context, name string, _ []string) (ProbeResult,
 		return ProbeResult{}, f.probeErr
 	}
 	f.lastProbe = time.Since(f.start)
-	if at, ok := f.readyAt[name]; ok && time.Since(f.start) >= at {
+	if err := f.cannot[asked.String()]; err != nil {
+		return ProbeResult{}, err
+	}
+	at, ok := f.readyAt[asked.String()]
+	if !ok {
+		at, ok = f.readyAt[name]
+	}
+	if ok && time.Since(f.start) >= at {
 		return ProbeResult{Output: "ok"}, nil
 	}
 	return ProbeResult{ExitCode: 1, Output: "connection refused"}, nil
 }
 
-func (f *fake) Tail(_ context.Context, name string, n int) ([]string, error) {
-	return []string{"last words of " + name}, nil
+func (f *fake) Lines(ctx context.Context, name string, o Excerpt, each func(string) error) error {
+	if !o.Follow {
+		return each("last words of " + name)
+	}
+	f.mu.Lock()
+	f.follows++
+	lines, err := f.lines, f.linesErr
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case line, ok := <-lines:
+			if !ok {
+				return nil
+			}
+			if err := each(line); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // set changes a container, without or with an event.
@@ -436,14 +471,14 @@ func TestReport(t *testing.T) {
 		f := newFake()
 		f.readyAt["c"] = 50 * time.Millisecond
 		var got []string
-		w := waiter(t, f, Options{Report: func(name string, try int, output string) {
-			got = append(got, fmt.Sprintf("%s %d %s", name, try, output))
+		w := waiter(t, f, Options{Report: func(name string, a Attempt) {
+			got = append(got, fmt.Sprintf("%s %s %d %s", name, a.What, a.Try, a.Output))
 		}})
 		f.set("c", checked("starting"))
 		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy}); err != nil {
 			t.Fatal(err)
 		}
-		want := []string{"c 1 connection refused", "c 2 connection refused", "c 3 connection refused"}
+		want := []string{"c health check 1 connection refused", "c health check 2 connection refused", "c health check 3 connection refused"}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

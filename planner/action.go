@@ -186,12 +186,23 @@ type Await struct {
 	Service   string        `json:"service"`
 	Condition Condition     `json:"condition"`
 	Timeout   time.Duration `json:"timeout,omitempty"` // 0: as long as it takes
+	// Ready is what the container is ready by, in the place of its health check; nil for that. It counts with
+	// Healthy, Ready and Stable.
+	Ready *project.Ready `json:"ready,omitempty"`
+	// For is the service that waits, where the wait is its own: it has a bound of its own,
+	// or it goes on without. Empty is for all that wait so.
+	For string `json:"for,omitempty"`
+	// Optional: whoever waits goes on although it fails, or although what it needs has failed.
+	Optional bool `json:"optional,omitempty"`
 	// Monitor is how long a container must keep running to count as good, with condition Stable.
 	Monitor time.Duration `json:"monitor,omitempty"`
 	// OrCompleted: with Stable and Ready, an exit with code 0 is as good. It is set for
 	// services that the engine does not start again, since they may be meant to end.
 	OrCompleted bool `json:"or_completed,omitempty"`
 }
+
+// Probe is one way to find out that a service is ready.
+type Probe = project.Probe
 
 // Condition is what an Await waits for.
 type Condition string

@@ -65,6 +65,7 @@ func (b *builder) build() (Plan, error) {
 		for _, name := range b.order {
 			b.emit(b.services[name])
 		}
+		b.waitForAll()
 		b.loneProviders()
 		b.planOrphans()
 		b.forgetAdjusted()

@@ -22,8 +22,13 @@ func (b *builder) choose() {
 			b.fail(Ref{Kind: KindService, Name: name}, "", "%s: cannot be written as JSON: %v", name, err)
 			continue
 		}
+		says, err := project.Extension(spec)
+		if err != nil {
+			b.fail(Ref{Kind: KindService, Name: name}, "", "%v", err)
+			continue
+		}
 		b.services[name] = &service{
-			name: name, spec: spec, json: text,
+			name: name, spec: spec, json: text, ready: says.Ready,
 			scale:  b.scaleOf(name, spec),
 			forced: b.forced(name),
 		}
@@ -120,7 +125,7 @@ func (b *builder) link() {
 				b.linkThrough(s, name, map[string]bool{})
 				continue
 			}
-			s.edges = append(s.edges, edge{to: to, condition: condition(d), restart: d.Restart})
+			s.edges = append(s.edges, b.edgeOf(s, to, d))
 		}
 		for _, j := range joined(s.spec) {
 			to := b.services[j[1]]
@@ -168,6 +173,15 @@ func (b *builder) linkThrough(s *service, provider string, seen map[string]bool)
 		}
 		b.linkThrough(s, name, seen)
 	}
+}
+
+// edgeOf reads an entry of depends_on.
+func (b *builder) edgeOf(s, to *service, d project.ServiceDependency) edge {
+	timeout, err := project.DependencyTimeout(d)
+	if err != nil {
+		b.fail(s.ref(), "", "%s: %v", s.name, err)
+	}
+	return edge{to: to, condition: condition(d), restart: d.Restart, optional: !d.Required, timeout: timeout}
 }
 
 func condition(d project.ServiceDependency) string {

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/project"
 )
@@ -23,7 +24,7 @@ func (g *gate) needs() []StepID {
 	}
 	g.found = true
 	for _, e := range g.of.edges {
-		steps := g.b.satisfied(e)
+		steps := g.b.satisfied(g.of, e)
 		g.steps = append(g.steps, steps...)
 		if len(steps) > 0 && e.condition != project.ConditionStarted {
 			g.after = append(g.after, e.to.name+" "+strings.TrimPrefix(shortCondition(e.condition), "service_"))
@@ -40,33 +41,74 @@ func shortCondition(condition string) string {
 }
 
 // satisfied are the steps after which an edge's condition holds for every replica.
-func (b *builder) satisfied(e edge) []StepID {
+func (b *builder) satisfied(of *service, e edge) []StepID {
 	var out []StepID
 	for _, r := range e.to.replicas {
-		switch e.condition {
-		case project.ConditionHealthy:
-			out = append(out, b.await(e.to, r, IsHealthy)...)
-		case project.ConditionCompleted:
-			out = append(out, b.await(e.to, r, IsCompleted)...)
-		default:
+		switch {
+		case e.optional || e.timeout > 0:
+			out = append(out, b.awaitFor(of, e, r)...)
+		case e.condition == project.ConditionStarted:
 			out = append(out, r.done...)
+		default:
+			out = append(out, b.await(e.to, r, awaited(e.condition))...)
 		}
 	}
 	return out
 }
 
-// await adds the wait for a replica, once for each condition, unless it is known to be good already.
-func (b *builder) await(s *service, r *replica, condition Condition) []StepID {
-	if r.verb == keep && known(r.old, condition) || r.proven == condition || r.proven == IsCompleted {
+// awaitFor adds the wait for a replica that one dependent has for itself.
+func (b *builder) awaitFor(of *service, e edge, r *replica) []StepID {
+	condition := awaited(e.condition)
+	if b.proven(e.to, r, condition) || condition == IsRunning && len(r.done) == 0 {
 		return r.done
 	}
-	if condition == IsReady && (r.proven == IsHealthy || r.proven == IsStable) {
+	wait := b.waiting(e.to, r.name, condition)
+	wait.For, wait.Optional, wait.Timeout = of.name, e.optional, shorter(wait.Timeout, e.timeout)
+	return []StepID{b.graph.add(Step{
+		Action: wait, Needs: r.done, Because: []Change{{Path: of.path("depends_on." + e.to.name), To: e.condition}},
+	})}
+}
+
+// waiting is the wait for a container of a service.
+func (b *builder) waiting(s *service, name string, condition Condition) Await {
+	wait := Await{Name: name, Service: s.name, Condition: condition, Timeout: b.how.WaitTimeout}
+	return wait.readyBy(s.ready)
+}
+
+// readyBy is the wait with what the service is ready by, where that matters for the condition.
+func (a Await) readyBy(ready *project.Ready) Await {
+	if ready != nil && a.Condition != IsRunning && a.Condition != IsCompleted {
+		a.Ready, a.Timeout = ready, shorter(a.Timeout, ready.Timeout)
+	}
+	return a
+}
+
+// shorter is the shorter of two bounds; 0 is none.
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// proven says whether a replica is known to be good already, without a wait or by that of its replacement.
+func (b *builder) proven(s *service, r *replica, condition Condition) bool {
+	switch {
+	case r.verb == keep && known(s.ready, r.old, condition), r.proven == condition, r.proven == IsCompleted:
+		return true
+	}
+	return condition == IsReady && (r.proven == IsHealthy || r.proven == IsStable)
+}
+
+// await adds the wait for a replica, once for each condition, unless it is known to be good already.
+func (b *builder) await(s *service, r *replica, condition Condition) []StepID {
+	if b.proven(s, r, condition) {
 		return r.done
 	}
 	if id, ok := r.awaits[condition]; ok {
 		return []StepID{id}
 	}
-	wait := Await{Name: r.name, Service: s.name, Condition: condition, Timeout: b.how.WaitTimeout}
+	wait := b.waiting(s, r.name, condition)
 	wait.OrCompleted = condition == IsReady && s.once()
 	id := b.graph.add(Step{Action: wait, Needs: r.done, Because: b.waiters(s, condition)})
 	if r.awaits == nil {
@@ -76,13 +118,18 @@ func (b *builder) await(s *service, r *replica, condition Condition) []StepID {
 	return []StepID{id}
 }
 
-// known says whether the engine has already seen that a container is as awaited.
-func known(c *Container, condition Condition) bool {
-	switch condition {
-	case IsHealthy:
-		return c.Status == Running && c.Health == Healthy
-	case IsCompleted:
+// known says whether the engine has already seen that a container is as awaited. Of what x-muster.ready
+// asks it knows nothing.
+func known(ready *project.Ready, c *Container, condition Condition) bool {
+	switch {
+	case condition == IsCompleted:
 		return c.completed()
+	case condition == IsRunning:
+		return c.Status == Running
+	case ready != nil:
+		return false
+	case condition == IsHealthy:
+		return c.Status == Running && c.Health == Healthy
 	}
 	return c.ready()
 }
@@ -109,6 +156,24 @@ func awaited(condition string) Condition {
 		return IsCompleted
 	}
 	return IsRunning
+}
+
+// waitForAll adds what --wait waits for. It comes after everything else: where a service waits for another to be
+// healthy, which may be by a check that only the image has, that wait is enough.
+func (b *builder) waitForAll() {
+	if !b.how.Wait || b.how.NoStart {
+		return
+	}
+	for _, name := range b.order {
+		s := b.services[name]
+		for _, r := range s.replicas {
+			condition := b.readiness(s)
+			if _, waited := r.awaits[IsHealthy]; waited && condition == IsReady {
+				continue
+			}
+			b.await(s, r, condition)
+		}
+	}
 }
 
 // readiness is what --wait waits for. Where others wait for a health check, that is one and the same

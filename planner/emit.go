@@ -34,11 +34,6 @@ func (b *builder) emit(s *service) {
 	for _, x := range s.surplus {
 		b.discard(x.container, x.because)
 	}
-	if b.how.Wait && !b.how.NoStart {
-		for _, r := range s.replicas {
-			b.await(s, r, b.readiness(s))
-		}
-	}
 	b.items = append(b.items, b.itemOf(s, gates))
 }
 

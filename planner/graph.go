@@ -198,7 +198,11 @@ func idOf(a Action) StepID {
 	case RenameContainer:
 		return StepID("rename " + a.Name + " to " + a.To)
 	case Await:
-		return StepID("await " + a.Name + " " + string(a.Condition))
+		id := StepID("await " + a.Name + " " + string(a.Condition))
+		if a.For != "" {
+			id += StepID(" for " + a.For)
+		}
+		return id
 	case RunHook:
 		return StepID(fmt.Sprintf("run %s %d in %s", a.When, a.Index+1, a.Name))
 	case RunProvider:

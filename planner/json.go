@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/project"
@@ -157,11 +158,42 @@ func shown(a Action, o TextOptions) any {
 	case StopProvider:
 		a.Options = optionsWithoutSecrets(a.Options)
 		return a
+	case Await:
+		a.Ready = readyWithoutSecrets(a.Ready)
+		return a
 	case RunHook:
 		a.Hook = hookWithoutSecrets(a.Hook)
 		return a
 	}
 	return a
+}
+
+// readyWithoutSecrets hides the values of headers, most of which are there to prove who asks.
+func readyWithoutSecrets(r *project.Ready) *project.Ready {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	out.Probe = probeWithoutSecrets(r.Probe)
+	return &out
+}
+
+func probeWithoutSecrets(p Probe) Probe {
+	if p.HTTP != nil {
+		h := *p.HTTP
+		h.Headers = map[string]string{}
+		for name := range p.HTTP.Headers {
+			h.Headers[name] = "(hidden)"
+		}
+		p.HTTP = &h
+	}
+	p.All, p.Any = slices.Clone(p.All), slices.Clone(p.Any)
+	for _, list := range [][]Probe{p.All, p.Any} {
+		for i := range list {
+			list[i] = probeWithoutSecrets(list[i])
+		}
+	}
+	return p
 }
 
 func withoutSecrets[M ~map[string]string](values M) M {

@@ -15,7 +15,7 @@ func Start(want *project.Project, have State, how Policy) (Plan, error) {
 	for _, name := range st.names {
 		var needs []StepID
 		for _, to := range keys(st.on[name]) {
-			needs = append(needs, st.holds(to, st.on[name][to], done[to])...)
+			needs = append(needs, st.holds(name, to, done[to])...)
 		}
 		started := 0
 		for _, c := range byNumber(st.all[name]) {
@@ -30,13 +30,12 @@ func Start(want *project.Project, have State, how Policy) (Plan, error) {
 				})
 				id = st.hooks("post_start", st.postStart(name), c.Name, name, []StepID{id}, "")
 				done[name] = append(done[name], id)
-			}
-			if how.Wait {
-				st.waitReady(name, c, done[name])
+				st.begun[c.Name] = id
 			}
 		}
 		st.note(name, started, "start")
 	}
+	st.waitForAll(st.takesPart)
 	return st.finish()
 }
 
@@ -51,43 +50,6 @@ func (st *standing) takesPart(name string) bool {
 	}
 	st.part[name] = takes
 	return takes
-}
-
-// holds are the steps after which a dependency's condition holds. Nothing is waited for that is not
-// started here and is good by now.
-func (st *standing) holds(name string, d project.ServiceDependency, done []StepID) []StepID {
-	if awaited(condition(d)) == IsRunning {
-		return done
-	}
-	var out []StepID
-	for _, c := range byNumber(st.all[name]) {
-		if len(done) == 0 && known(c, awaited(condition(d))) {
-			continue
-		}
-		if !st.takesPart(name) {
-			continue
-		}
-		wait := Await{Name: c.Name, Service: name, Condition: awaited(condition(d)), Timeout: st.how.WaitTimeout}
-		id := idOf(wait)
-		if st.graph.byID[id] == nil {
-			st.graph.add(Step{Action: wait, Needs: done, Because: []Change{{Path: "services." + name, To: condition(d)}}})
-		}
-		out = append(out, id)
-	}
-	return out
-}
-
-func (st *standing) waitReady(name string, c *Container, needs []StepID) {
-	wait := Await{Name: c.Name, Service: name, Condition: IsReady, Timeout: st.how.WaitTimeout, OrCompleted: true}
-	for _, d := range st.needers[name] {
-		if d.Condition == project.ConditionCompleted {
-			wait.Condition, wait.OrCompleted = IsCompleted, false
-		}
-	}
-	if len(needs) == 0 && known(c, wait.Condition) || st.graph.byID[idOf(wait)] != nil {
-		return
-	}
-	st.graph.add(Step{Action: wait, Needs: needs, Because: []Change{{Path: "services." + name + ".ready", To: "asked for with --wait"}}})
 }
 
 // note adds the item of a service with which something happens, or nothing.
@@ -165,7 +127,7 @@ func Restarts(want *project.Project, have State, how Policy) (Plan, error) {
 			if len(done[to]) == 0 {
 				continue
 			}
-			needs = append(needs, st.holds(to, st.on[name][to], done[to])...)
+			needs = append(needs, st.holds(name, to, done[to])...)
 			if st.on[name][to].Restart && !how.NoDeps && why[name] == "" {
 				why[name] = to + " is restarted"
 			}
@@ -177,7 +139,8 @@ func Restarts(want *project.Project, have State, how Policy) (Plan, error) {
 			continue
 		}
 		for _, c := range byNumber(st.all[name]) {
-			done[name] = append(done[name], st.restartOne(name, c, needs, why[name]))
+			st.begun[c.Name] = st.restartOne(name, c, needs, why[name])
+			done[name] = append(done[name], st.begun[c.Name])
 		}
 		if n := len(st.all[name]); n > 0 {
 			summary := "restart " + plural(n, "container")
@@ -187,6 +150,7 @@ func Restarts(want *project.Project, have State, how Policy) (Plan, error) {
 			st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Modify, Summary: summary, Impact: Restart, Containers: n})
 		}
 	}
+	st.waitForAll(func(name string) bool { return why[name] != "" })
 	return st.finish()
 }
 

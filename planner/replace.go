@@ -89,7 +89,7 @@ func (b *builder) prove(s *service, r *replica, next string, needs []StepID, gro
 		Action: StartContainer{Name: next, Service: s.name}, Needs: needs, Because: r.because, Group: group, Undo: undo,
 	})
 	last := b.hooks("post_start", s.spec.PostStart, next, s.name, []StepID{started}, group)
-	wait := Await{Name: next, Service: s.name, Condition: b.proof(s), Timeout: b.how.WaitTimeout}
+	wait := b.waiting(s, next, b.proof(s))
 	if wait.Condition == IsStable {
 		wait.Monitor = b.monitor(s)
 	}

@@ -3,6 +3,7 @@ package planner
 import (
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/project"
 )
@@ -15,8 +16,9 @@ type service struct {
 	parts  map[string]any // json, taken apart when first needed
 	packed string         // value of LabelSpec, made when first needed
 	scale  int
-	forced bool // to be replaced although nothing differs
-	job    bool // another one waits for its completion
+	forced bool           // to be replaced although nothing differs
+	job    bool           // another one waits for its completion
+	ready  *project.Ready // what it is ready by, in the place of a health check
 	edges  []edge
 	// dependents are the services with an edge to this one, by name.
 	dependents []dependent
@@ -38,6 +40,8 @@ type edge struct {
 	to        *service
 	condition string
 	restart   bool
+	optional  bool          // the dependent starts without it, too
+	timeout   time.Duration // of its wait; 0 is none of its own
 }
 
 // dependent is the other end of an edge.
@@ -138,8 +142,11 @@ func (s *service) label(codec *specCodec) string {
 	return s.packed
 }
 
-// checked says whether the file gives the service a health check; the image may have one too.
+// checked says whether the file says what the service is ready by; its image may have a health check too.
 func (s *service) checked() bool {
+	if s.ready != nil {
+		return true
+	}
 	h := s.spec.HealthCheck
 	return h != nil && !h.Disable && len(h.Test) > 0 && h.Test[0] != "NONE"
 }

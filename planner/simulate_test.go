@@ -226,7 +226,7 @@ func (w *world) await(a Await) error {
 		if c.Health == Starting {
 			c.Health = Healthy
 		}
-		if c.Health != Healthy {
+		if c.Health != Healthy && a.Ready == nil {
 			return fmt.Errorf("it is %s and has health %q", c.Status, c.Health)
 		}
 	case IsReady, IsStable, IsRunning:

@@ -120,7 +120,8 @@ func (b *builder) providerNeeds(p project.Service) []StepID {
 	var needs []StepID
 	for _, name := range keys(p.DependsOn) {
 		if s := b.services[name]; s != nil {
-			needs = append(needs, b.satisfied(edge{to: s, condition: condition(p.DependsOn[name])})...)
+			of := &service{name: p.Name, spec: p}
+			needs = append(needs, b.satisfied(of, b.edgeOf(of, s, p.DependsOn[name]))...)
 		} else if other, ok := b.want.Services[name]; ok && other.Provider != nil {
 			needs = append(needs, b.bringSource("providers."+name, Change{Path: "services." + p.Name + ".depends_on." + name, To: condition(p.DependsOn[name])}))
 		}

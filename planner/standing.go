@@ -16,6 +16,7 @@ type standing struct {
 	on, needers map[string]map[string]project.ServiceDependency
 	all         map[string][]*Container // with one-offs where they count
 	part        map[string]bool         // takesPart's answers
+	begun       map[string]StepID       // after which a container that is started here runs, by its name
 	// prepared has the ends of the hooks that run before a service's first start.
 	prepared map[string][]StepID
 }
@@ -28,7 +29,7 @@ func newStanding(want *project.Project, have State, how Policy, oneOffs bool) *s
 	st := &standing{
 		builder: newBuilder(want, have, how),
 		on:      map[string]map[string]project.ServiceDependency{}, needers: map[string]map[string]project.ServiceDependency{},
-		all: map[string][]*Container{}, part: map[string]bool{}, prepared: map[string][]StepID{},
+		all: map[string][]*Container{}, part: map[string]bool{}, begun: map[string]StepID{}, prepared: map[string][]StepID{},
 	}
 	for name, list := range st.have.services {
 		st.all[name] = append(st.all[name], list...)
@@ -82,7 +83,7 @@ func (st *standing) depend(name string) {
 		}
 		for _, j := range joined(s) {
 			if _, ok := found[j[1]]; !ok {
-				found[j[1]] = project.ServiceDependency{Condition: project.ConditionStarted, Restart: true}
+				found[j[1]] = project.ServiceDependency{Condition: project.ConditionStarted, Restart: true, Required: true}
 			}
 		}
 	} else {

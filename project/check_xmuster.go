@@ -16,6 +16,19 @@ func checkExtensions(c *checker) {
 	services := c.m.AllServices()
 	for _, name := range sortedKeys(services) {
 		c.extension("service", services[name].Extensions[extensionKey], []string{"services", name, extensionKey})
+		for _, to := range sortedKeys(services[name].DependsOn) {
+			c.dependency(services[name].DependsOn[to], []string{"services", name, "depends_on", to, extensionKey})
+		}
+	}
+}
+
+// dependency checks what is written below x-muster of an entry of depends_on.
+func (c *checker) dependency(d ServiceDependency, path []string) {
+	c.extension("dependency", d.Extensions[extensionKey], path)
+	value, _ := d.Extensions[extensionKey].(map[string]any)
+	if value["timeout"] != nil && (d.Condition == "" || d.Condition == ConditionStarted) && d.Required {
+		c.add(finding{path: append(path, "timeout"), key: true, problem: "bounds no wait, since service_started waits for nothing",
+			hint: "take it out, or wait for service_healthy or service_completed_successfully"})
 	}
 }
 

@@ -28,25 +28,25 @@ type Muster struct {
 type Ready struct {
 	Probe
 	// Timeout bounds the wait; 0 is no bound of its own.
-	Timeout time.Duration
+	Timeout time.Duration `json:"timeout,omitempty"`
 }
 
 // Probe is one way to find out that a service is ready. Exactly one of its fields is set.
 type Probe struct {
-	TCP  int        // a port of the container that has to accept a connection
-	HTTP *HTTPProbe // a request that has to be answered
-	Log  string     // a regular expression that a line of the log has to match
-	Exec []string   // a command in the container that has to exit with 0, as CMD … or CMD-SHELL …
-	All  []Probe    // all of them have to succeed
-	Any  []Probe    // one of them has to succeed
+	TCP  int        `json:"tcp,omitempty"`  // a port of the container that has to accept a connection
+	HTTP *HTTPProbe `json:"http,omitempty"` // a request that has to be answered
+	Log  string     `json:"log,omitempty"`  // a regular expression that a line of the log has to match
+	Exec []string   `json:"exec,omitempty"` // a command in the container that has to exit with 0, as CMD … or CMD-SHELL …
+	All  []Probe    `json:"all,omitempty"`  // all of them have to succeed
+	Any  []Probe    `json:"any,omitempty"`  // one of them has to succeed
 }
 
 // HTTPProbe is a GET request to a port of the container.
 type HTTPProbe struct {
-	Port    int
-	Path    string // begins with /
-	Status  []int  // that count as ready; empty is any from 200 to 399
-	Headers map[string]string
+	Port    int               `json:"port"`
+	Path    string            `json:"path"`             // begins with /
+	Status  []int             `json:"status,omitempty"` // that count as ready; empty is any from 200 to 399
+	Headers map[string]string `json:"headers,omitempty"`
 }
 
 // Extension reads what a service says below x-muster. A service of a loaded project has
@@ -80,6 +80,21 @@ func Extension(s Service) (Muster, error) {
 		}
 	}
 	return Muster{Ready: ready}, nil
+}
+
+// DependencyTimeout is how long the dependent waits for this dependency, by the x-muster of
+// its entry in depends_on; 0 is no bound of its own. That of a loaded project has been checked, and gives no error.
+func DependencyTimeout(d ServiceDependency) (time.Duration, error) {
+	value, _ := d.Extensions[extensionKey].(map[string]any)
+	text, _ := value["timeout"].(string)
+	if text == "" {
+		return 0, nil
+	}
+	timeout, err := str2duration.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("read x-muster of a dependency: %w", err)
+	}
+	return timeout, nil
 }
 
 // rawReady is the JSON of a probe.
@@ -153,7 +168,7 @@ func command(data json.RawMessage) []string {
 //go:embed xmuster.schema.json
 var extensionSchema string
 
-// musterSpec is the part of our schema for the "top" or for a "service".
+// musterSpec is the part of our schema for the "top", for a "service" or for a "dependency" of one.
 func musterSpec(part string) (*specification, error) {
 	specs, err := extensionSpecs()
 	return specs[part], err
@@ -171,7 +186,7 @@ var extensionSpecs = sync.OnceValues(func() (map[string]*specification, error) {
 		return nil, fmt.Errorf("read the schema of x-muster: %w", err)
 	}
 	specs := map[string]*specification{}
-	for _, part := range []string{"top", "service"} {
+	for _, part := range []string{"top", "service", "dependency"} {
 		s := &specification{root: map[string]any{}}
 		if err := json.Unmarshal([]byte(extensionSchema), &s.root); err != nil {
 			return nil, fmt.Errorf("read the schema of x-muster: %w", err)

@@ -31,6 +31,9 @@ type Progress struct {
 	Current int64  // bytes or steps
 	Total   int64  // 0 where unknown
 	Line    string // a line of build output
+	// Trying is what a wait tries, for the Current-th time, where it tries something; Text is
+	// what came of it.
+	Trying string
 }
 
 // Options say how to run. The zero value works.
@@ -42,7 +45,7 @@ type Options struct {
 	Events func(Event)
 	// Health answers Await steps; needed by plans that have any.
 	Health healthcheck.Engine
-	// ProbeEngineOnly leaves readiness to the engine's own checks.
+	// ProbeEngineOnly leaves the containers' health checks to the engine.
 	ProbeEngineOnly bool
 	// UndoTimeout bounds the taking back of one group, which goes on after
 	// a cancellation; 0 is one minute.
@@ -55,7 +58,7 @@ type Event struct {
 	State    StepState
 	At       time.Time
 	Progress Progress // with State Working
-	Err      error    // with Failed; with Skipped, the failure that caused it
+	Err      error    // with Failed; with Skipped, the failure that caused it; with Done, why an optional wait was in vain
 	// Undo says that Action (and not the step's own) is being taken back.
 	Undo   bool
 	Action planner.Action

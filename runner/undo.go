@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -183,8 +182,7 @@ func (w *walk) apply(ctx context.Context, a planner.Action, report func(Progress
 	if !ok {
 		return w.engine.Apply(ctx, a, report)
 	}
-	return w.waiter.Wait(ctx, healthcheck.Target{Name: await.Name, Condition: healthcheck.Condition(await.Condition),
-		Timeout: await.Timeout, Monitor: await.Monitor, OrCompleted: await.OrCompleted})
+	return w.waiter.Wait(ctx, targetOf(await))
 }
 
 func sortedKeys[V any](m map[string]V) []string {

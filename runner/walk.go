@@ -191,10 +191,10 @@ func (w *walk) working(i int, p Progress) {
 }
 
 // waitReport passes on what a wait is at; it is called from the waiter's goroutine.
-func (w *walk) waitReport(name string, try int, output string) {
+func (w *walk) waitReport(name string, a healthcheck.Attempt) {
 	w.tell(func() {
 		for _, i := range w.awaits[name] {
-			w.working(i, Progress{Text: output, Current: int64(try)})
+			w.working(i, Progress{Trying: a.What, Text: a.Output, Current: int64(a.Try)})
 		}
 	})
 }
@@ -212,25 +212,38 @@ func (w *walk) ended(i int, c class, err error) {
 	}
 	switch {
 	case err == nil:
-		w.finish(i, Done, nil)
-		if g != nil {
-			g.done = append(g.done, i)
-		}
-		for _, j := range w.graph.next[i] {
-			if w.needs[j]--; w.needs[j] == 0 && w.state[j] == "" {
-				w.enqueue(j)
-			}
-		}
+		w.done(i, nil)
 	case w.cancelled && stopped(w.ctx, err):
 		w.finish(i, Cancelled, context.Cause(w.ctx))
 		if g != nil {
 			g.halfDone = append(g.halfDone, i)
 			g.broken = true
 		}
+	case w.optional(i):
+		w.done(i, err)
 	default:
 		w.failed(i, err)
 	}
 	w.takeBack(g)
+}
+
+// done notes a step that is done, or an optional wait that was in vain, and lets those go on that need it.
+func (w *walk) done(i int, inVain error) {
+	w.finish(i, Done, inVain)
+	if g := w.groups[w.graph.steps[i].Group]; g != nil {
+		g.done = append(g.done, i)
+	}
+	for _, j := range w.graph.next[i] {
+		if w.needs[j]--; w.needs[j] == 0 && w.state[j] == "" {
+			w.enqueue(j)
+		}
+	}
+}
+
+// optional says whether those who need a step go on without it.
+func (w *walk) optional(i int) bool {
+	a, ok := w.graph.steps[i].Action.(planner.Await)
+	return ok && a.Optional
 }
 
 // failed notes a failure and skips what can no longer be done.
@@ -271,6 +284,10 @@ func (w *walk) skip(steps []int, failure, told *StepError) {
 		i := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		if w.state[i] != "" {
+			continue
+		}
+		if w.optional(i) {
+			w.done(i, told)
 			continue
 		}
 		w.finish(i, Skipped, told)

@@ -138,11 +138,13 @@ func (f *fakeContainers) Look(_ context.Context, name string) (healthcheck.Statu
 		Exited: !c.running && c.run > 0, ExitCode: c.code, StartedAt: time.Unix(int64(c.lives), 0)}, nil
 }
 
-func (f *fakeContainers) Probe(context.Context, string, []string) (healthcheck.ProbeResult, error) {
+func (f *fakeContainers) Probe(context.Context, string, healthcheck.Check) (healthcheck.ProbeResult, error) {
 	return healthcheck.ProbeResult{}, errors.New("not asked for")
 }
 
-func (f *fakeContainers) Tail(context.Context, string, int) ([]string, error) { return nil, nil }
+func (f *fakeContainers) Lines(context.Context, string, healthcheck.Excerpt, func(string) error) error {
+	return nil
+}
 
 // attached runs an attachment to fake containers until all have ended.
 type attachedTest struct {

@@ -31,6 +31,10 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	if err != nil {
 		return b, err
 	}
+	engineOnly, err := p.probeEngineOnly()
+	if err != nil {
+		return b, err
+	}
 	d := j.display
 	if d == nil {
 		d = p.display(j.look)
@@ -46,7 +50,7 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	d.begin(b)
 	err = runner.Run(ctx, plugin.Wrap(on, plugin.Options{Environ: p.pluginEnviron()}), j.plan, runner.Options{
 		Parallel: parallel,
-		Health:   on.Health(j.plan.Project),
+		Health:   on.Health(j.plan.Project), ProbeEngineOnly: engineOnly,
 		Events: func(e runner.Event) {
 			if j.look.hushes(e) {
 				return

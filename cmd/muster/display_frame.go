@@ -170,12 +170,14 @@ func (b *board) doing(s *stepView, now time.Time) (word, detail string) {
 func waitText(p runner.Progress) string {
 	said := firstLine(p.Text)
 	switch {
+	case p.Current == 0 && p.Trying != "" && said != "":
+		return p.Trying + ": " + said
 	case p.Current == 0:
 		return said
 	case said == "":
-		return fmt.Sprintf("health check, try %d", p.Current)
+		return fmt.Sprintf("%s, try %d", p.Trying, p.Current)
 	}
-	return fmt.Sprintf("health check, try %d, %q", p.Current, said)
+	return fmt.Sprintf("%s, try %d, %q", p.Trying, p.Current, said)
 }
 
 // progressText is how far something has come: "45% of 31.2MB".

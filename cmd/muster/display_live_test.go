@@ -253,7 +253,7 @@ func TestLiveDisplay(t *testing.T) {
 			s.now(id, runner.Done, none, nil)
 		}
 		s.now("await db", runner.Begun, none, nil)
-		s.now("await db", runner.Working, runner.Progress{Text: "connection refused\nmore", Current: 4}, nil)
+		s.now("await db", runner.Working, runner.Progress{Trying: "health check", Text: "connection refused\nmore", Current: 4}, nil)
 		s.live.guard(func() {
 			s.live.note(s.board, "shop-db-1", "\x1b[31mdatabase\x1b[0m\tis starting 日本 …")
 		})
@@ -280,7 +280,7 @@ func TestLiveDisplayResized(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t, 80, 24, shopPlan())
 		s.now("await db", runner.Begun, runner.Progress{}, nil)
-		s.now("await db", runner.Working, runner.Progress{Text: strings.Repeat("long ", 30), Current: 4}, nil)
+		s.now("await db", runner.Working, runner.Progress{Trying: "health check", Text: strings.Repeat("long ", 30), Current: 4}, nil)
 		s.frame(time.Second, "80 columns")
 		s.term.resize(30)
 		s.frame(time.Second, "30 columns: nothing is left over")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (e *runFailure) lastWords(f *runner.StepError, sick *healthcheck.Failure) s
 		facts = append(facts, "the engine killed it because it was out of memory")
 	}
 	if sick.Probe != "" {
-		facts = append(facts, fmt.Sprintf("health check: %q", firstLine(sick.Probe)))
+		facts = append(facts, fmt.Sprintf("%s: %q", cmp.Or(sick.Asked, "health check"), firstLine(sick.Probe)))
 	}
 	if len(facts) == 0 && len(sick.Log) == 0 {
 		return ""

@@ -21,6 +21,7 @@ type globals struct {
 	allResources  bool
 	dryRun        bool
 	strict        bool
+	probe         string
 	at            address
 }
 
@@ -44,6 +45,7 @@ func (g *globals) define(f *pflag.FlagSet) {
 	f.StringVar(&g.progress, "progress", "", "`HOW` to report: auto, tty, plain, json or quiet")
 	f.StringVar(&g.ansi, "ansi", "auto", "`WHEN` to colour and to move the cursor: auto, always or never")
 	f.IntVar(&g.parallel, "parallel", -1, "At most `N` engine calls at a time")
+	f.StringVar(&g.probe, "probe", "muster", "`WHO` runs health checks while muster waits: muster too, or the engine alone")
 	f.StringVarP(&g.at.host, "host", "H", "", "`URL` of the engine, such as ssh://me@example.com")
 	f.StringVarP(&g.at.context, "context", "c", "", "`NAME` of the docker context to use")
 	f.BoolVar(&g.allResources, "all-resources", false, "Keep networks and volumes that no service uses")
@@ -68,6 +70,17 @@ func (g *globals) shareWith(own, global *pflag.FlagSet) {
 		}
 		own.AddFlag(&shared)
 	})
+}
+
+// probeEngineOnly says whether health checks are left to the engine.
+func (p *program) probeEngineOnly() (bool, error) {
+	switch p.globals.probe {
+	case "", "muster":
+		return false, nil
+	case "engine":
+		return true, nil
+	}
+	return false, &usageError{problem: fmt.Sprintf("invalid --probe option %q", p.globals.probe), hint: "there are muster and engine"}
 }
 
 // parallelism is the bound of engine calls at a time; 0 is the default.

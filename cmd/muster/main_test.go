@@ -115,7 +115,11 @@ func (e memoryEngine) Logs(ctx context.Context, container string, o logOptions, 
 	if err != nil {
 		return err
 	}
-	lines, err := e.Tail(ctx, container, 1<<20)
+	var lines []string
+	err = e.Lines(ctx, container, healthcheck.Excerpt{}, func(line string) error {
+		lines = append(lines, line)
+		return nil
+	})
 	if err != nil {
 		return err
 	}

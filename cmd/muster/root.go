@@ -36,6 +36,9 @@ func (p *program) rootCommand() *cobra.Command {
 			if _, err := p.parallelism(); err != nil {
 				return err
 			}
+			if _, err := p.probeEngineOnly(); err != nil {
+				return err
+			}
 			_, err := p.look(nil)
 			return err
 		},

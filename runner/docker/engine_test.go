@@ -186,7 +186,7 @@ func (r *rig) volume(key string) planner.CreateVolume {
 // sh runs a script in a container and gives its output.
 func (r *rig) sh(name, script string) string {
 	r.t.Helper()
-	got, err := r.Probe(r.ctx, name, []string{"CMD-SHELL", script})
+	got, err := r.Probe(r.ctx, name, healthcheck.Check{Exec: []string{"CMD-SHELL", script}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

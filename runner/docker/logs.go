@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"github.com/musterhq/muster/healthcheck"
 )
 
 // LogOptions say which part of a container's output is wanted. The zero value
@@ -308,27 +310,52 @@ func (s *LogStream) rawStep() (LogLine, bool, error) {
 	return s.take(chunk)
 }
 
-// Tail gives a container's last lines of output, oldest first.
-func (e *Engine) Tail(ctx context.Context, name string, lines int) ([]string, error) {
-	if lines <= 0 {
-		return nil, nil
+// Lines hands over a container's lines of output, oldest first.
+func (e *Engine) Lines(ctx context.Context, name string, o healthcheck.Excerpt, each func(line string) error) error {
+	if o.Last > 0 && !o.Follow {
+		// The two streams have a tail each on some engines.
+		var tail []string
+		err := e.lines(ctx, name, o, func(line string) error {
+			tail = append(tail, line)
+			return nil
+		})
+		for _, line := range tail[max(0, len(tail)-o.Last):] {
+			if err := each(line); err != nil {
+				return err
+			}
+		}
+		return err
 	}
-	stream, err := e.Logs(ctx, name, LogOptions{Tail: lines})
+	return e.lines(ctx, name, o, each)
+}
+
+func (e *Engine) lines(ctx context.Context, name string, o healthcheck.Excerpt, each func(line string) error) error {
+	options := LogOptions{Tail: o.Last, Follow: o.Follow}
+	if !o.Since.IsZero() {
+		options.Since = strconv.FormatInt(o.Since.Unix(), 10) + "." + leftPad(o.Since.Nanosecond())
+	}
+	stream, err := e.Logs(ctx, name, options)
 	if err != nil {
-		return nil, err
+		if strings.Contains(err.Error(), "does not support reading") {
+			return &healthcheck.CannotCheck{Reason: "its log driver does not keep its output where it can be read",
+				Advice: "choose another logging driver, or let x-muster.ready look for something else than a line of the log"}
+		}
+		return err
 	}
 	defer func() { _ = stream.Close() }()
-	var out []string
+	defer context.AfterFunc(ctx, func() { _ = stream.Close() })()
 	for {
 		line, err := stream.Next()
-		if errors.Is(err, io.EOF) {
-			break
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			return e.wrap(ctx, err, "read the logs of container", name)
 		}
-		if err != nil {
-			return out, e.wrap(ctx, err, "read the logs of container", name)
+		if err := each(string(line.Text)); err != nil {
+			return err
 		}
-		out = append(out, string(line.Text))
 	}
-	// The two streams have a tail each on some engines.
-	return out[max(0, len(out)-lines):], nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -132,7 +133,11 @@ func TestLogsWithAndWithoutTerminal(t *testing.T) {
 				t.Errorf("%s, %s: %s", service, how, diff)
 			}
 		}
-		tail, err := r.Tail(r.ctx, r.name(service), 1)
+		var tail []string
+		err = r.Lines(r.ctx, r.name(service), healthcheck.Excerpt{Last: 1}, func(line string) error {
+			tail = append(tail, line)
+			return nil
+		})
 		if err != nil || len(tail) != 1 || tail[0] != "three" {
 			t.Errorf("%s: tail %q, %v", service, tail, err)
 		}

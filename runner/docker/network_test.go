@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/versions"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
@@ -43,7 +44,7 @@ func TestSeveralNetworks(t *testing.T) {
 	for _, name := range names {
 		r.resolves(other.Name, name, subnet+"77")
 	}
-	if got, err := r.Probe(r.ctx, other.Name, []string{"CMD", "nslookup", "www"}); err != nil || got.ExitCode == 0 {
+	if got, err := r.Probe(r.ctx, other.Name, healthcheck.Check{Exec: []string{"CMD", "nslookup", "www"}}); err != nil || got.ExitCode == 0 {
 		t.Errorf("www is an alias of the front only: %+v, %v", got, err)
 	}
 	// Taken off and put back, it is found as before.

@@ -55,6 +55,8 @@ type Engine struct {
 	info *planner.EngineInfo
 	// buildkit says that the engine has a BuildKit inside.
 	buildkit bool
+	// bridges are the networks, by ID, of which it was found out whether their bridge is on this machine.
+	bridges map[string]bool
 }
 
 const (

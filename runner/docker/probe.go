@@ -85,8 +85,20 @@ func explicitShell(test, shell []string) []string {
 	return append(append([]string{"CMD"}, shell...), test[1])
 }
 
-// Probe runs test in a container, as the engine would, until ctx ends.
-func (e *Engine) Probe(ctx context.Context, name string, test []string) (healthcheck.ProbeResult, error) {
+// Probe asks a container one thing, until ctx ends.
+func (e *Engine) Probe(ctx context.Context, name string, c healthcheck.Check) (healthcheck.ProbeResult, error) {
+	switch {
+	case c.TCP > 0:
+		return e.probeTCP(ctx, name, c.TCP)
+	case c.HTTP != nil:
+		return e.probeHTTP(ctx, name, *c.HTTP)
+	default:
+		return e.probeExec(ctx, name, c.Exec)
+	}
+}
+
+// probeExec runs test in a container, as the engine would.
+func (e *Engine) probeExec(ctx context.Context, name string, test []string) (healthcheck.ProbeResult, error) {
 	info, err := e.Info(ctx)
 	if err != nil {
 		return healthcheck.ProbeResult{}, err

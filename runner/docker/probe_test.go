@@ -28,7 +28,7 @@ func TestProbe(t *testing.T) {
 		"much output": {[]string{"CMD-SHELL", "yes | tr -d '\\n' | head -c 100000"},
 			healthcheck.ProbeResult{Output: strings.Repeat("y", 4096)}},
 	} {
-		got, err := r.Probe(r.ctx, r.name("web"), c.test)
+		got, err := r.Probe(r.ctx, r.name("web"), healthcheck.Check{Exec: c.test})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -39,10 +39,10 @@ func TestProbe(t *testing.T) {
 	late := errors.New("too late")
 	ctx, cancel := context.WithTimeoutCause(r.ctx, 200*time.Millisecond, late)
 	defer cancel()
-	if _, err := r.Probe(ctx, r.name("web"), []string{"CMD", "sleep", "60"}); !errors.Is(err, late) {
+	if _, err := r.Probe(ctx, r.name("web"), healthcheck.Check{Exec: []string{"CMD", "sleep", "60"}}); !errors.Is(err, late) {
 		t.Errorf("a check that hangs: %v", err)
 	}
-	if _, err := r.Probe(r.ctx, r.name("web"), []string{"NONE"}); err == nil {
+	if _, err := r.Probe(r.ctx, r.name("web"), healthcheck.Check{Exec: []string{"NONE"}}); err == nil {
 		t.Error("NONE was run")
 	}
 }

@@ -64,7 +64,7 @@ func TestAChainIsReadyWhenItIs(t *testing.T) {
 	}
 	took := time.Since(from)
 	from = time.Now()
-	if _, err := r.Probe(r.ctx, r.name("link0"), []string{"CMD", "/testapp", "health"}); err != nil {
+	if _, err := r.Probe(r.ctx, r.name("link0"), healthcheck.Check{Exec: []string{"CMD", "/testapp", "health"}}); err != nil {
 		t.Fatal(err)
 	}
 	least := starts + links*(ready+time.Since(from))

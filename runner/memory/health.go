@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/healthcheck"
@@ -103,8 +104,8 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 	return out, nil
 }
 
-// Probe runs a container's check, whatever the test says.
-func (e *Engine) Probe(ctx context.Context, name string, _ []string) (healthcheck.ProbeResult, error) {
+// Probe runs a container's check, whatever is asked.
+func (e *Engine) Probe(ctx context.Context, name string, _ healthcheck.Check) (healthcheck.ProbeResult, error) {
 	e.mu.Lock()
 	if err := e.look(ctx, "Probe"); err != nil {
 		e.mu.Unlock()
@@ -146,17 +147,58 @@ func (e *Engine) MostProbes() int {
 	return e.mostEver
 }
 
-// Tail gives the last lines that a container has printed.
-func (e *Engine) Tail(ctx context.Context, name string, lines int) ([]string, error) {
+// Lines hands over what a container prints in a run. All comes at once, OutputAfter its start. When following, it
+// ends with the run.
+func (e *Engine) Lines(ctx context.Context, name string, o healthcheck.Excerpt, each func(string) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	events, err := e.Watch(ctx)
+	if err != nil {
+		return err
+	}
+	lines, in, running, err := e.prints(ctx, name)
+	if err != nil {
+		return err
+	}
+	if o.Follow && running {
+		if err := pass(ctx, in); err != nil {
+			return err
+		}
+		in = 0
+	}
+	if in > 0 {
+		lines = nil
+	}
+	if o.Last > 0 {
+		lines = lines[max(0, len(lines)-o.Last):]
+	}
+	for _, line := range lines {
+		if err := each(line); err != nil {
+			return err
+		}
+	}
+	if !o.Follow || !running {
+		return nil
+	}
+	for event := range events {
+		if event.Name == name && (event.What == "die" || event.What == "destroy") {
+			return nil
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// prints is what a container prints, how long from now it does so, and whether it runs.
+func (e *Engine) prints(ctx context.Context, name string) (lines []string, in time.Duration, running bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.look(ctx, "Tail"); err != nil {
-		return nil, err
+	if err := e.look(ctx, "Lines"); err != nil {
+		return nil, 0, false, err
 	}
 	c, err := e.container(name)
 	if err != nil {
-		return nil, err
+		return nil, 0, false, err
 	}
-	all := e.behaviour(c).Output
-	return append([]string(nil), all[max(0, len(all)-lines):]...), nil
+	b := e.behaviour(c)
+	return slices.Clone(b.Output), max(0, time.Duration(b.OutputAfter)-time.Since(c.StartedAt)), active(c), nil
 }

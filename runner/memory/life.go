@@ -34,7 +34,9 @@ type Behaviour struct {
 	// StopTakes is how long it needs to stop; after its grace it is killed.
 	StopTakes Span     `json:",omitempty"`
 	Output    []string `json:",omitempty"` // the lines that it prints
-	HookCode  int      `json:",omitempty"` // exit code of hooks run in it
+	// OutputAfter is how long after its start it prints them.
+	OutputAfter Span `json:",omitempty"`
+	HookCode    int  `json:",omitempty"` // exit code of hooks run in it
 }
 
 // The engine's own schedule, as Docker has it.
