@@ -88,7 +88,7 @@ type RemoveImage struct {
 // same name with the same labels is success; one with others is a conflict.
 type CreateContainer struct {
 	Name   string `json:"name"`
-	Number int    `json:"number"` // replica, from 1
+	Number int    `json:"number,omitempty"` // replica, from 1; 0 for one that is none
 	// Spec is the service, with service: references in network_mode, ipc, pid and
 	// volumes_from already resolved to container names.
 	Spec project.Service `json:"-"`
@@ -109,6 +109,10 @@ type CreateContainer struct {
 	Inherit string `json:"inherit,omitempty"`
 	// Injections are variables whose values are known only when it is made.
 	Injections []Injection `json:"injections,omitempty"`
+	// AutoRemove has the engine remove it, with its anonymous volumes, when it has ended.
+	AutoRemove bool `json:"auto_remove,omitempty"`
+	// Interactive connects its standard input with whoever attaches first, and ends it with that.
+	Interactive bool `json:"interactive,omitempty"`
 }
 
 // File is a config or a secret on its way into a container.

@@ -226,7 +226,7 @@ func (b *builder) nameResources(a *CreateContainer) {
 		}
 	}
 	for _, v := range a.Spec.Volumes {
-		if v.Type == "volume" && v.Source != "" {
+		if _, known := b.want.Volumes[v.Source]; known && v.Type == "volume" {
 			a.Volumes = put(a.Volumes, v.Source, b.volume(v.Source))
 		}
 	}

@@ -69,18 +69,7 @@ func (b *builder) hookCreation(h hooked, i int, name string) CreateContainer {
 		s.Image = b.want.ImageName(h.service)
 	}
 	s.MacAddress = ""
-	no := false
-	if len(s.Networks) > 0 {
-		anonymous := map[string]*project.ServiceNetwork{}
-		for key, n := range s.Networks {
-			bare := &project.ServiceNetwork{UseServiceNameAlias: &no}
-			if n != nil {
-				bare.DriverOpts, bare.GatewayPriority, bare.InterfaceName, bare.Priority = n.DriverOpts, n.GatewayPriority, n.InterfaceName, n.Priority
-			}
-			anonymous[key] = bare
-		}
-		s.Networks = anonymous
-	}
+	s.Networks = anonymous(s.Networks)
 	s = b.resolve(s)
 	s.VolumesFrom = append([]string{h.now}, s.VolumesFrom...)
 	labels := maps.Clone(map[string]string(s.Labels))

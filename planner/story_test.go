@@ -64,6 +64,8 @@ type storyPolicy struct {
 	Images             string
 	ShowValues         bool     `yaml:"show_values"`
 	Only               []string // services that are loaded, as up SERVICE does
+	Run                []string // the command of run, for the first of Services
+	Aliases, Remove    bool     // of run
 	Profiles           []string
 }
 
@@ -369,6 +371,7 @@ func (s *story) plan(t *testing.T, w *world) (Plan, error) {
 	}
 	verbs := map[string]func(*project.Project, State, Policy) (Plan, error){
 		"": Build, "up": Build, "images": Images, "preview": Preview, "down": Teardown, "start": Start, "stop": Stop, "restart": Restarts,
+		"run": s.runOnce,
 	}
 	verb := verbs[s.how.Command]
 	if verb == nil {
@@ -379,6 +382,18 @@ func (s *story) plan(t *testing.T, w *world) (Plan, error) {
 		have = w.inspected(Unsure(want, have, s.policy(t)))
 	}
 	return verb(want, have, s.policy(t))
+}
+
+// runOnce is what run plans, for the first service of how.
+func (s *story) runOnce(want *project.Project, have State, how Policy) (Plan, error) {
+	service := want.Services[how.Services[0]]
+	if len(s.how.Run) > 0 {
+		service.Command = s.how.Run
+	}
+	service.Ports = nil
+	return RunOnce(want, have, how, Once{
+		Service: service, Name: "shop-" + service.Name + "-run-0123456789ab", Slug: "0123", Aliases: s.how.Aliases, Remove: s.how.Remove,
+	})
 }
 
 // check runs the plan, cut at every step, and each time once more to the end: whatever the story, the

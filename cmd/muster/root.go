@@ -84,7 +84,7 @@ func (p *program) commands() []*cobra.Command {
 		p.psCommand(), p.logsCommand(), p.lsCommand(), p.configCommand(),
 		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(),
 		p.createCommand(), p.scaleCommand(),
-		p.execCommand(),
+		p.execCommand(), p.runCommand(),
 		p.versionCommand(),
 	}
 }

@@ -20,6 +20,8 @@ type shell struct {
 	in      *io.PipeReader
 	feed    *io.PipeWriter
 	code    int
+	// ended is called with the exit code; nil where nobody asks.
+	ended func(code int) error
 }
 
 func newShell(o docker.ExecOptions) *shell {
@@ -34,9 +36,16 @@ func (s *shell) Close() error                { return errors.Join(s.in.Close(), 
 
 func (s *shell) Resize(context.Context, int, int) error { return nil }
 func (s *shell) ExitCode(context.Context) (int, error)  { return s.code, nil }
-func (s *shell) Copy(out, errs io.Writer) error         { return errors.Join(s.run(out, errs), s.in.Close()) }
 func (s *shell) say(w io.Writer, words ...any) (err error) {
 	_, err = fmt.Fprintln(w, words...)
+	return err
+}
+
+func (s *shell) Copy(out, errs io.Writer) error {
+	err := errors.Join(s.run(out, errs), s.in.Close())
+	if s.ended != nil {
+		err = errors.Join(err, s.ended(s.code))
+	}
 	return err
 }
 
@@ -77,6 +86,32 @@ func (e memoryEngine) Exec(ctx context.Context, container string, o docker.ExecO
 func (e memoryEngine) ExecDetached(ctx context.Context, container string, o docker.ExecOptions) error {
 	_, err := e.Exec(ctx, container, o)
 	return err
+}
+
+// Join connects to a container's own process, which does what the container's command says once it is started.
+func (e memoryEngine) Join(ctx context.Context, container string, _ docker.JoinOptions) (talk, error) {
+	c, err := e.Inspect(ctx, container)
+	s := newShell(docker.ExecOptions{Command: strings.Fields(c.Command)})
+	s.ended = func(code int) error { return e.Kill(container, code) }
+	return s, err
+}
+
+// Ending waits for the end of a container.
+func (e memoryEngine) Ending(ctx context.Context, container string, removal bool) (func() (int, error), error) {
+	events, err := e.Watch(ctx)
+	last := map[bool]string{false: "die", true: "destroy"}[removal]
+	return func() (int, error) {
+		code := 0
+		for event := range events {
+			if event.Name == container && event.What == "die" {
+				code = event.ExitCode
+			}
+			if event.Name == container && event.What == last {
+				return code, nil
+			}
+		}
+		return 0, context.Cause(ctx)
+	}, err
 }
 
 // DetachKeys are none.
@@ -156,14 +191,4 @@ func TestPick(t *testing.T) {
 			t.Errorf("%s %d %v: %q, want %q", c.service, c.index, c.mustRun, text, c.want)
 		}
 	}
-}
-
-// Join connects to a container's own process, which is as the test's command has it.
-func (e memoryEngine) Join(context.Context, string, docker.JoinOptions) (talk, error) {
-	return nil, errors.New("not yet")
-}
-
-// Ending waits for the end of a container.
-func (e memoryEngine) Ending(context.Context, string, bool) (func() (int, error), error) {
-	return nil, errors.New("not yet")
 }

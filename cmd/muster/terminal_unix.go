@@ -37,3 +37,12 @@ func (k *keyboard) Resized(ctx context.Context) <-chan struct{} {
 func forwarded() []os.Signal {
 	return []os.Signal{syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT}
 }
+
+// signalName is a signal as an engine knows it.
+func signalName(s os.Signal) string {
+	names := map[os.Signal]string{
+		syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP", syscall.SIGQUIT: "SIGQUIT",
+		syscall.SIGUSR1: "SIGUSR1", syscall.SIGUSR2: "SIGUSR2", syscall.SIGALRM: "SIGALRM", syscall.SIGCONT: "SIGCONT",
+	}
+	return names[s]
+}

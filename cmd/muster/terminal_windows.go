@@ -41,3 +41,9 @@ func (k *keyboard) Resized(ctx context.Context) <-chan struct{} {
 
 // forwarded are the signals that a program in the foreground passes on to the container, beyond those that end muster.
 func forwarded() []os.Signal { return nil }
+
+// signalName is a signal as an engine knows it.
+func signalName(s os.Signal) string {
+	names := map[os.Signal]string{syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM"}
+	return names[s]
+}

@@ -89,6 +89,7 @@ func (w *writer) cannot(key, why string) {
 func (w *writer) config() *container.Config {
 	s := w.service
 	return &container.Config{
+		AttachStdin:  w.action.Interactive,
 		AttachStdout: true,
 		AttachStderr: true,
 		Cmd:          strslice.StrSlice(s.Command), // null inherits the image's
@@ -101,6 +102,7 @@ func (w *writer) config() *container.Config {
 		Image:        w.action.Image,
 		Labels:       merged(s.Labels, s.CustomLabels, w.action.Labels),
 		OpenStdin:    s.StdinOpen,
+		StdinOnce:    w.action.Interactive && s.StdinOpen,
 		StopSignal:   s.StopSignal,
 		StopTimeout:  stopTimeout(s.StopGracePeriod),
 		Tty:          s.Tty,

@@ -27,6 +27,7 @@ func (w *writer) host() *container.HostConfig {
 	security, unmasked := w.securityOptions()
 	h := &container.HostConfig{
 		Annotations:    s.Annotations,
+		AutoRemove:     w.action.AutoRemove,
 		CapAdd:         s.CapAdd,
 		CapDrop:        s.CapDrop,
 		CgroupnsMode:   container.CgroupnsMode(s.Cgroup),

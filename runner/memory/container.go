@@ -60,6 +60,7 @@ func (e *Engine) create(a planner.CreateContainer) error {
 		return err
 	}
 	c.set(settings)
+	c.AutoRemove = a.AutoRemove
 	c.Check = checkOf(a.Spec.HealthCheck, image.Check)
 	if a.Spec.StopGracePeriod != nil {
 		c.Grace = Span(*a.Spec.StopGracePeriod)
@@ -228,6 +229,7 @@ func (e *Engine) remove(a planner.RemoveContainer) error {
 	if c == nil {
 		return nil
 	}
+	c.AutoRemove = false // this is it
 	if active(c) {
 		c.ByHand = true
 		e.emit(healthcheck.Event{Name: c.Name, What: "kill"})

@@ -200,6 +200,9 @@ func (e *Engine) end(c *Container, code int, oom bool) {
 	}
 	e.emit(healthcheck.Event{Name: c.Name, What: "die", ExitCode: code})
 	e.plan(c)
+	if c.AutoRemove && c.Status == planner.Exited {
+		_ = e.remove(planner.RemoveContainer{Name: c.Name, Volumes: true}) // it is there
+	}
 }
 
 // again says whether the policy of a container that has ended starts it again.

@@ -60,6 +60,8 @@ type Container struct {
 	// Static are addresses that were asked for, by network.
 	Static map[string]string `json:",omitempty"`
 	Hooks  []string          `json:",omitempty"` // that ran in it
+	// AutoRemove removes it when it has ended.
+	AutoRemove bool `json:",omitempty"`
 }
 
 // Publish is a port to publish: on one host port, on one of a range, or, with
