@@ -32,9 +32,31 @@ type brought struct {
 	board *board
 }
 
-// bring plans the way to what is wanted and goes it.
+// bring plans the way to what is wanted and goes it. Where there is nothing to do nobody is waited for; else what is done
+// is planned once nobody else can change anything any more.
 func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, error) {
-	plan, have, err := p.planFresh(ctx, on, b)
+	first, err := p.survey(ctx, on, b)
+	if err != nil {
+		return brought{}, err
+	}
+	release := func() {}
+	if first.hasWork() {
+		// Before it waits for anybody, and before anything is fetched or built, it says what it must not do.
+		if len(first.images.Steps) == 0 {
+			if err := p.agree(first.plan, b.consent); err != nil {
+				return brought{}, err
+			}
+		}
+		if release, err = p.hold(ctx, on, on.Host(), b.want.Name); err != nil {
+			return brought{}, err
+		}
+		if first, err = p.survey(ctx, on, b); err != nil {
+			release()
+			return brought{}, err
+		}
+	}
+	defer release()
+	plan, have, err := p.settle(ctx, on, b, first)
 	if err != nil {
 		return brought{}, err
 	}
@@ -58,32 +80,46 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	return brought{plan: plan, have: have, board: board}, err
 }
 
-// planFresh plans with what the engine has now. Images that are asked for anew
-// come first: only then is known what they change.
-func (p *program) planFresh(ctx context.Context, on engine, b bringing) (planner.Plan, planner.State, error) {
+// surveyed is what there is, and what it asks for: images that are wanted anew come first, and only then is known what
+// they change, so that there is a plan only without them.
+type surveyed struct {
+	have         planner.State
+	images, plan planner.Plan
+}
+
+func (s surveyed) hasWork() bool { return len(s.images.Steps)+len(s.plan.Steps) > 0 }
+
+// survey looks at the engine and plans.
+func (p *program) survey(ctx context.Context, on engine, b bringing) (surveyed, error) {
+	have, err := survey(ctx, on, b.want, b.how)
+	if err != nil {
+		return surveyed{}, err
+	}
+	if err := b.promise.kept(p, b.want, have, b.how); err != nil {
+		return surveyed{}, err
+	}
+	s := surveyed{have: have}
+	if s.images, err = planner.Images(b.want, have, b.how); err != nil || len(s.images.Steps) > 0 {
+		return s, err
+	}
+	s.plan, err = planner.Build(b.want, have, b.how)
+	return s, err
+}
+
+// settle fetches and builds the images that are wanted anew, and plans with them.
+func (p *program) settle(ctx context.Context, on engine, b bringing, s surveyed) (planner.Plan, planner.State, error) {
+	if len(s.images.Steps) == 0 {
+		return s.plan, s.have, nil
+	}
+	board, err := p.carryOut(ctx, on, job{plan: s.images, goal: "fetched", look: b.look})
+	if err != nil {
+		return planner.Plan{}, s.have, &runFailure{cause: err, board: board, again: b.again}
+	}
 	have, err := survey(ctx, on, b.want, b.how)
 	if err != nil {
 		return planner.Plan{}, have, err
 	}
-	if err := b.promise.kept(p, b.want, have, b.how); err != nil {
-		return planner.Plan{}, have, err
-	}
 	how := b.how
-	images, err := planner.Images(b.want, have, how)
-	if err != nil {
-		return planner.Plan{}, have, err
-	}
-	if len(images.Steps) == 0 {
-		plan, err := planner.Build(b.want, have, how)
-		return plan, have, err
-	}
-	board, err := p.carryOut(ctx, on, job{plan: images, goal: "fetched", look: b.look})
-	if err != nil {
-		return planner.Plan{}, have, &runFailure{cause: err, board: board, again: b.again}
-	}
-	if have, err = survey(ctx, on, b.want, how); err != nil {
-		return planner.Plan{}, have, err
-	}
 	how.Build = false
 	if how.Pull == "always" || how.Pull == "build" {
 		how.Pull = ""

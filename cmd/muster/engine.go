@@ -18,6 +18,7 @@ type engine interface {
 	logReader
 	projectLister
 	digester
+	projectHolder
 	talker
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine

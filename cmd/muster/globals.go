@@ -22,6 +22,7 @@ type globals struct {
 	dryRun        bool
 	strict        bool
 	probe         string
+	noWait        bool
 	at            address
 }
 
@@ -41,6 +42,7 @@ func (g *globals) define(f *pflag.FlagSet) {
 	f.StringArrayVar(&g.envFiles, "env-file", nil, "Read variables from `FILE` instead of .env")
 	f.StringVar(&g.dir, "project-directory", "", "`FOLDER` that relative paths start from")
 	f.BoolVar(&g.dryRun, "dry-run", false, "Print the plan and change nothing")
+	f.BoolVar(&g.noWait, "no-wait", false, "Fail where somebody else is changing the project, and do not wait")
 	f.BoolVar(&g.strict, "strict", false, "Refuse keys that the engine does not honour")
 	f.StringVar(&g.progress, "progress", "", "`HOW` to report: auto, tty, plain, json or quiet")
 	f.StringVar(&g.ansi, "ansi", "auto", "`WHEN` to colour and to move the cursor: auto, always or never")

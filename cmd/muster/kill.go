@@ -25,6 +25,7 @@ func (p *program) killCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, services []string) error {
 			seen, plan, err := p.change(cmd.Context(), change{
 				services: services, goal: "killed", again: "muster kill",
+				unheld: true, // it is the way out where a change hangs
 				plan: func(files *project.Project, have planner.State, how planner.Policy) (planner.Plan, error) {
 					wanted := how.Services
 					if len(wanted) == 0 && files != nil && !orphans {

@@ -15,6 +15,8 @@ type change struct {
 	how      planner.Policy
 	// plan makes the plan; files is nil where only labels are known.
 	plan func(files *project.Project, have planner.State, how planner.Policy) (planner.Plan, error)
+	// unheld goes ahead while somebody else changes the project.
+	unheld bool
 	// ask is called with the plan before it is run; may be nil.
 	ask func(planner.Plan) error
 }
@@ -34,20 +36,22 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 		return observed{}, planner.Plan{}, err
 	}
 	defer on.Close()
-	seen, err := observe(ctx, on, t, c.services)
-	if err != nil {
-		return observed{}, planner.Plan{}, err
-	}
-	c.how.Services = c.services
-	plan, err := c.plan(t.files, seen.have, c.how)
+	seen, plan, err := planChange(ctx, on, t, c)
 	if err != nil {
 		return seen, plan, err
 	}
-	if plan.Project == "" {
-		plan.Project = t.name
-	}
 	if p.globals.dryRun {
 		return seen, plan, p.printPlan(plan, planOptions{}, p.typed())
+	}
+	if len(plan.Steps) > 0 && !c.unheld {
+		release, err := p.hold(ctx, on, on.Host(), plan.Project)
+		if err != nil {
+			return seen, plan, err
+		}
+		defer release()
+		if seen, plan, err = planChange(ctx, on, t, c); err != nil {
+			return seen, plan, err
+		}
 	}
 	for _, w := range plan.Warnings {
 		p.warn(w)
@@ -65,4 +69,18 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 		return seen, plan, &runFailure{cause: err, board: board, again: c.again}
 	}
 	return seen, plan, nil
+}
+
+// planChange looks at what there is and plans.
+func planChange(ctx context.Context, on observer, t target, c change) (observed, planner.Plan, error) {
+	seen, err := observe(ctx, on, t, c.services)
+	if err != nil {
+		return observed{}, planner.Plan{}, err
+	}
+	c.how.Services = c.services
+	plan, err := c.plan(t.files, seen.have, c.how)
+	if plan.Project == "" {
+		plan.Project = t.name
+	}
+	return seen, plan, err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
 	"github.com/musterhq/muster/runner/memory"
@@ -67,6 +68,11 @@ func (e memoryEngine) Digest(_ context.Context, ref string) (string, error) {
 		return "sha256:" + strings.Repeat("b", 64), nil
 	}
 	return "", fmt.Errorf("%s is in no registry", ref)
+}
+
+// Hold keeps nobody out; the local lock does.
+func (e memoryEngine) Hold(context.Context, string, string, lock.Holder, func(context.Context, lock.Holder) error) (func(), error) {
+	return func() {}, nil
 }
 
 func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }

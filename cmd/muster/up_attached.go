@@ -245,6 +245,11 @@ func (at *attached) drain(r attachedRun) {
 
 // stopAll stops the containers of the services that were brought up.
 func (at *attached) stopAll(ctx context.Context) error {
+	release, err := at.hold(ctx, at.on, at.on.Host(), at.b.want.Name)
+	if err != nil {
+		return err
+	}
+	defer release()
 	have, err := at.on.Observe(ctx, planner.ScopeOf(at.b.want))
 	if err != nil {
 		return err

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/musterhq/muster/lock"
+)
+
+// projectHolder keeps those apart who change one project from different machines.
+type projectHolder interface {
+	// Hold takes the engine's lock of a project. While somebody has it, wait is called again and again with who that is.
+	Hold(ctx context.Context, project, home string, me lock.Holder, wait func(context.Context, lock.Holder) error) (release func(), err error)
+}
+
+// stateDir is muster's folder for what it keeps about the past, of this user on this machine; nothing in it decides what is
+// done. The error says that there is none.
+func (p *program) stateDir() (string, error) {
+	dir := p.getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(dir) { // as its specification wants it: a relative one does not count
+		home := p.getenv("HOME")
+		if runtime.GOOS == "windows" {
+			home = p.getenv("USERPROFILE")
+		}
+		if home == "" {
+			return "", errors.New("there is no home folder to keep muster's state in")
+		}
+		dir = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(dir, "muster"), nil
+}
+
+// engineKey stands for an engine in names of files: some letters of its address, and a digest of all of it.
+func engineKey(host string) string {
+	const digits = 8
+	sum := sha256.Sum256([]byte(host))
+	return hex.EncodeToString(sum[:])[:digits]
+}
+
+// heldError is a project that somebody else is changing.
+type heldError struct {
+	project string
+	holder  lock.Holder
+}
+
+func (e *heldError) Error() string {
+	return fmt.Sprintf("%s is being changed by %s; nothing was changed", e.project, e.holder)
+}
+
+// Hint says how to go on.
+func (e *heldError) Hint() string { return "without --no-wait, muster waits for it" }
+
+// hold makes this program the only one that changes a project, and waits for who does now. release gives it up.
+func (p *program) hold(ctx context.Context, on projectHolder, host, project string) (release func(), _ error) {
+	me := lock.Holder{By: who(), PID: os.Getpid(), Command: commandLine(p.args), Since: p.now()}
+	w := &holdWait{program: p, project: project}
+	local, home, err := w.local(ctx, engineKey(host)+"-"+project, me)
+	if err != nil {
+		return nil, err
+	}
+	remote, err := on.Hold(ctx, project, home, me, func(ctx context.Context, holder lock.Holder) error {
+		return w.wait(ctx, holder, engineTries)
+	})
+	if err != nil {
+		local()
+		return nil, err
+	}
+	return func() { remote(); local() }, nil
+}
+
+// How long to wait before a lock that somebody has is tried again: a file of this machine, and the engine's.
+const (
+	localTries  = 100 * time.Millisecond
+	engineTries = 500 * time.Millisecond
+)
+
+// holdWait is a wait for others.
+type holdWait struct {
+	*program
+	project string
+	said    lock.Holder
+}
+
+// local takes the lock among the programs of this user on this machine. Where there is no folder for it, a home that
+// cannot be written to, the engine's own lock has to do.
+func (w *holdWait) local(ctx context.Context, name string, me lock.Holder) (release func(), home string, err error) {
+	nothing := func() {}
+	state, err := w.stateDir()
+	if err != nil {
+		return nothing, "", nil
+	}
+	folder := lock.Folder(filepath.Join(state, "locks"))
+	for {
+		held, holder, err := folder.Take(name, me)
+		if err != nil {
+			return nothing, "", nil
+		}
+		if held == nil {
+			if err := w.wait(ctx, holder, localTries); err != nil {
+				return nil, "", err
+			}
+			continue
+		}
+		home, err := folder.Identity()
+		if err != nil {
+			home = "" // only that those who were killed are noticed later
+		}
+		return held.Release, home, nil
+	}
+}
+
+// wait says once for whom, and waits a little; with --no-wait it fails.
+func (w *holdWait) wait(ctx context.Context, holder lock.Holder, pause time.Duration) error {
+	if w.globals.noWait {
+		return &heldError{w.project, holder}
+	}
+	if w.said != holder {
+		w.said = holder
+		w.warn(fmt.Sprintf("%s is being changed by %s; waiting for it to end (--no-wait would not)", w.project, holder))
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
