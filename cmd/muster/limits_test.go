@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -133,6 +135,14 @@ func TestEngineCallsOfNothingToDo(t *testing.T) {
 
 // countingProxy stands before an engine and counts the requests.
 func countingProxy(t *testing.T, host string, calls *atomic.Int64) string {
+	return engineProxy(t, host, func(proxy *httputil.ReverseProxy, w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		proxy.ServeHTTP(w, r)
+	})
+}
+
+// engineProxy stands before an engine; handle gets every request, and passes on what it likes. The answer is its address.
+func engineProxy(t *testing.T, host string, handle func(*httputil.ReverseProxy, http.ResponseWriter, *http.Request)) string {
 	t.Helper()
 	at, err := url.Parse(host)
 	if err != nil {
@@ -143,7 +153,9 @@ func countingProxy(t *testing.T, host string, calls *atomic.Int64) string {
 		network, address = "unix", at.Path
 	}
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine"; calls.Add(1) },
+		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine" },
+		FlushInterval: -1, // events are wanted when they happen
+		ErrorLog:      log.New(io.Discard, "", 0),
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, address)
 		}},
@@ -152,7 +164,7 @@ func countingProxy(t *testing.T, host string, calls *atomic.Int64) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: proxy}
+	server := &http.Server{ErrorLog: proxy.ErrorLog, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(proxy, w, r) })}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
 	return "tcp://" + listener.Addr().String()
