@@ -93,6 +93,7 @@ type Attempt struct {
 type Failure struct {
 	Name      string
 	Reason    string // "exited with code 1", "unhealthy", "not healthy within 30s", "has no health check"
+	Ended     bool   // the container has ended, and that is why
 	ExitCode  int    // of the container where it exited
 	OOMKilled bool
 	Asked     string   // what the last check of ours asked, where it was not the container's own

@@ -96,7 +96,7 @@ func judgeEnded(t Target, s Status, p past) (verdict, *Failure) {
 
 // death is the failure of a container that has ended with a code, which may not be known.
 func death(t Target, s Status, code *int) *Failure {
-	f := &Failure{Name: t.Name, Reason: "died", Probe: s.LastProbe}
+	f := &Failure{Name: t.Name, Reason: "died", Ended: true, Probe: s.LastProbe}
 	if code != nil {
 		f.ExitCode = *code
 		f.Reason = fmt.Sprintf("exited with code %d", *code)

@@ -351,7 +351,7 @@ func TestFailureTells(t *testing.T) {
 			f.set("c", Status{Exited: true, ExitCode: 137, OOMKilled: true}, Event{What: "die", ExitCode: 137})
 		})
 		err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy})
-		want := &Failure{Name: "c", Reason: "exited with code 137, out of memory", ExitCode: 137, OOMKilled: true,
+		want := &Failure{Name: "c", Reason: "exited with code 137, out of memory", Ended: true, ExitCode: 137, OOMKilled: true,
 			Probe: "connection refused", Log: []string{"last words of c"}, Advice: "raise its memory limit"}
 		if diff := cmp.Diff(error(want), err); diff != "" {
 			t.Error(diff)

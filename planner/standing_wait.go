@@ -41,6 +41,30 @@ func (st *standing) ready(name string) *project.Ready {
 	return m.Ready
 }
 
+// Waits plans nothing but waits: until the containers of the named services, or of all, have come to a condition. What
+// is known to be so is not waited for, unless it is the exit, of which one wants to know the code. want may be nil.
+func Waits(want *project.Project, have State, how Policy, condition Condition) (Plan, error) {
+	st := newStanding(want, have, how, false)
+	st.checkNames()
+	for _, name := range st.names {
+		if !st.chosen(name) {
+			continue
+		}
+		waits := 0
+		for _, c := range byNumber(st.all[name]) {
+			if condition != IsCompleted && known(st.ready(name), c, condition) {
+				continue
+			}
+			waits++
+			st.awaitOnce(st.waiting(name, c, condition), nil, Change{Path: "services." + name + "." + string(condition), To: "asked for with wait"})
+		}
+		if waits > 0 {
+			st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Unchanged, Containers: len(st.all[name])})
+		}
+	}
+	return st.finish()
+}
+
 func (st *standing) awaitOnce(wait Await, needs []StepID, why Change) StepID {
 	id := idOf(wait)
 	if st.graph.byID[id] == nil {

@@ -296,7 +296,7 @@ func TestUndoIsToldLatestFirst(t *testing.T) {
 		if !errors.As(err, &why) {
 			t.Fatal(err)
 		}
-		equal(t, "why", &healthcheck.Failure{Name: "web.next", Reason: "exited with code 2", ExitCode: 2, Log: []string{"FATAL"}}, why)
+		equal(t, "why", &healthcheck.Failure{Name: "web.next", Reason: "exited with code 2", Ended: true, ExitCode: 2, Log: []string{"FATAL"}}, why)
 	})
 }
 

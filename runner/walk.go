@@ -37,7 +37,8 @@ type walk struct {
 
 	errs   map[int]*StepError // by step
 	groups map[string]*group
-	awaits map[string][]int // steps in flight that wait for a container, by its name
+	awaits map[string][]int                // steps in flight that wait for a container, by its name
+	calls  map[int]context.CancelCauseFunc // ends a wait in flight, by its step
 
 	begunSteps int // of groups
 	cancelled  bool
@@ -48,7 +49,8 @@ func newWalk(ctx context.Context, engine Engine, g *graph, o Options) *walk {
 	w := &walk{ctx: ctx, engine: engine, graph: g, o: o,
 		mail: make(chan func()), over: make(chan struct{}),
 		state: make([]StepState, len(g.steps)), needs: append([]int(nil), g.needs...),
-		limit: limits(o.Parallel), errs: map[int]*StepError{}, groups: map[string]*group{}, awaits: map[string][]int{}}
+		limit: limits(o.Parallel), errs: map[int]*StepError{}, groups: map[string]*group{}, awaits: map[string][]int{},
+		calls: map[int]context.CancelCauseFunc{}}
 	for c := range w.ready {
 		w.ready[c] = &queue{graph: g}
 	}
@@ -162,14 +164,16 @@ func (w *walk) start(i int, c class) {
 		g.latest = w.begunSteps
 	}
 	w.emit(Event{Step: step, State: Begun, Action: step.Action})
+	ctx := w.ctx
 	if a, ok := step.Action.(planner.Await); ok {
 		w.awaits[a.Name] = append(w.awaits[a.Name], i)
+		ctx, w.calls[i] = context.WithCancelCause(w.ctx)
 	}
 	report := func(p Progress) {
 		w.tell(func() { w.working(i, p) })
 	}
 	go func() {
-		err := w.apply(w.ctx, step.Action, report)
+		err := w.apply(ctx, step.Action, report)
 		w.tell(func() { w.ended(i, c, err) })
 	}()
 }
@@ -205,6 +209,8 @@ func (w *walk) ended(i int, c class, err error) {
 	w.count(c, -1)
 	if a, ok := step.Action.(planner.Await); ok {
 		w.awaits[a.Name] = without(w.awaits[a.Name], i)
+		w.calls[i](nil)
+		delete(w.calls, i)
 	}
 	g := w.groups[step.Group]
 	if g != nil {
@@ -219,7 +225,7 @@ func (w *walk) ended(i int, c class, err error) {
 			g.halfDone = append(g.halfDone, i)
 			g.broken = true
 		}
-	case w.optional(i):
+	case w.optional(i), errors.Is(err, ErrNobodyWaits):
 		w.done(i, err)
 	default:
 		w.failed(i, err)
@@ -262,6 +268,30 @@ func (w *walk) failed(i int, cause error) {
 		w.breakUp(g, failure)
 	}
 	w.skip(w.graph.next[i], failure, &told)
+	w.endIdleWaits()
+}
+
+// ErrNobodyWaits is the Err of a wait that was ended since all that needed it is skipped: with the first replica of
+// a dependency that fails there is nothing to wait for at the others.
+var ErrNobodyWaits = errors.New("nothing waits for it any more")
+
+// endIdleWaits ends the waits that nobody needs any more. Those that nobody ever needed were asked for themselves.
+func (w *walk) endIdleWaits() {
+	for i, step := range w.graph.steps {
+		a, ok := step.Action.(planner.Await)
+		idle := ok && a.Condition != planner.IsStable && step.Group == "" && len(w.graph.next[i]) > 0
+		for _, j := range w.graph.next[i] {
+			idle = idle && w.state[j] == Skipped
+		}
+		if !idle {
+			continue
+		}
+		if end := w.calls[i]; end != nil {
+			end(ErrNobodyWaits)
+		} else if w.state[i] == "" {
+			w.done(i, ErrNobodyWaits)
+		}
+	}
 }
 
 // breakUp gives a group up because of a failure of its own or one that it depends on.

@@ -265,7 +265,7 @@ func (b *board) waitsFor(r *row) []string {
 func (r *row) outcome() string {
 	replaced, word := 0, ""
 	for _, s := range r.steps {
-		if s.state != runner.Done {
+		if s.state != runner.Done || s.err != nil {
 			continue
 		}
 		switch a := s.step.Action.(type) {

@@ -224,6 +224,12 @@ func reasonOf(err error) string {
 	return firstLine(errorText(err))
 }
 
+// inVain says that a service goes on without one that it has waited for.
+func inVain(e runner.Event) string {
+	wait, _ := e.Step.Action.(planner.Await)
+	return fmt.Sprintf("%s; %s goes on without", reasonOf(e.Err), wait.For)
+}
+
 // firstLine is what fits beside other things.
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 
 	"github.com/musterhq/muster/planner"
@@ -41,6 +42,13 @@ func (d *jsonDisplay) event(b *board, e runner.Event) {
 	case runner.Begun:
 		line.Status, line.Text = "Working", w.begun
 	case runner.Done:
+		if errors.Is(e.Err, runner.ErrNobodyWaits) {
+			return
+		}
+		if e.Err != nil { // an optional wait, in vain
+			line.Status, line.Text, line.Details = "Warning", "Warning", inVain(e)
+			break
+		}
 		line.Status, line.Text = "Done", w.done
 	case runner.Failed:
 		line.Status, line.Text, line.Details = "Error", "Error", reasonOf(e.Err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -39,6 +40,13 @@ func (d *plainDisplay) event(b *board, e runner.Event) {
 		d.told[e.Step.ID] = e.At
 		d.line(id, w.begun, "")
 	case runner.Done:
+		if errors.Is(e.Err, runner.ErrNobodyWaits) {
+			return
+		}
+		if e.Err != nil { // an optional wait, in vain
+			d.line(id, "Warning", inVain(e))
+			return
+		}
 		d.line(id, w.done, "")
 	case runner.Failed:
 		d.line(id, "Error", reasonOf(e.Err))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
 )
 
 // change is a command that works on what exists: down, start, stop and the like.
@@ -19,6 +20,8 @@ type change struct {
 	unheld bool
 	// ask is called with the plan before it is run; may be nil.
 	ask func(planner.Plan) error
+	// onEvent gets every event of the run; may be nil.
+	onEvent func(runner.Event)
 }
 
 // change finds the project, plans and carries out; the answer is what there was, and the plan.
@@ -64,7 +67,7 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 	if len(plan.Steps) == 0 {
 		return seen, plan, nil
 	}
-	board, err := p.carryOut(ctx, on, job{plan: plan, goal: c.goal, look: l})
+	board, err := p.carryOut(ctx, on, job{plan: plan, goal: c.goal, look: l, onEvent: c.onEvent})
 	if err != nil {
 		return seen, plan, &runFailure{cause: err, board: board, again: c.again}
 	}

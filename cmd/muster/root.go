@@ -82,7 +82,7 @@ func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		p.upCommand(), p.planCommand(), p.applyCommand(), p.downCommand(),
 		p.psCommand(), p.logsCommand(), p.lsCommand(), p.configCommand(),
-		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(),
+		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(), p.waitCommand(),
 		p.createCommand(), p.scaleCommand(),
 		p.execCommand(), p.runCommand(),
 		p.versionCommand(),

@@ -11,8 +11,7 @@ import (
 )
 
 func (p *program) startCommand() *cobra.Command {
-	var wait bool
-	var timeout seconds
+	var wait waitFlags
 	cmd := &cobra.Command{
 		Use: "start [SERVICE...]", GroupID: groupExist,
 		Short: "Start containers that exist and are stopped",
@@ -23,15 +22,14 @@ func (p *program) startCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, services []string) error {
 			_, _, err := p.change(cmd.Context(), change{
 				services: services, goal: "started", again: "muster start",
-				how:  planner.Policy{Wait: wait, WaitTimeout: timeout.value, Now: p.now()},
+				how:  wait.policy(planner.Policy{Now: p.now()}),
 				plan: startExisting(services),
 			})
 			return err
 		},
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
-		f.BoolVar(&wait, "wait", false, "Come back when all is ready")
-		f.Var(&timeout, "wait-timeout", "At most so many `SECONDS` for --wait")
+		wait.define(f)
 	})
 	return cmd
 }

@@ -27,17 +27,31 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 		return nil
 	}
 	now := p.now()
-	word := "up"
-	if how.NoStart {
-		word = "created"
+	word := "is up"
+	var fallen []planner.Container
+	switch {
+	case how.NoStart:
+		word = "is created"
+	case !how.Wait:
+		// Nobody has waited to see whether it keeps running. One look is cheap, and tells of what ended at once.
+		have, err := on.Observe(ctx, planner.Scope{Project: want.Name})
+		if err != nil {
+			return err
+		}
+		if fallen = fallenOf(went.plan, have); len(fallen) > 0 {
+			word = "was started, but not all of it runs"
+		}
 	}
-	line := fmt.Sprintf("%s is %s: %s, %s", want.Name, word, stack, seconds1(now.Sub(went.board.began)))
+	line := fmt.Sprintf("%s %s: %s, %s", want.Name, word, stack, seconds1(now.Sub(went.board.began)))
 	if name, took := went.board.slowest(now); name != "" && len(want.Services) > 1 {
 		line += fmt.Sprintf("   (slowest: %s %s)", name, seconds1(took))
 	}
 	fmt.Fprintln(l.status, line)
 	if how.NoStart {
 		return nil
+	}
+	for _, c := range fallen {
+		fmt.Fprintf(l.status, "  %s  %s; `muster logs %s` shows what it said\n", c.Service, fallenText(c), c.Service)
 	}
 	addresses, err := p.addresses(ctx, on, want)
 	if err != nil {
@@ -51,6 +65,32 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 		fmt.Fprintf(l.status, "  %-*s  %s\n", width, a.service, a.text)
 	}
 	return nil
+}
+
+// fallenOf are the containers that a plan has started and that have failed since.
+func fallenOf(plan planner.Plan, have planner.State) []planner.Container {
+	started := map[string]bool{}
+	for _, s := range plan.Steps {
+		switch a := s.Action.(type) {
+		case planner.StartContainer:
+			started[a.Name] = true
+		case planner.RestartContainer:
+			started[a.Name] = true
+		case planner.RenameContainer:
+			started[a.To] = started[a.To] || started[a.Name]
+		}
+	}
+	return slices.DeleteFunc(have.Containers, func(c planner.Container) bool {
+		failed := c.Status == planner.Exited && c.ExitCode != 0 || c.Status == planner.Restarting || c.Status == planner.Dead
+		return !started[c.Name] || c.OneOff || !failed
+	})
+}
+
+func fallenText(c planner.Container) string {
+	if c.Status == planner.Restarting {
+		return c.Name + " has ended, and the engine restarts it"
+	}
+	return fmt.Sprintf("%s has exited with code %d", c.Name, c.ExitCode)
 }
 
 // published is a service and where it is reached.
