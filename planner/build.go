@@ -68,6 +68,7 @@ func (b *builder) build() (Plan, error) {
 		b.waitForAll()
 		b.loneProviders()
 		b.planOrphans()
+		b.dropFiles()
 		b.forgetAdjusted()
 		b.imageItems()
 		b.yieldPorts()

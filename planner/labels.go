@@ -31,6 +31,8 @@ const (
 	// LabelAdjusted marks the volume that says of a project that containers of it are set otherwise
 	// than their labels tell; see [Policy.Thorough].
 	LabelAdjusted = "dev.muster.adjusted"
+	// LabelFiles marks a volume that has the configs and secrets of one container; see dropFiles.
+	LabelFiles = "dev.muster.files"
 	// LabelHook says which hook a container was made for, as "pre_start 1".
 	LabelHook = "dev.muster.hook"
 )

@@ -275,6 +275,11 @@ func (s *story) happen(t *testing.T, f []string) {
 		w.state.Networks = append(w.state.Networks, Network{ID: "byhand", Name: f[1], Labels: byHand(f[2:])})
 	case "volume": // NAME [PROJECT]
 		w.state.Volumes = append(w.state.Volumes, Volume{Name: f[1], Driver: "local", Labels: byHand(f[2:])})
+	case "files": // NAME VOLUME: its configs and secrets are in that volume; - NAME is a container that is gone
+		w.state.Volumes = append(w.state.Volumes, Volume{Name: f[2], Labels: map[string]string{LabelProject: "shop", LabelFiles: "true"}})
+		if f[1] != "-" {
+			need().Mounts = append(need().Mounts, Mount{Type: "bind", Source: "/volumes/" + f[2] + "/_data/0", Target: "/run/secrets/a"})
+		}
 	case "nonetwork": // NAME: removed by force
 		w.state.Networks = remove(w.state.Networks, func(n Network) bool { return n.Name == f[1] })
 	case "novolume": // NAME

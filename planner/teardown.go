@@ -19,6 +19,7 @@ func Teardown(want *project.Project, have State, how Policy) (Plan, error) {
 	t.checkNames()
 	t.containers()
 	t.stopProviders()
+	t.dropFiles()
 	if len(how.Services) == 0 {
 		t.networks()
 		t.volumes()
@@ -176,7 +177,7 @@ func (t *teardown) volumes() {
 		v := t.have.volumes[name]
 		ours := v.Labels[LabelProject] == t.want.Name
 		switch {
-		case v == t.have.adjusted, declared[name] == external, !ours && declared[name] == absent:
+		case v == t.have.adjusted, v.Labels[LabelFiles] != "", declared[name] == external, !ours && declared[name] == absent:
 			continue
 		case !ours:
 			t.warn("volume %s stays: it was not made for this project (%s)", name, owner(v.Labels))

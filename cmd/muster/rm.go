@@ -60,6 +60,9 @@ func (p *program) rm(ctx context.Context, o rmOptions, services []string) error 
 			}
 			var names []string
 			for _, s := range plan.Steps {
+				if s.Action.Resource().Kind != planner.KindContainer {
+					continue
+				}
 				names = append(names, s.Action.Resource().Name)
 			}
 			return p.confirm("Going to remove " + strings.Join(names, ", ") + ". Go on?")
@@ -71,9 +74,11 @@ func (p *program) rm(ctx context.Context, o rmOptions, services []string) error 
 	return err
 }
 
-// removalPlan removes stopped containers, all at once; no services are all.
+// removalPlan removes stopped containers, all at once, and the volumes that have their configs and secrets; no
+// services are all.
 func removalPlan(have planner.State, services []string, volumes bool) planner.Plan {
 	var plan planner.Plan
+	var names []string
 	for _, c := range have.Containers {
 		stopped := slices.Contains([]planner.Status{planner.Created, planner.Exited, planner.Dead}, c.Status)
 		if !stopped || len(services) > 0 && !slices.Contains(services, c.Service) {
@@ -82,6 +87,16 @@ func removalPlan(have planner.State, services []string, volumes bool) planner.Pl
 		plan.Steps = append(plan.Steps, planner.Step{
 			ID:     planner.StepID("remove " + c.Name),
 			Action: planner.RemoveContainer{Name: c.Name, Service: c.Service, Volumes: volumes},
+		})
+		names = append(names, c.Name)
+	}
+	var needs []planner.StepID
+	for _, s := range plan.Steps {
+		needs = append(needs, s.ID)
+	}
+	for _, name := range planner.HeldFiles(have, names) {
+		plan.Steps = append(plan.Steps, planner.Step{
+			ID: planner.StepID("remove volume " + name), Action: planner.RemoveVolume{Name: name}, Needs: needs,
 		})
 	}
 	return plan

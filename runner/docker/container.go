@@ -29,6 +29,7 @@ type request struct {
 	Later    []joining         `json:",omitempty"`
 	Platform *ocispec.Platform `json:",omitempty"`
 	Copies   []planner.File    `json:",omitempty"` // the files to copy in before the start
+	Held     []planner.File    `json:",omitempty"` // those that it gets in a volume of its own
 }
 
 // joining is one network that a container has yet to join.
@@ -61,7 +62,7 @@ func (w *writer) request() (request, error) {
 	r := request{Config: w.config(), Host: w.host()}
 	w.mounts(r.Host)
 	w.apiSocket(r.Host)
-	r.Copies = w.files(r.Host)
+	r.Copies, r.Held = w.files(r.Host)
 	r.Networking, r.Later = w.networking(r.Config)
 	r.Platform = w.platform()
 	w.refuse()

@@ -34,31 +34,48 @@ func (e *Engine) createContainer(ctx context.Context, a planner.CreateContainer,
 			return err
 		}
 	}
+	volume, err := e.holdFiles(ctx, a, r)
+	if err != nil {
+		return err
+	}
+	made := false
+	defer func() {
+		if volume != "" && !made {
+			_ = e.client.VolumeRemove(context.WithoutCancel(ctx), volume, true) // the next plan finds it otherwise
+		}
+	}()
+	made, err = e.create(ctx, a, r, report)
+	return err
+}
+
+// create makes the container and completes it. It answers whether it is of its making, and not one of the same kind that was there.
+func (e *Engine) create(ctx context.Context, a planner.CreateContainer, r request, report func(runner.Progress)) (bool, error) {
 	made, err := e.client.ContainerCreate(ctx, r.Config, r.Host, r.Networking, r.Platform, a.Name)
+	own := err == nil
 	switch {
-	case err == nil:
+	case own:
 		for _, warning := range made.Warnings {
 			report(runner.Progress{Line: warning})
 		}
 	case cerrdefs.IsConflict(err) || strings.Contains(err.Error(), "is already in use by"):
 		there, same := e.sameContainer(ctx, a.Name, r.Config.Labels)
 		if !same {
-			return e.nameTaken(ctx, err, a.Name)
+			return false, e.nameTaken(ctx, err, a.Name)
 		}
 		if there.State.Status != container.StateCreated {
-			return nil
+			return false, nil
 		}
 		made.ID = there.ID
 	default:
-		return e.explainCreate(ctx, err, a)
+		return false, e.explainCreate(ctx, err, a)
 	}
 	if err := e.complete(ctx, a.Name, made.ID, r); err != nil {
 		// Without its files or networks it must not be taken for a good one.
 		undo := context.WithoutCancel(ctx)
 		_ = e.client.ContainerRemove(undo, made.ID, container.RemoveOptions{Force: true})
-		return err
+		return false, err
 	}
-	return nil
+	return own, nil
 }
 
 // complete does what the creation itself could not.

@@ -10,9 +10,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 
@@ -24,31 +26,33 @@ const readable = 0o444
 
 // files adds the configs and secrets. A file of this machine without owner or
 // mode is mounted, so that an edit of it is seen, as docker compose does; all
-// else is copied in before the start. It answers with what has to be copied.
-func (w *writer) files(h *container.HostConfig) []planner.File {
-	var copies []planner.File
+// else is copied in before the start. It answers with what has to be copied, and with what no copy would reach.
+func (w *writer) files(h *container.HostConfig) (copies, held []planner.File) {
 	for _, f := range w.action.Files {
-		if f.Source == "" || f.UID != "" || f.GID != "" || f.Mode != 0 || !w.local {
-			w.copyable(f)
+		switch {
+		case f.Source != "" && f.UID == "" && f.GID == "" && f.Mode == 0 && w.local:
+			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: f.Source, Target: f.Target, ReadOnly: true})
+		case w.outOfReach(f):
+			held = append(held, f)
+		default:
 			copies = append(copies, f)
-			continue
 		}
-		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: f.Source, Target: f.Target, ReadOnly: true})
 	}
-	return copies
+	return copies, held
 }
 
-// copyable notes what stands in the way of a copy: the engine cannot write into a root
-// file system that is read-only, and what is mounted at the start would hide the file.
-func (w *writer) copyable(f planner.File) {
+// outOfReach says whether a copy is no way: the engine does not write into a root file system that is read-only,
+// and what is mounted at the start would hide the file, or have it in a volume that others see.
+func (w *writer) outOfReach(f planner.File) bool {
 	if w.service.ReadOnly {
-		w.cannot("read_only", fmt.Sprintf("%s has to be copied to %s, which read_only forbids; use a file without uid, gid and mode", f.Key, f.Target))
+		return true
 	}
 	for target := range tmpfs(w.service.Tmpfs) {
 		if within(target, f.Target) {
-			w.cannot("tmpfs", fmt.Sprintf("%s has to be copied to %s, which the tmpfs at %s would hide; use a file without uid, gid and mode", f.Key, f.Target, target))
+			return true
 		}
 	}
+	return slices.ContainsFunc(w.service.Volumes, func(v types.ServiceVolumeConfig) bool { return within(v.Target, f.Target) })
 }
 
 func within(dir, file string) bool {
@@ -61,6 +65,11 @@ func (e *Engine) copyFiles(ctx context.Context, name, id string, files []planner
 	if len(files) == 0 {
 		return nil
 	}
+	return e.copyTo(ctx, name, id, "/", files)
+}
+
+// copyTo puts files below a folder of a container.
+func (e *Engine) copyTo(ctx context.Context, name, id, folder string, files []planner.File) error {
 	var archive bytes.Buffer
 	out := tar.NewWriter(&archive)
 	for _, f := range files {
@@ -71,7 +80,7 @@ func (e *Engine) copyFiles(ctx context.Context, name, id string, files []planner
 	if err := out.Close(); err != nil {
 		return fmt.Errorf("pack the files for container %q: %w", name, err)
 	}
-	err := e.client.CopyToContainer(ctx, id, "/", &archive, container.CopyToContainerOptions{})
+	err := e.client.CopyToContainer(ctx, id, folder, &archive, container.CopyToContainerOptions{})
 	return e.wrap(ctx, err, "copy configs and secrets into container", name)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,25 +59,51 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBe(t *testing.T) {
-	text := planner.File{Key: "secrets.s", Content: "s3cret", Target: "/run/secrets/s"}
-	for name, c := range map[string]struct {
-		file   planner.File
-		change func(*project.Service)
-		want   string
-	}{
-		"a root that is read-only": {text, func(s *project.Service) { s.ReadOnly = true }, "services.web.read_only: secrets.s has to be copied"},
-		"a tmpfs over it":          {text, func(s *project.Service) { s.Tmpfs = types.StringList{"/run:size=1m"} }, "services.web.tmpfs: secrets.s has to be copied"},
-		"a tmpfs beside it":        {text, func(s *project.Service) { s.Tmpfs = types.StringList{"/run/sec"} }, ""},
-	} {
-		s := project.Service{Name: "web"}
-		c.change(&s)
-		w := writer{service: s, api: "1.51", local: true, action: planner.CreateContainer{Files: []planner.File{c.file}}}
-		_, err := w.request()
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) || err != nil && strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: %v", name, err)
+// Where a copy cannot reach, a volume of the container's own has the files: they cannot be changed from inside.
+func TestFilesOutOfReach(t *testing.T) {
+	r := newRig(t)
+	dir := files(t, map[string]string{"owned": "owned file", "dir/in/it": "deep"})
+	r.do(r.volume("data"))
+	script := "cat /secret /run/secrets/owned /tree/in/it /data/config; stat -c '%n %u:%g %a' /secret /run/secrets/owned; echo x > /secret || echo kept; ls -A /data"
+	a := r.shell("web", script, func(a *planner.CreateContainer) {
+		a.Spec.ReadOnly, a.Spec.Tmpfs = true, types.StringList{"/run"}
+		a.Volumes = map[string]string{"data": r.project + "_data"}
+		a.Spec.Volumes = []types.ServiceVolumeConfig{{Type: "volume", Source: "data", Target: "/data"}}
+		a.Files = []planner.File{
+			{Key: "secrets.text", Content: "s3cret ", Target: "/secret"},
+			{Key: "secrets.owned", Source: filepath.Join(dir, "owned"), Target: "/run/secrets/owned", UID: "103", GID: "104", Mode: 0o440},
+			{Key: "configs.tree", Source: filepath.Join(dir, "dir"), Target: "/tree", Mode: 0o400},
+			{Key: "configs.config", Content: " conf\n", Target: "/data/config"},
+		}
+	})
+	r.do(a)
+	r.do(a) // again, as after a run that was cut off
+	r.do(planner.StartContainer{Name: a.Name})
+	got := strings.Join(r.output(a.Name), "\n")
+	for _, want := range []string{"out s3cret owned filedeep conf\n", "out /secret 0:0 444", "out /run/secrets/owned 103:104 440", "out kept", "Read-only file system"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
+	have, err := r.Observe(r.ctx, planner.Scope{Project: r.project})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := slices.DeleteFunc(have.Volumes, func(v planner.Volume) bool { return v.Labels[planner.LabelFiles] == "" })
+	if len(held) != 1 || len(have.Containers) != 1 {
+		t.Fatalf("volumes %+v, containers %+v", held, have.Containers)
+	}
+	if !slices.ContainsFunc(have.Containers[0].Mounts, func(m planner.Mount) bool { return m.Name == held[0].Name || strings.Contains(m.Source, held[0].Name) }) {
+		t.Errorf("nothing says that the container uses %s: %+v", held[0].Name, have.Containers[0].Mounts)
+	}
+	other := r.shell("other", "cat /data/config; ls -l /data", func(o *planner.CreateContainer) { o.Volumes, o.Spec.Volumes = a.Volumes, a.Spec.Volumes })
+	r.do(other, planner.StartContainer{Name: other.Name})
+	if said := strings.Join(r.output(other.Name), "\n"); strings.Contains(said, "conf\n") {
+		t.Errorf("others see the config: %s", said)
+	}
+}
+
+func TestFilesThatCannotBe(t *testing.T) {
 	for name, c := range map[string]struct {
 		file planner.File
 		want string
