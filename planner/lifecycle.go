@@ -28,7 +28,7 @@ func Start(want *project.Project, have State, how Policy) (Plan, error) {
 					Action: StartContainer{Name: c.Name, Service: name}, Needs: st.firstStart(c, needs),
 					Because: []Change{{Path: "services." + name + ".status", From: exitText(c), To: "running"}},
 				})
-				id = st.hooks("post_start", st.postStart(name), c.Name, name, []StepID{id}, "")
+				id = st.hooks("post_start", st.postStart(c), c.Name, name, []StepID{id}, "")
 				done[name] = append(done[name], id)
 				st.begun[c.Name] = id
 			}
@@ -166,5 +166,5 @@ func (st *standing) restartOne(name string, c *Container, needs []StepID, why st
 		Action: RestartContainer{Name: c.Name, Service: name, Grace: st.how.Timeout},
 		Needs:  needs, Because: because, Impact: Restart,
 	})
-	return st.hooks("post_start", st.postStart(name), c.Name, name, []StepID{id}, "")
+	return st.hooks("post_start", st.postStart(c), c.Name, name, []StepID{id}, "")
 }

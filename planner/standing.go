@@ -148,10 +148,12 @@ func (st *standing) checkNames() {
 	}
 }
 
-// postStart are the hooks after a start; they are known from the file only.
-func (st *standing) postStart(name string) []project.ServiceHook {
-	s, _ := st.declared(name)
-	return s.PostStart
+// postStart are the hooks after the start of a container: those of the file, else those that it was made with.
+func (st *standing) postStart(c *Container) []project.ServiceHook {
+	if s, known := st.declared(c.Service); known {
+		return s.PostStart
+	}
+	return st.codec.recorded(c.Labels).PostStart
 }
 
 // firstStart adds the hooks that are due before a container runs for the first time. The hooks of the service run

@@ -39,6 +39,7 @@ type story struct {
 	how     storyPolicy
 	world   *world
 	loaded  map[string]*project.Project
+	adapt   func(*project.Project)
 }
 
 // storyPolicy is the section "how".
@@ -150,11 +151,17 @@ func (s *story) section(name string) string {
 
 func readStory(t *testing.T, file string) *story {
 	t.Helper()
+	return readStoryWith(t, file, func(*project.Project) {})
+}
+
+// readStoryWith reads a story whose files all say something more.
+func readStoryWith(t *testing.T, file string, adapt func(*project.Project)) *story {
+	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &story{name: filepath.Base(file), archive: archive, folder: t.TempDir(), world: newWorld(), loaded: map[string]*project.Project{}}
+	s := &story{name: filepath.Base(file), archive: archive, folder: t.TempDir(), world: newWorld(), loaded: map[string]*project.Project{}, adapt: adapt}
 	decoder := yaml.NewDecoder(bytes.NewReader([]byte(s.section("how"))))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&s.how); err != nil && s.section("how") != "" {
@@ -202,6 +209,7 @@ func (s *story) load(t *testing.T, file string, services []string) *project.Proj
 	if err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
+	s.adapt(p)
 	s.loaded[key] = p
 	return p
 }
