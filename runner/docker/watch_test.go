@@ -64,7 +64,7 @@ func TestWatchSeesALife(t *testing.T) {
 	until("destroy", "")
 	want := []healthcheck.Event{
 		{Name: name, What: "start"}, {Name: name, What: "health", Health: "healthy"}, {Name: name, What: "health", Health: "unhealthy"},
-		{Name: name + "0", What: "rename"}, {Name: name + "0", What: "die", ExitCode: 7}, {Name: name + "0", What: "destroy"},
+		{Name: name + "0", What: "rename"}, {Name: name + "0", What: "kill"}, {Name: name + "0", What: "die", ExitCode: 7}, {Name: name + "0", What: "destroy"},
 	}
 	for i, e := range got {
 		if e.At.IsZero() {
