@@ -237,6 +237,8 @@ type RunProvider struct {
 	Service string              `json:"service"` // the provider's key in the file
 	Type    string              `json:"type"`    // names the program
 	Options map[string][]string `json:"options,omitempty"`
+	// Spec is the service that it stands for, for programs that ask.
+	Spec project.Service `json:"-"`
 }
 
 // StopProvider lets the program of a provider take its resource down.
@@ -245,6 +247,9 @@ type StopProvider struct {
 	Service string              `json:"service"`
 	Type    string              `json:"type"`
 	Options map[string][]string `json:"options,omitempty"`
+	// Keep: the resource is stopped and not given up. A program that does not know how does nothing.
+	Keep bool            `json:"keep,omitempty"`
+	Spec project.Service `json:"-"`
 }
 
 // ConfigureModel makes a model ready: pulls it where it is missing, sets how it is run, and finds

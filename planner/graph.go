@@ -208,6 +208,9 @@ func idOf(a Action) StepID {
 	case RunProvider:
 		return StepID("run provider " + a.Service)
 	case StopProvider:
+		if a.Keep {
+			return StepID("stop provider " + a.Service)
+		}
 		return StepID("take down provider " + a.Service)
 	case ConfigureModel:
 		return StepID("configure model " + a.Model)

@@ -23,7 +23,9 @@ func Start(want *project.Project, have State, how Policy) (Plan, error) {
 				continue
 			}
 			if c.Status == Created || c.Status == Exited || c.Status == Paused {
-				started++
+				if started++; started == 1 && !how.NoDeps {
+					needs = append(needs, st.resumeProviders(name)...)
+				}
 				id := st.graph.add(Step{
 					Action: StartContainer{Name: c.Name, Service: name}, Needs: st.firstStart(c, needs),
 					Because: []Change{{Path: "services." + name + ".status", From: exitText(c), To: "running"}},
@@ -88,6 +90,7 @@ func Stop(want *project.Project, have State, how Policy) (Plan, error) {
 				Summary: "stop " + plural(n, "container"), Impact: Replace, Containers: len(st.all[name])})
 		}
 	}
+	st.pauseProviders(stopped)
 	return st.finish()
 }
 

@@ -100,7 +100,7 @@ func (b *builder) bringSource(key string, why Change) StepID {
 	var id StepID
 	if name, ok := strings.CutPrefix(key, "providers."); ok {
 		p := b.want.Services[name]
-		id = b.graph.add(Step{Action: runProvider(b.want.Name, name, p.Provider), Needs: b.providerNeeds(p), Because: []Change{why}})
+		id = b.graph.add(Step{Action: runProvider(b.want.Name, name, p), Needs: b.providerNeeds(p), Because: []Change{why}})
 		b.items = append(b.items, Item{
 			Ref: Ref{Kind: KindService, Name: name}, Verdict: Modify, Summary: "run provider " + p.Provider.Type, Impact: NoImpact,
 		})
@@ -149,16 +149,23 @@ func (b *builder) loneProviders() {
 	}
 }
 
-func runProvider(project, name string, p *project.Provider) RunProvider {
-	return RunProvider{Project: project, Service: name, Type: p.Type, Options: map[string][]string(p.Options)}
+func runProvider(of, name string, p project.Service) RunProvider {
+	return RunProvider{Project: of, Service: name, Type: p.Provider.Type, Options: map[string][]string(p.Provider.Options), Spec: p}
+}
+
+func stopProvider(of, name string, p project.Service, keep bool) StopProvider {
+	return StopProvider{Project: of, Service: name, Type: p.Provider.Type, Options: map[string][]string(p.Provider.Options), Keep: keep, Spec: p}
 }
 
 // stopProviders lets the providers of the file take down what they brought up, after the containers that
 // used it. Nothing says for sure whether there is anything, and their protocol asks that this does no harm.
 func (t *teardown) stopProviders() {
+	if !t.file {
+		t.warnProviders()
+	}
 	for _, name := range keys(t.want.Services) {
-		p := t.want.Services[name].Provider
-		if p == nil || !t.chosen(name) {
+		p := t.want.Services[name]
+		if p.Provider == nil || !t.chosen(name) {
 			continue
 		}
 		var needs []StepID
@@ -170,10 +177,64 @@ func (t *teardown) stopProviders() {
 				needs = append(needs, t.removed[c.Name])
 			}
 		}
-		t.graph.add(Step{
-			Action: StopProvider{Project: t.want.Name, Service: name, Type: p.Type, Options: map[string][]string(p.Options)},
-			Needs:  needs, Impact: Replace,
-		})
-		t.items = append(t.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Remove, Summary: "take down with provider " + p.Type, Impact: Replace})
+		t.graph.add(Step{Action: stopProvider(t.want.Name, name, p, false), Needs: needs, Impact: Replace})
+		t.items = append(t.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Remove, Summary: "take down with provider " + p.Provider.Type, Impact: Replace})
 	}
+}
+
+// warnProviders names the providers that containers had variables from: without the file nobody knows their programs.
+func (t *teardown) warnProviders() {
+	var left []string
+	for _, name := range t.names {
+		for _, c := range t.all[name] {
+			for key := range readContent(c.Labels[LabelContent]) {
+				if provider, ok := strings.CutPrefix(key, "providers."); ok {
+					left = append(left, provider)
+				}
+			}
+		}
+	}
+	if left = distinct(left); len(left) > 0 {
+		t.warn("what a provider brought up stays (%s): only the files say which program takes it down", strings.Join(left, ", "))
+	}
+}
+
+// pauseProviders lets providers stop what the services of a stopped stack used, dependents first, where their programs
+// know how.
+func (st *standing) pauseProviders(stopped map[string][]StepID) {
+	for _, name := range keys(st.want.Services) {
+		p := st.want.Services[name]
+		if p.Provider == nil || !st.chosen(name) {
+			continue
+		}
+		var needs []StepID
+		for _, user := range keys(st.want.Services) {
+			if _, uses := st.want.Services[user].DependsOn[name]; uses {
+				needs = append(needs, stopped[user]...)
+			}
+		}
+		st.graph.add(Step{Action: stopProvider(st.want.Name, name, p, true), Needs: needs, Impact: Replace})
+		st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Modify, Summary: "stop with provider " + p.Provider.Type, Impact: Replace})
+	}
+}
+
+// resumeProviders brings up again what a service that is started depends on, since a stop may have stopped that too. It
+// may run already: their protocol asks that this does no harm. The variables stay those that the containers have.
+func (st *standing) resumeProviders(name string) []StepID {
+	s, _ := st.declared(name)
+	var out []StepID
+	for _, to := range keys(s.DependsOn) {
+		p, ok := st.want.Services[to]
+		if !ok || p.Provider == nil {
+			continue
+		}
+		action := runProvider(st.want.Name, to, p)
+		id := idOf(action)
+		if st.graph.byID[id] == nil {
+			st.graph.add(Step{Action: action, Because: []Change{{Path: "services." + to, To: "needed by " + name}}})
+			st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: to}, Verdict: Modify, Summary: "run provider " + p.Provider.Type})
+		}
+		out = append(out, id)
+	}
+	return out
 }

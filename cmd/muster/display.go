@@ -170,6 +170,9 @@ func wordsOf(a planner.Action) words {
 	case planner.RunProvider:
 		return words{"Creating", "Created"}
 	case planner.StopProvider:
+		if a.Keep {
+			return words{"Stopping", "Stopped"}
+		}
 		return words{"Removing", "Removed"}
 	case planner.ConfigureModel:
 		return words{"Configuring", "Configured"}

@@ -6,6 +6,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		}
 		return err
 	case planner.CreateContainer:
-		return e.Engine.Apply(ctx, e.inject(a), report)
+		return e.Engine.Apply(ctx, e.inject(a, report), report)
 	}
 	return e.Engine.Apply(ctx, a, report)
 }
@@ -74,7 +75,7 @@ func (e *Engine) give(source string, variables map[string]string) {
 }
 
 // inject puts the variables of its sources into a container's environment, over those of the file.
-func (e *Engine) inject(a planner.CreateContainer) planner.CreateContainer {
+func (e *Engine) inject(a planner.CreateContainer, report func(runner.Progress)) planner.CreateContainer {
 	if len(a.Injections) == 0 {
 		return a
 	}
@@ -91,6 +92,9 @@ func (e *Engine) inject(a planner.CreateContainer) planner.CreateContainer {
 		}
 		for _, name := range slices.Sorted(maps.Keys(given)) {
 			value := given[name]
+			if was := environment[name]; was != nil && *was != value {
+				report(runner.Progress{Line: fmt.Sprintf("%s is from %s, and not what the file or another one says", name, in.Source)})
+			}
 			environment[name] = &value
 		}
 	}

@@ -122,6 +122,49 @@ func TestProviderThatDescribesItself(t *testing.T) {
 	}
 }
 
+// A provider that asks is told what the file says of its service; what it sets goes over the file's, with a word about it.
+func TestProviderAsksForItsService(t *testing.T) {
+	e, on, _ := rig(t, map[string]string{"cloud": `[ "$2" = metadata ] && exit 1
+echo '{"type":"get-service-config"}'
+read -r answer
+echo "{\"type\":\"rawsetenv\",\"message\":\"SIZE=$(echo "$answer" | sed 's/.*"size":\["\([a-z]*\)"\].*/\1/')\"}"
+`})
+	own := "own"
+	run := planner.RunProvider{Project: "shop", Service: "db", Type: "cloud"}
+	run.Spec.Provider = &project.Provider{Type: "cloud", Options: map[string][]string{"size": {"big"}}}
+	create := planner.CreateContainer{Name: "web", Injections: []planner.Injection{{Source: "providers.db"}}}
+	create.Spec.Environment = project.Environment{"SIZE": &own}
+	var said []string
+	for _, a := range []planner.Action{run, create} {
+		if err := e.Apply(t.Context(), a, func(p runner.Progress) { said = append(said, p.Line) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"SIZE": "big"}, environment(t, on)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"SIZE is from providers.db, and not what the file or another one says"}, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A provider is asked to stop without giving up only where it says that it knows how.
+func TestProviderStops(t *testing.T) {
+	for about, want := range map[string]string{
+		`[ "$2" = metadata ] && exit 1`:                                          "cloud compose metadata\n",
+		`[ "$2" = metadata ] && { echo '{"up":{"parameters":[]}}'; exit; }`:      "cloud compose metadata\n",
+		`[ "$2" = metadata ] && { echo '{"stop":{"parameters":[]}}'; exit; }; :`: "cloud compose metadata\ncloud compose --project-name=shop stop db\n",
+	} {
+		e, _, calls := rig(t, map[string]string{"cloud": about + "\n"})
+		if err := e.Apply(t.Context(), planner.StopProvider{Project: "shop", Service: "db", Type: "cloud", Keep: true}, nil); err != nil {
+			t.Error(err)
+		}
+		if calls() != want {
+			t.Errorf("%s: called %q", about, calls())
+		}
+	}
+}
+
 func TestProviderFails(t *testing.T) {
 	for name, c := range map[string]struct{ script, want, hint string }{
 		"says so":    {`echo '{"type":"error","message":"no quota"}'; sleep 0; exit 1`, "db: provider cloud failed: no quota", "cloud compose --project-name=shop up db"},

@@ -3,6 +3,7 @@ package plugin
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -85,6 +87,28 @@ func executable(path string) string {
 // error when it fails.
 func (e *Engine) run(ctx context.Context, path string, args []string, line func(string) error) error {
 	cmd := exec.CommandContext(ctx, path, args...)
+	return e.follow(ctx, cmd, line)
+}
+
+// converse does the same with a program that may ask; answer writes to its standard input.
+func (e *Engine) converse(ctx context.Context, path string, args []string, line func(text string, answer func([]byte) error) error) error {
+	cmd := exec.CommandContext(ctx, path, args...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	answer := func(text []byte) error {
+		if _, err := in.Write(text); err != nil && !errors.Is(err, syscall.EPIPE) { // it need not read
+			return err
+		}
+		return nil
+	}
+	return e.follow(ctx, cmd, func(text string) error { return line(text, answer) })
+}
+
+// follow starts a program and stays with it to its end.
+func (e *Engine) follow(ctx context.Context, cmd *exec.Cmd, line func(string) error) error {
 	cmd.Env, cmd.Dir = e.environ(), e.o.Dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = stopPatience

@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
 )
 
 // message is one line that a provider prints.
 type message struct {
-	Type    string `json:"type"` // info, error, debug, setenv, rawsetenv
+	Type    string `json:"type"` // info, error, debug, setenv, rawsetenv, get-service-config
 	Message string `json:"message"`
 }
 
@@ -23,6 +24,7 @@ type message struct {
 type metadata struct {
 	Up   *command `json:"up"`
 	Down *command `json:"down"`
+	Stop *command `json:"stop"`
 }
 
 type command struct {
@@ -43,7 +45,7 @@ func (e *Engine) runProvider(ctx context.Context, a planner.RunProvider, report 
 		given[prefix+name] = value
 		return nil
 	}
-	err := e.provider(ctx, "up", a.Project, a.Service, a.Type, a.Options, func(m message) error {
+	err := e.provider(ctx, call{verb: "up", project: a.Project, service: a.Service, kind: a.Type, options: a.Options, spec: a.Spec}, func(m message) error {
 		switch m.Type {
 		case "setenv":
 			return set(planner.EnvName(a.Service)+"_", m.Message)
@@ -55,8 +57,19 @@ func (e *Engine) runProvider(ctx context.Context, a planner.RunProvider, report 
 	return given, err
 }
 
+// call is one command of a provider.
+type call struct {
+	verb, project, service, kind string
+	options                      map[string][]string
+	spec                         project.Service
+}
+
 func (e *Engine) stopProvider(ctx context.Context, a planner.StopProvider, report func(runner.Progress)) error {
-	return e.provider(ctx, "down", a.Project, a.Service, a.Type, a.Options, func(m message) error {
+	c := call{verb: "down", project: a.Project, service: a.Service, kind: a.Type, options: a.Options, spec: a.Spec}
+	if a.Keep {
+		c.verb = "stop"
+	}
+	return e.provider(ctx, c, func(m message) error {
 		if m.Type == "setenv" || m.Type == "rawsetenv" {
 			return nil
 		}
@@ -76,28 +89,35 @@ func tell(m message, report func(runner.Progress)) error {
 }
 
 // provider runs one command of a provider's program.
-func (e *Engine) provider(ctx context.Context, verb, project, service, kind string, options map[string][]string, take func(message) error) error {
-	path := e.find(kind, true)
-	if path == "" || kind == "compose" {
+func (e *Engine) provider(ctx context.Context, c call, take func(message) error) error {
+	path := e.find(c.kind, true)
+	if path == "" || c.kind == "compose" {
 		return &Error{
-			Problem: fmt.Sprintf("%s: there is no program for provider %q: neither a docker plugin docker-%s nor %s in PATH", service, kind, kind, kind),
-			Advice:  "install it, or correct services." + service + ".provider.type",
+			Problem: fmt.Sprintf("%s: there is no program for provider %q: neither a docker plugin docker-%s nor %s in PATH", c.service, c.kind, c.kind, c.kind),
+			Advice:  "install it, or correct services." + c.service + ".provider.type",
 		}
 	}
-	options, err := e.declared(ctx, path, verb, service, options)
-	if err != nil {
+	options, knows, err := e.declared(ctx, path, c)
+	if err != nil || !knows {
 		return err
 	}
-	args := []string{"compose", "--project-name=" + project, verb}
+	args := []string{"compose", "--project-name=" + c.project, c.verb}
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		for _, value := range options[name] {
 			args = append(args, "--"+name+"="+value)
 		}
 	}
-	err = e.run(ctx, path, append(args, service), func(line string) error {
+	err = e.converse(ctx, path, append(args, c.service), func(line string, answer func([]byte) error) error {
 		var m message
 		if json.Unmarshal([]byte(line), &m) != nil || m.Type == "" {
 			return fmt.Errorf("it prints what is no message: %.80q", line)
+		}
+		if m.Type == "get-service-config" {
+			text, err := json.Marshal(c.spec)
+			if err != nil {
+				return err
+			}
+			return answer(append(text, '\n'))
 		}
 		return take(m)
 	})
@@ -105,48 +125,45 @@ func (e *Engine) provider(ctx context.Context, verb, project, service, kind stri
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s: provider %s: %w", service, kind, context.Cause(ctx))
+		return fmt.Errorf("%s: provider %s: %w", c.service, c.kind, context.Cause(ctx))
 	}
 	return &Error{
-		Problem: fmt.Sprintf("%s: provider %s failed: %v", service, kind, err),
-		Advice:  fmt.Sprintf("`%s compose --project-name=%s %s %s` shows all that it says", path, project, verb, service), Cause: err,
+		Problem: fmt.Sprintf("%s: provider %s failed: %v", c.service, c.kind, err),
+		Advice:  fmt.Sprintf("`%s compose --project-name=%s %s %s` shows all that it says", path, c.project, c.verb, c.service), Cause: err,
 	}
 }
 
 // declared leaves the options that the command takes, and notices required ones that are missing. A provider
-// that does not describe itself gets all of them.
-func (e *Engine) declared(ctx context.Context, path, verb, service string, options map[string][]string) (map[string][]string, error) {
+// that does not describe itself gets all of them, and knows up and down only.
+func (e *Engine) declared(ctx context.Context, path string, c call) (options map[string][]string, knows bool, err error) {
 	var text strings.Builder
-	err := e.run(ctx, path, []string{"compose", "metadata"}, func(line string) error {
+	err = e.run(ctx, path, []string{"compose", "metadata"}, func(line string) error {
 		text.WriteString(line + "\n")
 		return nil
 	})
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, false, context.Cause(ctx)
 	}
 	var about metadata
 	if err != nil || json.Unmarshal([]byte(text.String()), &about) != nil {
-		return options, nil
+		return c.options, c.verb != "stop", nil
 	}
-	takes := about.Up
-	if verb == "down" {
-		takes = about.Down
-	}
+	takes := map[string]*command{"up": about.Up, "down": about.Down, "stop": about.Stop}[c.verb]
 	if takes == nil {
-		return options, nil
+		return c.options, c.verb != "stop", nil
 	}
 	out := map[string][]string{}
 	for _, p := range takes.Parameters {
-		values, given := options[p.Name]
+		values, given := c.options[p.Name]
 		if !given && p.Required {
-			return nil, &Error{
-				Problem: fmt.Sprintf("%s: its provider needs the option %s", service, p.Name),
-				Advice:  "add it to services." + service + ".provider.options",
+			return nil, false, &Error{
+				Problem: fmt.Sprintf("%s: its provider needs the option %s", c.service, p.Name),
+				Advice:  "add it to services." + c.service + ".provider.options",
 			}
 		}
 		if given {
 			out[p.Name] = values
 		}
 	}
-	return out, nil
+	return out, true, nil
 }
