@@ -66,6 +66,7 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	})
 	lines.end()
 	d.end(b)
+	p.keepTimeline(ctx, on, b, j.look, err != nil)
 	return b, err
 }
 

@@ -33,6 +33,8 @@ type program struct {
 	args      []string // as typed
 	globals   globals
 	interrupt *interrupts
+	command   string // that was given, such as "up"
+	timing    timing
 }
 
 // screen is a terminal to draw on.

@@ -31,6 +31,7 @@ func (p *program) restartCommand() *cobra.Command {
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
 		f.VarP(&timeout, "timeout", "t", "Give containers so many `SECONDS` to stop")
 		wait.define(f)
+		p.defineTimeline(f)
 		f.BoolVar(&noDeps, "no-deps", false, "Leave dependents alone that asked to restart with it")
 	})
 	return cmd

@@ -31,7 +31,8 @@ func (p *program) rootCommand() *cobra.Command {
 		SilenceUsage:     true,
 		TraverseChildren: true, // global flags may stand before the command
 		Args:             p.unknownCommand,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			p.command = cmd.Name()
 			// A bad setting is refused by every command, and not in the middle of one.
 			if _, err := p.parallelism(); err != nil {
 				return err
@@ -81,7 +82,7 @@ func (p *program) rootCommand() *cobra.Command {
 func (p *program) commands() []*cobra.Command {
 	return []*cobra.Command{
 		p.upCommand(), p.planCommand(), p.applyCommand(), p.downCommand(),
-		p.psCommand(), p.logsCommand(), p.lsCommand(), p.configCommand(),
+		p.psCommand(), p.logsCommand(), p.lsCommand(), p.timelineCommand(), p.configCommand(),
 		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(), p.waitCommand(),
 		p.createCommand(), p.scaleCommand(),
 		p.execCommand(), p.runCommand(),

@@ -30,6 +30,7 @@ func (p *program) startCommand() *cobra.Command {
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
 		wait.define(f)
+		p.defineTimeline(f)
 	})
 	return cmd
 }

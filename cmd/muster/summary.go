@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
@@ -44,7 +45,7 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 	}
 	line := fmt.Sprintf("%s %s: %s, %s", want.Name, word, stack, seconds1(now.Sub(went.board.began)))
 	if name, took := went.board.slowest(now); name != "" && len(want.Services) > 1 {
-		line += fmt.Sprintf("   (slowest: %s %s)", name, seconds1(took))
+		line += fmt.Sprintf("   (slowest: %s %s%s)", name, seconds1(took), timelineHint(took))
 	}
 	fmt.Fprintln(l.status, line)
 	if how.NoStart {
@@ -65,6 +66,15 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 		fmt.Fprintf(l.status, "  %-*s  %s\n", width, a.service, a.text)
 	}
 	return nil
+}
+
+// timelineHint points to where the time went, once there was enough of it to mind.
+func timelineHint(took time.Duration) string {
+	const long = 2 * time.Second
+	if took < long {
+		return ""
+	}
+	return ", see `muster timeline`"
 }
 
 // fallenOf are the containers that a plan has started and that have failed since.

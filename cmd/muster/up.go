@@ -40,6 +40,7 @@ func (p *program) upCommand() *cobra.Command {
 		},
 	}
 	o.define(cmd)
+	addFlags(cmd, "Common", p.defineTimeline)
 	return cmd
 }
 
