@@ -161,6 +161,18 @@ type KillContainer struct {
 	Signal  string `json:"signal"` // such as SIGHUP
 }
 
+// PauseContainer halts a running container's processes. "Paused" is success.
+type PauseContainer struct {
+	Name    string `json:"name"`
+	Service string `json:"service"`
+}
+
+// UnpauseContainer lets a paused container go on. "Not paused" is success.
+type UnpauseContainer struct {
+	Name    string `json:"name"`
+	Service string `json:"service"`
+}
+
 // RestartContainer stops a container and starts it again.
 type RestartContainer struct {
 	Name    string         `json:"name"`
@@ -318,6 +330,8 @@ func (a CreateContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.
 func (a StartContainer) Resource() Ref    { return Ref{KindContainer, a.Name, a.Service} }
 func (a StopContainer) Resource() Ref     { return Ref{KindContainer, a.Name, a.Service} }
 func (a KillContainer) Resource() Ref     { return Ref{KindContainer, a.Name, a.Service} }
+func (a PauseContainer) Resource() Ref    { return Ref{KindContainer, a.Name, a.Service} }
+func (a UnpauseContainer) Resource() Ref  { return Ref{KindContainer, a.Name, a.Service} }
 func (a RestartContainer) Resource() Ref  { return Ref{KindContainer, a.Name, a.Service} }
 func (a RemoveContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
 func (a RenameContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
@@ -341,6 +355,8 @@ func (CreateContainer) action()   {}
 func (StartContainer) action()    {}
 func (StopContainer) action()     {}
 func (KillContainer) action()     {}
+func (PauseContainer) action()    {}
+func (UnpauseContainer) action()  {}
 func (RestartContainer) action()  {}
 func (RemoveContainer) action()   {}
 func (RenameContainer) action()   {}

@@ -191,6 +191,10 @@ func idOf(a Action) StepID {
 		return StepID("stop " + a.Name)
 	case KillContainer:
 		return StepID("kill " + a.Name)
+	case PauseContainer:
+		return StepID("pause " + a.Name)
+	case UnpauseContainer:
+		return StepID("unpause " + a.Name)
 	case RestartContainer:
 		return StepID("restart " + a.Name)
 	case RemoveContainer:

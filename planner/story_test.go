@@ -384,7 +384,7 @@ func (s *story) plan(t *testing.T, w *world) (Plan, error) {
 	}
 	verbs := map[string]func(*project.Project, State, Policy) (Plan, error){
 		"": Build, "up": Build, "images": Images, "preview": Preview, "down": Teardown, "start": Start, "stop": Stop, "restart": Restarts,
-		"run": s.runOnce,
+		"run": s.runOnce, "pause": Pause, "unpause": Unpause,
 	}
 	verb := verbs[s.how.Command]
 	if verb == nil {

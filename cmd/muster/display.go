@@ -157,6 +157,10 @@ func wordsOf(a planner.Action) words {
 		return words{"", "Recreated"}
 	case planner.StartContainer:
 		return words{"Starting", "Started"}
+	case planner.PauseContainer:
+		return words{"", "Paused"}
+	case planner.UnpauseContainer:
+		return words{"", "Unpaused"}
 	case planner.KillContainer:
 		return words{"Killing", "Killed"}
 	case planner.StopContainer:

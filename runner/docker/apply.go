@@ -49,6 +49,10 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		return e.stop(ctx, a)
 	case planner.KillContainer:
 		return e.kill(ctx, a)
+	case planner.PauseContainer:
+		return e.pause(ctx, a.Name)
+	case planner.UnpauseContainer:
+		return e.unpause(ctx, a.Name)
 	case planner.RestartContainer:
 		return e.restart(ctx, a)
 	case planner.RemoveContainer:
@@ -82,6 +86,14 @@ func (e *Engine) start(ctx context.Context, name, service string) error {
 		return better
 	}
 	return e.wrap(ctx, err, "start container", name)
+}
+
+func (e *Engine) pause(ctx context.Context, name string) error {
+	err := e.client.ContainerPause(ctx, name)
+	if err != nil && strings.Contains(err.Error(), "already paused") {
+		return nil
+	}
+	return e.wrap(ctx, err, "pause container", name)
 }
 
 // unpause lets a paused container go on.

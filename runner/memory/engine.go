@@ -187,6 +187,10 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.stop(a.Name, a.Grace)
 	case planner.KillContainer:
 		return e.signal(a)
+	case planner.PauseContainer:
+		return e.pause(a.Name, true)
+	case planner.UnpauseContainer:
+		return e.pause(a.Name, false)
 	case planner.RestartContainer:
 		if err := e.stop(a.Name, a.Grace); err != nil {
 			return err

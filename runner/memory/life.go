@@ -236,9 +236,20 @@ func (e *Engine) Kill(name string, code int) error {
 func (e *Engine) Pause(name string, paused bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	c, err := e.container(name)
-	if err != nil || !active(c) {
+	if c, err := e.container(name); err != nil || !active(c) {
 		return err
+	}
+	return e.pause(name, paused)
+}
+
+// pause does it for the two actions, and refuses what does not run.
+func (e *Engine) pause(name string, paused bool) error {
+	c, err := e.container(name)
+	switch {
+	case err != nil || paused == (c.Status == planner.Paused):
+		return err
+	case !active(c):
+		return fmt.Errorf("container %s is not running: %w", name, ErrConflict)
 	}
 	c.Status = planner.Running
 	what := "unpause"
