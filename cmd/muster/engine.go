@@ -20,6 +20,7 @@ type engine interface {
 	digester
 	projectHolder
 	talker
+	inquirer
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.
@@ -52,6 +53,22 @@ func survey(ctx context.Context, on closeObserver, want *project.Project, how pl
 type projectLister interface {
 	// Projects lists every project, sorted by name.
 	Projects(ctx context.Context) ([]docker.Listed, error)
+}
+
+// inquirer answers what people ask and plans do not need.
+type inquirer interface {
+	// Processes lists those of a running container.
+	Processes(ctx context.Context, container string) (docker.Processes, error)
+	// ImageDetails looks at images by ID or reference; those that are not there are left out.
+	ImageDetails(ctx context.Context, ids []string) (map[string]docker.ImageDetail, error)
+	// VolumeDetails lists a project's volumes, sorted by name.
+	VolumeDetails(ctx context.Context, project string) ([]docker.VolumeDetail, error)
+	// Happenings tells what happens to a project's containers.
+	Happenings(ctx context.Context, project string, o docker.HappeningsOptions, each func(docker.Event) error) error
+	// Usages tells what a container uses, once or again and again.
+	Usages(ctx context.Context, container string, follow bool, each func(docker.Usage) error) error
+	// PSFormat is that of docker's configuration; empty where it has none.
+	PSFormat() string
 }
 
 // logReader reads what containers print.

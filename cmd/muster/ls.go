@@ -107,7 +107,7 @@ func (p *program) printLs(rows []lsRow, o lsOptions) error {
 		encoder.SetEscapeHTML(false)
 		return encoder.Encode(rows)
 	case o.format == "" || o.format == "table":
-		return printTemplate(p.out, `table {{.Name}}\t{{.Status}}\t{{.ConfigFiles}}`,
+		return printColumns(p.out, broad, `table {{.Name}}\t{{.Status}}\t{{.ConfigFiles}}`,
 			map[string]string{"Name": "NAME", "Status": "STATUS", "ConfigFiles": "CONFIG FILES"}, asAny(rows))
 	}
 	return &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are table and json"}

@@ -58,3 +58,21 @@ func pick(from []planner.Container, service string, index int, mustRun bool) (pl
 	}
 	return planner.Container{}, &usageError{problem: name + " is not running", hint: "bring it up with `muster up -d " + service + "`"}
 }
+
+// observed opens the engine and looks at what exists. The caller closes the engine unless there is an error.
+func (p *program) observed(ctx context.Context, services []string) (engine, observed, error) {
+	t, err := p.target(ctx, loading{quiet: true})
+	if err != nil {
+		return nil, observed{}, err
+	}
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return nil, observed{}, err
+	}
+	seen, err := observe(ctx, on, t, services)
+	if err != nil {
+		on.Close()
+		return nil, seen, err
+	}
+	return on, seen, nil
+}

@@ -15,6 +15,17 @@ import (
 // --format takes it; one that begins with "table" gets headings, which are the names
 // of the fields unless headings has better ones.
 func printTemplate(w io.Writer, format string, headings map[string]string, rows []any) error {
+	return printColumns(w, narrow, format, headings, rows)
+}
+
+// The least width of a table's columns: scripts cut docker compose's tables at fixed places, so that ours have the same.
+const (
+	narrow = 10 // of those that docker's formatter prints
+	broad  = 20 // of those that docker compose prints itself
+)
+
+// printColumns is printTemplate with columns of at least some width.
+func printColumns(w io.Writer, least int, format string, headings map[string]string, rows []any) error {
 	text, table := strings.CutPrefix(format, "table")
 	text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(strings.TrimSpace(text))
 	tmpl, err := templates.New("format").Parse(text)
@@ -22,7 +33,7 @@ func printTemplate(w io.Writer, format string, headings map[string]string, rows 
 		return &usageError{problem: fmt.Sprintf("format %q is not a template: %v", format, err)}
 	}
 	if table {
-		tabs := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
+		tabs := tabwriter.NewWriter(w, least, 1, 3, ' ', 0)
 		if err := printHeadings(tabs, text, headings, rows); err != nil {
 			return err
 		}
