@@ -21,6 +21,7 @@ type engine interface {
 	projectHolder
 	talker
 	inquirer
+	copier
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.

@@ -21,8 +21,9 @@ func (p *program) unpauseCommand() *cobra.Command {
 	return p.pausing("unpause", "going on", planner.Unpause, &cobra.Command{
 		Use: "unpause [SERVICE...]", GroupID: groupExist,
 		Short: "Let paused containers go on",
-		Example: `  muster unpause        # all
-  muster unpause worker # one service`,
+		Example: `  muster unpause         # all
+  muster unpause worker  # one service
+  muster -p shop unpause # of another project`,
 	})
 }
 

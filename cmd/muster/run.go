@@ -253,7 +253,9 @@ func (p *program) foreground(ctx context.Context, on engine, r once, start plann
 func (p *program) stay(ctx context.Context, on engine, name string, with talk, c conversation, ending func() (int, error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer p.passSignals(ctx, cancel, on, name)()
+	if !c.keepSignals {
+		defer p.passSignals(ctx, cancel, on, name)()
+	}
 	switch err := p.converse(ctx, with, c); {
 	case errors.Is(err, errDetached):
 		return nil

@@ -42,6 +42,8 @@ type talker interface {
 type conversation struct {
 	input bool   // what is typed, or comes from a pipe, goes to it
 	keys  []byte // that detach; nil for none
+	// keepSignals does not pass on those that come for us.
+	keepSignals bool
 }
 
 // detaching reads the keys that detach: those of the flag, else of docker's configuration, else docker's own.

@@ -17,9 +17,11 @@ import (
 type Session struct {
 	conn     types.HijackedResponse
 	terminal bool
-	stop     func() bool // no longer ends with its context
-	resize   func(ctx context.Context, o container.ResizeOptions) error
-	exit     func(ctx context.Context) (int, error)
+	// staysOpen says that the engine takes the end of our input for the end of the session, and not of the process's.
+	staysOpen bool
+	stop      func() bool // no longer ends with its context
+	resize    func(ctx context.Context, o container.ResizeOptions) error
+	exit      func(ctx context.Context) (int, error)
 }
 
 // ExecOptions are a command to run in a container.
@@ -110,6 +112,7 @@ func (e *Engine) Join(ctx context.Context, name string, o JoinOptions) (*Session
 	}
 	return &Session{
 		conn: conn, terminal: got.Config.Tty, stop: context.AfterFunc(ctx, conn.Close),
+		staysOpen: got.Config.Tty || !got.Config.StdinOnce,
 		resize: func(ctx context.Context, o container.ResizeOptions) error {
 			return e.client.ContainerResize(ctx, name, o)
 		},
@@ -125,8 +128,14 @@ func (s *Session) Terminal() bool { return s.terminal }
 // Write sends to the process's standard input.
 func (s *Session) Write(p []byte) (int, error) { return s.conn.Conn.Write(p) }
 
-// CloseWrite ends the process's standard input.
-func (s *Session) CloseWrite() error { return s.conn.CloseWrite() }
+// CloseWrite ends the process's standard input, where that ends with ours: a container whose input stays open for
+// those who attach later, or that has a terminal, does not notice.
+func (s *Session) CloseWrite() error {
+	if s.staysOpen {
+		return nil
+	}
+	return s.conn.CloseWrite()
+}
 
 // Copy writes what the process prints until it ends. A terminal has one stream, which goes to out.
 func (s *Session) Copy(out, errs io.Writer) error {

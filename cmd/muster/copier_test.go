@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/musterhq/muster/runner/docker"
+)
+
+// inside is the file that stands for a path in a container.
+func (e memoryEngine) inside(container, path string) string {
+	return filepath.Join(e.file+".files", container, path)
+}
+
+// CopyTo copies one file.
+func (e memoryEngine) CopyTo(_ context.Context, container, from, to string, in io.Reader, _ docker.CopyOptions) error {
+	text, err := os.ReadFile(from)
+	if from == docker.Stdio {
+		text, err = io.ReadAll(in)
+	}
+	target := e.inside(container, to)
+	return errors.Join(err, os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, text, 0o600))
+}
+
+// CopyFrom copies one file.
+func (e memoryEngine) CopyFrom(_ context.Context, container, from, to string, out io.Writer, _ docker.CopyOptions) error {
+	text, err := os.ReadFile(e.inside(container, from))
+	if err != nil {
+		return fmt.Errorf("there is no %s in container %s", from, container)
+	}
+	if to == docker.Stdio {
+		_, err = out.Write(text)
+		return err
+	}
+	return os.WriteFile(to, text, 0o600)
+}
+
+// Export writes the container's name.
+func (e memoryEngine) Export(_ context.Context, container string, out io.Writer) error {
+	_, err := fmt.Fprintln(out, "all of", container)
+	return err
+}
+
+// Commit names an image after what it was asked for.
+func (e memoryEngine) Commit(_ context.Context, container string, o docker.CommitOptions) (string, error) {
+	return fmt.Sprintf("sha256:%s %s %s %s %v %v", container, o.Reference, o.Author, o.Comment, o.Changes, o.Pause), nil
+}
+
+func TestServiceAndPath(t *testing.T) {
+	for arg, want := range map[string][2]string{
+		"web:/a":  {"web", "/a"},
+		"web:a:b": {"web", "a:b"},
+		"/a:b":    {"", "/a:b"},
+		"./a:b":   {"", "./a:b"},
+		"a":       {"", "a"},
+		"-":       {"", "-"},
+	} {
+		if service, path := serviceAndPath(arg); service != want[0] || path != want[1] {
+			t.Errorf("%s: %q %q, want %q", arg, service, path, want)
+		}
+	}
+}
