@@ -80,13 +80,21 @@ func (p *program) rootCommand() *cobra.Command {
 
 // commands are all that muster knows, in the order of the help.
 func (p *program) commands() []*cobra.Command {
-	return []*cobra.Command{
+	return append([]*cobra.Command{
 		p.upCommand(), p.planCommand(), p.applyCommand(), p.downCommand(),
 		p.psCommand(), p.logsCommand(), p.lsCommand(), p.timelineCommand(), p.configCommand(),
 		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(), p.waitCommand(),
 		p.createCommand(), p.scaleCommand(),
-		p.execCommand(), p.runCommand(),
 		p.versionCommand(),
+	}, p.containerCommands()...)
+}
+
+// containerCommands are those that look into containers, or work with what is in them.
+func (p *program) containerCommands() []*cobra.Command {
+	return []*cobra.Command{
+		p.execCommand(), p.runCommand(),
+		p.topCommand(), p.statsCommand(), p.portCommand(), p.imagesCommand(), p.volumesCommand(), p.eventsCommand(),
+		p.pauseCommand(), p.unpauseCommand(), p.cpCommand(), p.attachCommand(), p.exportCommand(), p.commitCommand(),
 	}
 }
 
