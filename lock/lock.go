@@ -80,6 +80,19 @@ func (f Folder) Take(name string, me Holder) (*Held, Holder, error) {
 	return &Held{file: file, note: note}, Holder{}, nil
 }
 
+// Held says whether somebody has a lock.
+func (f Folder) Held(name string) bool {
+	file := flock.New(filepath.Join(string(f), fileName(name))+".lock", flock.SetFlag(os.O_RDONLY))
+	ok, err := file.TryRLock()
+	if err != nil {
+		return false // there is no such lock
+	}
+	if ok {
+		_ = file.Unlock()
+	}
+	return !ok
+}
+
 // Release gives the lock back.
 func (h *Held) Release() {
 	_ = os.Remove(h.note)

@@ -37,6 +37,9 @@ func TestTake(t *testing.T) {
 	if got, want := holder.String(), "ann@box, process 7, `muster up -d`, since 12:00:00"; got != want {
 		t.Errorf("it is had by %q, want %q", got, want)
 	}
+	if !dir.Held("shop") || dir.Held("mail") {
+		t.Errorf("shop is held: %v, mail is held: %v", dir.Held("shop"), dir.Held("mail"))
+	}
 	other, _, err := dir.Take("../blog", lock.Holder{})
 	if err != nil || other == nil {
 		t.Errorf("another project's is not free: %v", err)
@@ -44,6 +47,9 @@ func TestTake(t *testing.T) {
 		other.Release()
 	}
 	held.Release()
+	if dir.Held("shop") {
+		t.Error("it counts as held after its release")
+	}
 	again, _, err := dir.Take("shop", lock.Holder{})
 	if err != nil || again == nil {
 		t.Fatalf("it is not free again: %v", err)

@@ -33,6 +33,11 @@ const (
 	LabelAdjusted = "dev.muster.adjusted"
 	// LabelFiles marks a volume that has the configs and secrets of one container; see dropFiles.
 	LabelFiles = "dev.muster.files"
+	// LabelRevision, LabelAt and LabelBy say which change has made a container: its number, when it began (RFC 3339)
+	// and who it was (user@host).
+	LabelRevision = "dev.muster.revision"
+	LabelAt       = "dev.muster.at"
+	LabelBy       = "dev.muster.by"
 	// LabelHook says which hook a container was made for, as "pre_start 1".
 	LabelHook = "dev.muster.hook"
 )

@@ -208,3 +208,31 @@ func (l *loading) missingContext(name string, s Service) Errors {
 	}
 	return nil
 }
+
+// SetConfig gives a config a text in place of what it has, such as what it had at an earlier time.
+func (p *Project) SetConfig(key, text string) {
+	c := p.Configs[key]
+	c.File, c.Environment, c.Content = "", "", text
+	p.Configs[key] = c
+	p.Content["configs."+key] = digestText(text)
+}
+
+// ConfigBytes is the content of a config, read from its file where it has one; ok is false for one that only the
+// engine has, and for one that is longer than most bytes.
+func (p *Project) ConfigBytes(key string, most int64) (text string, ok bool, err error) {
+	c := p.Configs[key]
+	switch {
+	case bool(c.External) || c.Driver != "":
+		return "", false, nil
+	case c.File == "" && c.Content == "" && c.Environment != "":
+		return p.Environment[c.Environment], true, nil
+	case c.File == "":
+		return c.Content, true, nil
+	}
+	info, err := os.Stat(c.File)
+	if err != nil || info.IsDir() || info.Size() > most {
+		return "", false, err
+	}
+	data, err := os.ReadFile(c.File)
+	return string(data), err == nil, err
+}

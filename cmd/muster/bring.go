@@ -16,6 +16,10 @@ type bringing struct {
 	goal    string // what a service is when all went well
 	again   string // the command, to name when it did not go well
 	consent *consent
+	// review is shown the plan, and again where it has changed while others were waited for; may be nil.
+	review func(planner.Plan) error
+	// past is the change that it goes back to; nil for one that goes by the files.
+	past *past
 	// promise is the plan that this one must not differ from; nil without one.
 	promise *promise
 	// display to use; nil makes one.
@@ -43,7 +47,7 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	if first.hasWork() {
 		// Before it waits for anybody, and before anything is fetched or built, it says what it must not do.
 		if len(first.images.Steps) == 0 {
-			if err := p.agree(first.plan, b.consent); err != nil {
+			if err := p.sanction(first.plan, b); err != nil {
 				return brought{}, err
 			}
 		}
@@ -63,9 +67,10 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	for _, w := range plan.Warnings {
 		p.warn(w)
 	}
-	if err := p.agree(plan, b.consent); err != nil {
+	if err := p.sanction(plan, b); err != nil {
 		return brought{}, err
 	}
+	record, plan := p.beginRecord(b, plan, have, on.Host())
 	if b.onPlan != nil {
 		if err := b.onPlan(ctx, plan, have); err != nil {
 			return brought{}, err
@@ -74,10 +79,21 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	j := b.job
 	j.plan, j.have, j.goal, j.look, j.display = plan, have, b.goal, b.look, b.display
 	board, err := p.carryOut(ctx, on, j)
+	record.end(ctx, on, err)
 	if err != nil {
 		err = &runFailure{cause: err, board: board, again: b.again}
 	}
 	return brought{plan: plan, have: have, board: board}, err
+}
+
+// sanction has a plan looked at, by whom it concerns.
+func (p *program) sanction(plan planner.Plan, b bringing) error {
+	if b.review != nil {
+		if err := b.review(plan); err != nil {
+			return err
+		}
+	}
+	return p.agree(plan, b.consent)
 }
 
 // surveyed is what there is, and what it asks for: images that are wanted anew come first, and only then is known what
@@ -91,6 +107,9 @@ func (s surveyed) hasWork() bool { return len(s.images.Steps)+len(s.plan.Steps) 
 
 // survey looks at the engine and plans.
 func (p *program) survey(ctx context.Context, on engine, b bringing) (surveyed, error) {
+	if b.past != nil {
+		return b.past.survey(ctx, on, b)
+	}
 	have, err := survey(ctx, on, b.want, b.how)
 	if err != nil {
 		return surveyed{}, err

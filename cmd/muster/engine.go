@@ -43,7 +43,11 @@ type closeObserver interface {
 // survey answers with what a plan has to know: what exists, and of the containers whose
 // labels leave it open how they are set now.
 func survey(ctx context.Context, on closeObserver, want *project.Project, how planner.Policy) (planner.State, error) {
-	have, err := on.Observe(ctx, planner.ScopeOf(want))
+	return surveyScope(ctx, on, planner.ScopeOf(want), want, how)
+}
+
+func surveyScope(ctx context.Context, on closeObserver, scope planner.Scope, want *project.Project, how planner.Policy) (planner.State, error) {
+	have, err := on.Observe(ctx, scope)
 	if err != nil {
 		return have, err
 	}

@@ -134,3 +134,12 @@ func (w *holdWait) wait(ctx context.Context, holder lock.Holder, pause time.Dura
 		return context.Cause(ctx)
 	}
 }
+
+// isHeld says whether a program of this user on this machine is changing a project.
+func (p *program) isHeld(host, project string) bool {
+	state, err := p.stateDir()
+	if err != nil {
+		return false
+	}
+	return lock.Folder(filepath.Join(state, "locks")).Held(engineKey(host) + "-" + project)
+}

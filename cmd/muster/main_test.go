@@ -158,13 +158,20 @@ func sinceTime(text string) time.Time {
 	return time.Unix(0, int64(s+n))
 }
 
-// private is a script's command: nobody but their owner can read these files.
-func private(ts *testscript.TestScript, _ bool, files []string) {
-	for _, file := range files {
-		info, err := os.Stat(ts.MkAbs(file))
+// private is a script's command: nobody but their owner can read these files, which may be patterns.
+func private(ts *testscript.TestScript, _ bool, patterns []string) {
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(ts.MkAbs(pattern))
 		ts.Check(err)
-		if mode := info.Mode().Perm(); mode != 0o600 {
-			ts.Fatalf("%s has mode %o", file, mode)
+		if len(files) == 0 {
+			ts.Fatalf("there is no %s", pattern)
+		}
+		for _, file := range files {
+			info, err := os.Stat(file)
+			ts.Check(err)
+			if mode := info.Mode().Perm(); mode != 0o600 {
+				ts.Fatalf("%s has mode %o", file, mode)
+			}
 		}
 	}
 }
