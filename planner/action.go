@@ -210,7 +210,7 @@ type Await struct {
 	For string `json:"for,omitempty"`
 	// Optional: whoever waits goes on although it fails, or although what it needs has failed.
 	Optional bool `json:"optional,omitempty"`
-	// Monitor is how long a container must keep running to count as good, with condition Stable.
+	// Monitor is how long a container must keep running to count as good, with conditions Stable and Steady.
 	Monitor time.Duration `json:"monitor,omitempty"`
 	// OrCompleted: with Stable and Ready, an exit with code 0 is as good. It is set for
 	// services that the engine does not start again, since they may be meant to end.
@@ -219,6 +219,14 @@ type Await struct {
 
 // Probe is one way to find out that a service is ready.
 type Probe = project.Probe
+
+// Delay lets time pass between two batches of a rollout. No engine is asked for it.
+type Delay struct {
+	Service string `json:"service"`
+	// Behind is the last container of the batch before, by its final name.
+	Behind string        `json:"behind"`
+	For    time.Duration `json:"for"`
+}
 
 // Condition is what an Await waits for.
 type Condition string
@@ -230,6 +238,7 @@ const (
 	IsHealthy   Condition = "healthy"
 	IsReady     Condition = "ready"
 	IsStable    Condition = "stable"    // ready, or without a health check still running after Monitor
+	IsSteady    Condition = "steady"    // for all of Monitor neither ended nor unhealthy
 	IsCompleted Condition = "completed" // exited with 0
 )
 
@@ -337,6 +346,7 @@ func (a RemoveContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.
 func (a RenameContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Service} }
 func (a Await) Resource() Ref             { return Ref{KindContainer, a.Name, a.Service} }
 func (a RunHook) Resource() Ref           { return Ref{KindContainer, a.Name, a.Service} }
+func (a Delay) Resource() Ref             { return Ref{KindService, a.Service, a.Service} }
 func (a RunProvider) Resource() Ref       { return Ref{KindProvider, a.Service, a.Service} }
 func (a StopProvider) Resource() Ref      { return Ref{KindProvider, a.Service, a.Service} }
 func (a ConfigureModel) Resource() Ref    { return Ref{KindModel, a.Model, ""} }
@@ -362,6 +372,7 @@ func (RemoveContainer) action()   {}
 func (RenameContainer) action()   {}
 func (Await) action()             {}
 func (RunHook) action()           {}
+func (Delay) action()             {}
 func (RunProvider) action()       {}
 func (StopProvider) action()      {}
 func (ConfigureModel) action()    {}

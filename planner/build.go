@@ -19,6 +19,8 @@ type builder struct {
 	providers map[string]project.Service
 	order     []string // of services, dependencies first
 	items     []Item
+	units     []*unit
+	pauses    []pause
 	warnings  []string
 	problems  Errors
 
@@ -56,6 +58,7 @@ func (b *builder) build() (Plan, error) {
 		}
 		b.rerunJobs()
 		b.restartDependents()
+		b.formUnits()
 		if b.ahead {
 			b.refreshImages()
 		}
@@ -71,6 +74,7 @@ func (b *builder) build() (Plan, error) {
 		b.dropFiles()
 		b.forgetAdjusted()
 		b.imageItems()
+		b.seal()
 		b.yieldPorts()
 		b.yieldNames()
 	}
@@ -113,7 +117,7 @@ func (b *builder) finish() (Plan, error) {
 		}
 		return x.Name < y.Name
 	})
-	return Plan{Project: b.want.Name, Steps: steps, Items: b.items, Warnings: b.warnings}, nil
+	return Plan{Project: b.want.Name, Steps: steps, Items: b.items, Warnings: b.warnings, Rollouts: b.rollouts()}, nil
 }
 
 func (b *builder) warn(format string, args ...any) {

@@ -40,8 +40,13 @@ func shortCondition(condition string) string {
 	return condition
 }
 
-// satisfied are the steps after which an edge's condition holds for every replica.
+// satisfied are the steps after which an edge of a service, or of a provider, holds for every replica.
 func (b *builder) satisfied(of *service, e edge) []StepID {
+	for _, r := range e.to.replicas {
+		if u := r.unit; u != nil && u.together() && u.reach[of.name] {
+			return b.satisfiedWithin(of, u, e)
+		}
+	}
 	var out []StepID
 	for _, r := range e.to.replicas {
 		switch {
@@ -56,17 +61,44 @@ func (b *builder) satisfied(of *service, e edge) []StepID {
 	return out
 }
 
+// satisfiedWithin is the same for those that a unit itself waits for: the proof of the unit's own replicas has to do.
+func (b *builder) satisfiedWithin(of *service, u *unit, e edge) []StepID {
+	var out []StepID
+	for _, r := range e.to.replicas {
+		condition := awaited(e.condition)
+		switch {
+		case r.unit != u:
+		case condition == IsRunning || r.proven == condition || r.proven == IsCompleted || r.proof == "":
+			out = append(out, r.proof)
+		default:
+			step := Step{Action: b.waiting(e.to, r.hereNow(), condition), Needs: []StepID{r.proof}, Because: b.waiters(e.to, condition), Group: u.group}
+			if e.optional || e.timeout > 0 {
+				step = b.ownWait(of, e, r.hereNow(), []StepID{r.proof})
+			}
+			// A second one of these is the same step.
+			if b.graph.byID[idOf(step.Action)] == nil {
+				b.graph.add(step)
+			}
+			out = append(out, idOf(step.Action))
+		}
+	}
+	return out
+}
+
 // awaitFor adds the wait for a replica that one dependent has for itself.
 func (b *builder) awaitFor(of *service, e edge, r *replica) []StepID {
 	condition := awaited(e.condition)
 	if b.proven(e.to, r, condition) || condition == IsRunning && len(r.done) == 0 {
 		return r.done
 	}
-	wait := b.waiting(e.to, r.name, condition)
+	return []StepID{b.graph.add(b.ownWait(of, e, r.name, r.done))}
+}
+
+// ownWait is the step in which one dependent waits for itself for the container called name.
+func (b *builder) ownWait(of *service, e edge, name string, needs []StepID) Step {
+	wait := b.waiting(e.to, name, awaited(e.condition))
 	wait.For, wait.Optional, wait.Timeout = of.name, e.optional, shorter(wait.Timeout, e.timeout)
-	return []StepID{b.graph.add(Step{
-		Action: wait, Needs: r.done, Because: []Change{{Path: of.path("depends_on." + e.to.name), To: e.condition}},
-	})}
+	return Step{Action: wait, Needs: needs, Because: []Change{{Path: of.path("depends_on." + e.to.name), To: e.condition}}}
 }
 
 // waiting is the wait for a container of a service.

@@ -3,7 +3,6 @@ package planner
 import (
 	"path"
 	"strings"
-	"time"
 
 	"github.com/musterhq/muster/project"
 )
@@ -12,8 +11,11 @@ import (
 func (b *builder) emit(s *service) {
 	gates := &gate{b: b, of: s}
 	b.clearHooks(s.name)
-	chain := newBatches(s)
+	chain := &batches{pace: b.updatePace(s)}
 	for _, r := range s.replicas {
+		if r.unit != nil && r.unit.root == s {
+			b.admitTo(chain, s, r)
+		}
 		switch r.verb {
 		case keep:
 			b.emitMends(s, r)
@@ -24,11 +26,9 @@ func (b *builder) emit(s *service) {
 		case create:
 			b.emitCreate(s, r, gates)
 		case replace:
-			b.emitReplace(s, r, gates.needs(), chain.before())
-			chain.add(r.commit)
+			b.emitReplace(s, r, gates.needs())
 		case finish:
-			b.emitFinish(s, r, chain.before())
-			chain.add(r.commit)
+			b.emitFinish(s, r)
 		}
 	}
 	for _, x := range s.surplus {
@@ -96,7 +96,7 @@ func (b *builder) emitRestart(s *service, r *replica, gates []StepID) {
 // emitCreate makes a container that has no predecessor. It is created ahead of what it waits for: only its
 // start has to wait.
 func (b *builder) emitCreate(s *service, r *replica, gates *gate) {
-	needs := append(b.clear(r), b.resources(s)...)
+	needs := append(b.clear(r), b.resources(s, r)...)
 	r.create = b.graph.add(Step{Action: b.creation(s, r, r.name, "", ""), Needs: needs, Because: r.because})
 	r.done = []StepID{r.create}
 	if b.how.NoStart {
@@ -178,7 +178,7 @@ func (b *builder) after(name string) []StepID {
 }
 
 // resources are the steps that make what a container of s needs to exist.
-func (b *builder) resources(s *service) []StepID {
+func (b *builder) resources(s *service, r *replica) []StepID {
 	needs := append(b.bringSources(s), b.imageSteps[b.want.ImageName(s.spec)])
 	for _, key := range networkKeys(s.spec) {
 		needs = append(needs, b.networkSteps[b.network(key)])
@@ -196,11 +196,14 @@ func (b *builder) resources(s *service) []StepID {
 			continue
 		}
 		first := p.to.replicas[0]
-		if first.create != "" {
+		switch {
+		case first.create != "":
 			needs = append(needs, first.create)
-			continue
+		case !inside(s, r, first):
+			needs = append(needs, first.done...)
+		case first.verb == replace:
+			needs = append(needs, first.first)
 		}
-		needs = append(needs, first.done...)
 	}
 	return needs
 }
@@ -208,7 +211,7 @@ func (b *builder) resources(s *service) []StepID {
 // creation is the action that makes a container of s. as is the name that it will have in the end.
 func (b *builder) creation(s *service, r *replica, name, replaces, inherit string) CreateContainer {
 	a := CreateContainer{
-		Name: name, Number: r.number, Spec: b.resolve(s.spec), Image: b.want.ImageName(s.spec),
+		Name: name, Number: r.number, Spec: resolved(s.spec, b.namesFor(s, r)), Image: b.want.ImageName(s.spec),
 		Labels: b.containerLabels(s, r.number, replaces), Files: b.files(s.spec), Inherit: inherit, Injections: b.injections(s.spec),
 	}
 	if name != r.name {
@@ -242,15 +245,24 @@ func put(m map[string]string, key, value string) map[string]string {
 
 // resolve replaces references to services by the names that their containers have in the end.
 func (b *builder) resolve(s project.Service) project.Service {
-	return resolved(s, func(name string) string {
+	return resolved(s, b.namesFor(nil, nil))
+}
+
+// namesFor answers with the container that a reference to a service means, for a container of s that is about to be made.
+func (b *builder) namesFor(s *service, r *replica) func(service string) string {
+	return func(name string) string {
 		if to := b.services[name]; to != nil && len(to.replicas) > 0 {
-			return to.replicas[0].name
+			first := to.replicas[0]
+			if s != nil && inside(s, r, first) {
+				return first.hereNow()
+			}
+			return first.name
 		}
 		if list := b.have.services[name]; len(list) > 0 {
 			return list[0].Name
 		}
 		return ""
-	})
+	}
 }
 
 // files are the configs and secrets of a service with where they come from and go to.
@@ -291,15 +303,4 @@ func fileOf(key string, ref project.FileReference, folder string) File {
 		f.Mode = uint32(*ref.Mode)
 	}
 	return f
-}
-
-// monitor is how long a replaced container without health check is watched.
-func (b *builder) monitor(s *service) time.Duration {
-	if s.spec.Deploy != nil && s.spec.Deploy.UpdateConfig != nil && s.spec.Deploy.UpdateConfig.Monitor > 0 {
-		return time.Duration(s.spec.Deploy.UpdateConfig.Monitor)
-	}
-	if b.how.DefaultMonitor > 0 {
-		return b.how.DefaultMonitor
-	}
-	return time.Second
 }

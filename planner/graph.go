@@ -45,9 +45,11 @@ func (g *graph) become(id StepID, a Action, needs []StepID) {
 	step.ID, step.Action, step.Needs = idOf(a), a, needs
 	g.byID[step.ID] = step
 	for _, other := range g.steps {
-		for i, n := range other.Needs {
-			if n == id {
-				other.Needs[i] = step.ID
+		for _, list := range [][]StepID{other.Needs, other.After} {
+			for i, n := range list {
+				if n == id {
+					list[i] = step.ID
+				}
 			}
 		}
 	}
@@ -84,13 +86,14 @@ func (g *graph) sort() ([]Step, bool) {
 	for i, s := range g.steps {
 		place[s.ID] = i
 	}
-	needs := make([][]StepID, len(g.steps))
+	needs, after := make([][]StepID, len(g.steps)), make([][]StepID, len(g.steps))
 	waiting := make([]int, len(g.steps))
 	needers := make([][]int, len(g.steps))
 	for i, s := range g.steps {
 		needs[i] = g.known(slices.Concat(s.Needs, g.wishes[s.ID], g.hopes[s.ID]), s.ID)
-		waiting[i] = len(needs[i])
-		for _, n := range needs[i] {
+		after[i] = g.known(s.After, s.ID)
+		waiting[i] = len(needs[i]) + len(after[i])
+		for _, n := range slices.Concat(needs[i], after[i]) {
 			needers[place[n]] = append(needers[place[n]], i)
 		}
 	}
@@ -105,7 +108,7 @@ func (g *graph) sort() ([]Step, bool) {
 	for ready.Len() > 0 {
 		i := heap.Pop(&ready).(int)
 		step := *g.steps[i]
-		step.Needs = needs[i]
+		step.Needs, step.After = needs[i], after[i]
 		out = append(out, step)
 		for _, n := range needers[i] {
 			if waiting[n]--; waiting[n] == 0 {
@@ -203,10 +206,15 @@ func idOf(a Action) StepID {
 		return StepID("rename " + a.Name + " to " + a.To)
 	case Await:
 		id := StepID("await " + a.Name + " " + string(a.Condition))
+		if a.Condition == IsSteady {
+			id += StepID(" for " + duration(a.Monitor))
+		}
 		if a.For != "" {
 			id += StepID(" for " + a.For)
 		}
 		return id
+	case Delay:
+		return StepID("pause " + duration(a.For) + " after " + a.Behind)
 	case RunHook:
 		return StepID(fmt.Sprintf("run %s %d in %s", a.When, a.Index+1, a.Name))
 	case RunProvider:

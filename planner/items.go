@@ -207,14 +207,7 @@ func (b *builder) replacing(s *service, n int) []string {
 			text = fmt.Sprintf("finish %d interrupted replacements", n)
 		}
 	}
-	if p := pace(s, n); p != "" {
-		text += ", " + p
-	}
-	if ok, why := b.startFirst(s); ok {
-		text += ", start-first"
-	} else if why != "" {
-		text += ", stop-first (not start-first: " + why + ")"
-	}
+	text += b.replacedHow(s, n)
 	return []string{text}
 }
 

@@ -13,11 +13,12 @@ import (
 // The JSON form is described by plan.schema.json beside this file.
 
 type planJSON struct {
-	Project  string     `json:"project"`
-	Changes  bool       `json:"changes"`
-	Steps    []stepJSON `json:"steps"`
-	Items    []itemJSON `json:"items"`
-	Warnings []string   `json:"warnings"`
+	Project  string        `json:"project"`
+	Changes  bool          `json:"changes"`
+	Steps    []stepJSON    `json:"steps"`
+	Items    []itemJSON    `json:"items"`
+	Rollouts []rolloutJSON `json:"rollouts"`
+	Warnings []string      `json:"warnings"`
 }
 
 type stepJSON struct {
@@ -26,10 +27,27 @@ type stepJSON struct {
 	Resource Ref          `json:"resource"`
 	Action   any          `json:"action"`
 	Needs    []StepID     `json:"needs"`
+	After    []StepID     `json:"after,omitempty"`
 	Because  []changeJSON `json:"because"`
 	Impact   string       `json:"impact"`
 	Undo     []undoJSON   `json:"undo,omitempty"`
 	Group    string       `json:"group,omitempty"`
+	Rollout  string       `json:"rollout,omitempty"`
+}
+
+type rolloutJSON struct {
+	Rollout
+	Back *rollbackJSON `json:"back,omitempty"` // instead of that of Rollout
+}
+
+type rollbackJSON struct {
+	Pace
+	Units []unitJSON `json:"units"`
+}
+
+type unitJSON struct {
+	Group string     `json:"group"`
+	Steps []stepJSON `json:"steps"`
 }
 
 type undoJSON struct {
@@ -77,17 +95,8 @@ func (p Plan) MarshalJSON() ([]byte, error) { return p.JSON(TextOptions{}) }
 func (p Plan) JSON(o TextOptions) ([]byte, error) {
 	out := planJSON{
 		Project: p.Project, Changes: len(p.Steps) > 0,
-		Steps: make([]stepJSON, 0, len(p.Steps)), Items: make([]itemJSON, 0, len(p.Items)), Warnings: append([]string{}, p.Warnings...),
-	}
-	for _, s := range p.Steps {
-		step := stepJSON{
-			ID: s.ID, Kind: KindOf(s.Action), Resource: s.Action.Resource(), Action: shown(s.Action, o), Needs: append([]StepID{}, s.Needs...),
-			Because: changesJSON(s.Because, o), Impact: s.Impact.String(), Group: s.Group,
-		}
-		for _, u := range s.Undo {
-			step.Undo = append(step.Undo, undoJSON{Kind: KindOf(u), Action: shown(u, o)})
-		}
-		out.Steps = append(out.Steps, step)
+		Steps: stepsJSON(p.Steps, o), Items: make([]itemJSON, 0, len(p.Items)),
+		Rollouts: rolloutsJSON(p.Rollouts, o), Warnings: append([]string{}, p.Warnings...),
 	}
 	for _, i := range p.Items {
 		out.Items = append(out.Items, itemJSON{
@@ -102,6 +111,36 @@ func (p Plan) JSON(o TextOptions) ([]byte, error) {
 		return nil, fmt.Errorf("write plan of %s: %w", p.Project, err)
 	}
 	return bytes.TrimRight(text.Bytes(), "\n"), nil
+}
+
+func stepsJSON(steps []Step, o TextOptions) []stepJSON {
+	out := make([]stepJSON, 0, len(steps))
+	for _, s := range steps {
+		step := stepJSON{
+			ID: s.ID, Kind: KindOf(s.Action), Resource: s.Action.Resource(), Action: shown(s.Action, o), Needs: append([]StepID{}, s.Needs...),
+			After: s.After, Because: changesJSON(s.Because, o), Impact: s.Impact.String(), Group: s.Group, Rollout: s.Rollout,
+		}
+		for _, u := range s.Undo {
+			step.Undo = append(step.Undo, undoJSON{Kind: KindOf(u), Action: shown(u, o)})
+		}
+		out = append(out, step)
+	}
+	return out
+}
+
+func rolloutsJSON(rollouts []Rollout, o TextOptions) []rolloutJSON {
+	out := make([]rolloutJSON, 0, len(rollouts))
+	for _, r := range rollouts {
+		one := rolloutJSON{Rollout: r}
+		if r.Back != nil {
+			one.Back = &rollbackJSON{Pace: r.Back.Pace, Units: make([]unitJSON, 0, len(r.Back.Units))}
+			for _, u := range r.Back.Units {
+				one.Back.Units = append(one.Back.Units, unitJSON{u.Group, stepsJSON(u.Steps, o)})
+			}
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 func changesJSON(changes []Change, o TextOptions) []changeJSON {

@@ -44,6 +44,7 @@ func RunOnce(want *project.Project, have State, how Policy, once Once) (Plan, er
 	}
 	b.rerunJobs()
 	b.restartDependents()
+	b.formUnits()
 	b.provide(s)
 	b.planImages()
 	b.planNetworks()
@@ -55,6 +56,7 @@ func RunOnce(want *project.Project, have State, how Policy, once Once) (Plan, er
 	b.loneProviders()
 	b.planOrphans()
 	b.imageItems()
+	b.seal()
 	b.yieldPorts()
 	b.yieldNames()
 	return b.finish()
@@ -122,7 +124,7 @@ func (b *builder) emitOnce(s *service, once Once) {
 		Files: b.files(s.spec), Injections: b.injections(s.spec), AutoRemove: once.Remove, Interactive: once.Interactive,
 	}
 	b.nameResources(&a)
-	made := b.graph.add(Step{Action: a, Needs: append(b.resources(s), gates.needs()...), Because: why})
+	made := b.graph.add(Step{Action: a, Needs: append(b.resources(s, nil), gates.needs()...), Because: why})
 	b.graph.add(Step{Action: StartContainer{Name: once.Name, Service: s.name}, Needs: []StepID{made}, Because: why})
 	summary := "run " + ranText(s.spec)
 	if once.Remove {

@@ -13,6 +13,8 @@ type Plan struct {
 	// Warnings are what the user should know before saying yes, such as
 	// orphans that stay.
 	Warnings []string
+	// Rollouts say how containers are replaced, a service each, in the order in which services depend on each other.
+	Rollouts []Rollout
 }
 
 // StepID names a step within its plan: the verb and the resource, such as
@@ -21,9 +23,11 @@ type StepID string
 
 // Step is one action with its place in the graph.
 type Step struct {
-	ID      StepID
-	Action  Action
-	Needs   []StepID // sorted
+	ID     StepID
+	Action Action
+	Needs  []StepID // sorted
+	// After are steps that have to be over first, however they ended, with what had to be taken back taken back.
+	After   []StepID // sorted
 	Because []Change // why; empty only where an item says it all
 	Impact  Impact
 	// Undo is done, in order, when a later step of the same Group fails: it brings back
@@ -32,6 +36,8 @@ type Step struct {
 	// Group ties the steps of one replacement together ("replace shop-web-1").
 	// When one of them fails, the undos of those that are done run, latest first.
 	Group string
+	// Rollout is the service whose rollout the step is part of. One that fails is stopped before such a step.
+	Rollout string
 }
 
 // Change is one field that differs.
@@ -126,8 +132,8 @@ type Policy struct {
 	Pull string
 	// Now decides pull policies with a period and dates; the planner has no clock.
 	Now time.Time
-	// DefaultMonitor is how long a replaced container without health check
-	// is watched before the old one goes; 0 is one second.
+	// DefaultMonitor is how long a new container without health check is watched before the old
+	// one goes, where the file has no monitor; 0 is one second.
 	DefaultMonitor time.Duration
 
 	// For Teardown: Volumes removes named volumes too, Images is "", "local" or "all".

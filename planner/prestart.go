@@ -19,7 +19,8 @@ type hooked struct {
 	now     string   // the name that it has while they run
 	needs   []StepID // before the first hook
 	group   string
-	all     bool // the hooks of the service too, and not only those of each replica
+	names   func(service string) string // of the containers that references to services mean
+	all     bool                        // the hooks of the service too, and not only those of each replica
 }
 
 // preStart adds the hooks that run before a container's first start, each in a container of its own
@@ -70,7 +71,7 @@ func (b *builder) hookCreation(h hooked, i int, name string) CreateContainer {
 	}
 	s.MacAddress = ""
 	s.Networks = anonymous(s.Networks)
-	s = b.resolve(s)
+	s = resolved(s, h.names)
 	s.VolumesFrom = append([]string{h.now}, s.VolumesFrom...)
 	labels := maps.Clone(map[string]string(s.Labels))
 	if labels == nil {
@@ -121,6 +122,7 @@ func (b *builder) beforeStart(s *service, r *replica, now string, needs []StepID
 	}
 	needs = b.preStart(hooked{
 		service: s.spec, replica: r.name, number: r.number, now: now, needs: append(needs, s.preparation...), group: group, all: all,
+		names: b.namesFor(s, r),
 	})
 	if all {
 		s.preparation = needs

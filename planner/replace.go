@@ -13,54 +13,96 @@ import (
 //
 // Up to the await all steps are one group: when one of them fails, what they did is taken back. From
 // then on the successor is the one that counts, and nothing is taken back any more; a later plan
-// finishes what is left.
-func (b *builder) emitReplace(s *service, r *replica, gates, before []StepID) {
-	old, oldName := r.old, r.old.Name
-	group := "replace " + r.name
+// finishes what is left. Where the whole rollout may have to go back, the old one is kept,
+// stopped, until all replicas have come to that point.
+func (b *builder) emitReplace(s *service, r *replica, gates []StepID) {
+	old, oldName, u := r.old, r.oldName(), r.unit
 	next := successorName(r.name)
 	needs := append(b.clear(r), b.after(old.Name)...)
 	if isSuccessor(old) {
 		// The temporary name is needed again.
-		oldName = r.name
 		needs = []StepID{b.graph.add(Step{
 			Action: RenameContainer{Name: old.Name, To: oldName, Service: s.name}, Needs: needs, Impact: InPlace,
 			Because: []Change{{Path: s.path("name"), From: old.Name, To: oldName, Drift: true}},
 		})}
 	}
-	needs = append(append(needs, before...), b.resources(s)...)
 	inherit := oldName
 	if b.how.RenewAnonVolumes {
 		inherit = ""
 	}
-	made := b.graph.add(Step{
-		Action: b.creation(s, r, next, oldName, inherit), Needs: needs, Because: r.because, Group: group,
+	r.first = b.graph.add(Step{
+		Action: b.creation(s, r, next, oldName, inherit), Needs: append(needs, b.resources(s, r)...), Because: r.because, Group: u.group,
 		Undo: []Action{RemoveContainer{Name: next, Service: s.name, Volumes: true}},
 	})
-	ready := append([]StepID{made}, gates...)
-	if !b.how.NoStart {
+	r.last = r.first
+	ready, late := b.split(s, r, gates)
+	ready = append([]StepID{r.first}, ready...)
+	if !b.how.NoStart && len(late) == 0 {
 		// Before the old one stops: it serves on while they work, and when they fail.
-		ready = b.beforeStart(s, r, next, ready, group)
+		ready = b.beforeStart(s, r, next, ready, u.group)
 	}
-	startFirst, _ := b.startFirst(s)
-	if !startFirst || b.how.NoStart {
-		ready = []StepID{b.giveWay(s, r, oldName, ready, group)}
+	if u.order == StopFirst || b.how.NoStart {
+		ready = []StepID{b.giveWay(s, r, oldName, ready)}
 	}
 	if !b.how.NoStart {
-		ready = []StepID{b.prove(s, r, next, ready, group, []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}})}
-		if startFirst && old.up() {
-			ready = []StepID{b.stop(old, oldName, ready, r.because, "", nil)}
+		if len(late) > 0 {
+			ready = b.beforeStart(s, r, next, append(ready, late...), u.group)
+		}
+		ready = []StepID{b.prove(s, r, next, ready, []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}})}
+		if u.order == StartFirst && old.up() {
+			ready = []StepID{b.stopLate(r, oldName, ready)}
 		}
 	}
 	b.succeed(s, r, oldName, next, ready)
 }
 
+// split tells what a successor has to wait for before its old container stops from what can hold only after
+// that, since it depends on what the container lives in.
+func (b *builder) split(s *service, r *replica, gates []StepID) (early, late []StepID) {
+	kin := r.kin(s)
+	for _, g := range gates {
+		within := false
+		for _, k := range kin {
+			within = within || b.graph.depends(g, k.first)
+		}
+		if within {
+			late = append(late, g)
+		} else {
+			early = append(early, g)
+		}
+	}
+	for _, k := range kin {
+		if k.proof != "" {
+			late = append(late, k.proof)
+		}
+	}
+	return early, late
+}
+
 // giveWay stops the old container before its successor starts. One that an
 // interrupted replacement stopped is stopped "again": the step does nothing but brings it back if the successor fails.
-func (b *builder) giveWay(s *service, r *replica, oldName string, needs []StepID, group string) StepID {
+func (b *builder) giveWay(s *service, r *replica, oldName string, needs []StepID) StepID {
 	if !r.old.up() && !r.resumed {
 		return b.join(needs)
 	}
-	return b.stop(r.old, oldName, needs, r.because, group, b.startAgain(r.old, oldName))
+	r.gaveWay = b.stop(r.old, oldName, needs, r.because, r.unit.group, b.startAgain(r.old, oldName))
+	r.last = r.gaveWay
+	return r.gaveWay
+}
+
+// stopLate stops the old container when its successor has proven itself. Where it is kept for
+// going back, that is still one with what came before.
+func (b *builder) stopLate(r *replica, oldName string, needs []StepID) StepID {
+	var undo []Action
+	group := ""
+	if r.unit.deferred {
+		group, undo = r.unit.group, b.startAgain(r.old, oldName)
+	}
+	r.stopLate = b.stop(r.old, oldName, needs, r.because, group, undo)
+	if r.unit.deferred {
+		r.last = r.stopLate
+	}
+	return r.stopLate
 }
 
 // startAgain brings a container back that gave way, with the hooks that it was made with: what they did to its
@@ -84,51 +126,97 @@ func (b *builder) join(needs []StepID) StepID {
 }
 
 // prove starts the successor and waits until it is good.
-func (b *builder) prove(s *service, r *replica, next string, needs []StepID, group string, undo []Action) StepID {
+func (b *builder) prove(s *service, r *replica, next string, needs []StepID, undo []Action) StepID {
+	group := r.unit.group
 	started := b.graph.add(Step{
 		Action: StartContainer{Name: next, Service: s.name}, Needs: needs, Because: r.because, Group: group, Undo: undo,
 	})
+	if r.first == "" {
+		r.first = started
+	}
 	last := b.hooks("post_start", s.spec.PostStart, next, s.name, []StepID{started}, group)
 	wait := b.waiting(s, next, b.proof(s))
-	if wait.Condition == IsStable {
-		wait.Monitor = b.monitor(s)
-	}
 	wait.OrCompleted = wait.Condition == IsStable && s.once()
 	r.proven = wait.Condition
-	return b.graph.add(Step{
-		Action: wait, Needs: []StepID{last}, Group: group, Because: r.because,
-	})
+	r.proof = b.watch(wait, b.updatePace(s), []StepID{last}, r.because, group)
+	r.last = r.proof
+	return r.proof
+}
+
+// watch waits until a container is good, and then for as long as the pace has it watched.
+func (b *builder) watch(wait Await, pace Pace, needs []StepID, because []Change, group string) StepID {
+	steady := pace.Monitor > 0 && wait.Condition != IsCompleted
+	if wait.Condition == IsStable && !steady {
+		wait.Monitor = b.briefly()
+	}
+	last := b.graph.add(Step{Action: wait, Needs: needs, Group: group, Because: because})
+	if !steady {
+		return last
+	}
+	wait.Condition, wait.Monitor, wait.Timeout, wait.Ready = IsSteady, pace.Monitor, 0, nil
+	return b.graph.add(Step{Action: wait, Needs: []StepID{last}, Group: group, Because: because})
 }
 
 // succeed removes the old container and gives its successor the name.
 func (b *builder) succeed(s *service, r *replica, oldName, next string, needs []StepID) {
-	removed := b.graph.add(Step{
+	r.removal = b.graph.add(Step{
 		Action: RemoveContainer{Name: oldName, Service: s.name, Volumes: b.how.RenewAnonVolumes},
-		Needs:  needs, Because: r.because, Impact: Replace,
+		Needs:  needs, Because: r.because, Impact: Replace, Rollout: r.unit.root.name,
 	})
+	if r.first == "" {
+		r.first = r.removal
+	}
 	r.commit = b.graph.add(Step{
-		Action: RenameContainer{Name: next, To: r.name, Service: s.name}, Needs: []StepID{removed}, Impact: InPlace, Because: r.because,
+		Action: RenameContainer{Name: next, To: r.name, Service: s.name}, Needs: []StepID{r.removal}, Impact: InPlace, Because: r.because,
+		Rollout: r.unit.root.name,
 	})
 	r.done = []StepID{r.commit}
 }
 
 // emitFinish carries on a replacement that was interrupted after its successor had
 // been started.
-func (b *builder) emitFinish(s *service, r *replica, before []StepID) {
-	group := "replace " + r.name
-	needs := append(append(b.clear(r), b.after(r.next.Name)...), before...)
-	needs = append(needs, b.after(r.old.Name)...)
-	if r.next.up() && !b.how.NoStart {
+func (b *builder) emitFinish(s *service, r *replica) {
+	u, next, old := r.unit, r.next.Name, r.old
+	needs := append(append(b.clear(r), b.after(next)...), b.after(old.Name)...)
+	switch {
+	case !r.next.up() || b.how.NoStart:
+		if old.up() {
+			r.stopLate = b.stop(old, old.Name, needs, r.because, "", nil)
+			r.first, needs = r.stopLate, []StepID{r.stopLate}
+		}
+		b.succeed(s, r, old.Name, next, needs)
+		return
+	case !u.together():
 		// Starting what runs does nothing; the step is there for its undo.
-		undo := []Action{StopContainer{Name: r.next.Name, Service: s.name, Grace: b.how.Timeout}}
-		undo = append(undo, b.startAgain(r.old, r.old.Name)...)
-		undo = append(undo, RemoveContainer{Name: r.next.Name, Service: s.name, Volumes: true})
-		needs = []StepID{b.prove(s, r, r.next.Name, needs, group, undo)}
+		undo := []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}}
+		undo = append(undo, b.startAgain(old, old.Name)...)
+		undo = append(undo, RemoveContainer{Name: next, Service: s.name, Volumes: true})
+		needs = []StepID{b.prove(s, r, next, needs, undo)}
+	default:
+		needs = []StepID{b.resume(s, r, needs)}
 	}
+	if old.up() {
+		needs = []StepID{b.stopLate(r, old.Name, needs)}
+	}
+	b.succeed(s, r, old.Name, next, needs)
+}
+
+// resume proves a successor that others are replaced with: each way back is a step of its own, so that
+// all of them can be gone in the right order.
+func (b *builder) resume(s *service, r *replica, needs []StepID) StepID {
+	next := r.next.Name
+	undo := []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}}
+	remove := RemoveContainer{Name: next, Service: s.name, Volumes: true}
 	if r.old.up() {
-		needs = []StepID{b.stop(r.old, r.old.Name, needs, r.because, "", nil)}
+		undo = append(undo, remove)
+	} else {
+		r.gaveWay = b.stop(r.old, r.old.Name, needs, r.because, r.unit.group, append(b.startAgain(r.old, r.old.Name), remove))
+		r.first, r.last, needs = r.gaveWay, r.gaveWay, []StepID{r.gaveWay}
 	}
-	b.succeed(s, r, r.old.Name, r.next.Name, needs)
+	for _, k := range r.kin(s) {
+		needs = append(needs, k.proof)
+	}
+	return b.prove(s, r, next, needs, undo)
 }
 
 // proof is what a successor has to come to before the old one goes.
@@ -142,79 +230,17 @@ func (b *builder) proof(s *service) Condition {
 	return IsStable
 }
 
-// startFirst says whether the successor starts while the old container still runs and, where that was
-// asked for and cannot be, why not.
-func (b *builder) startFirst(s *service) (bool, string) {
-	d := s.spec.Deploy
-	if d == nil || d.UpdateConfig == nil || d.UpdateConfig.Order != "start-first" {
-		return false, ""
-	}
-	for _, p := range s.spec.Ports {
-		if fixed(p) {
-			return false, "host port " + p.Published + " can be held only once"
-		}
-	}
-	if s.spec.ContainerName != "" {
-		return false, "container_name " + s.spec.ContainerName + " can be had only once"
-	}
-	if s.spec.NetworkMode != "" && s.spec.NetworkMode != "none" {
-		return false, "it shares its ports through network_mode " + s.spec.NetworkMode
-	}
-	for _, key := range keys(s.spec.Networks) {
-		n := s.spec.Networks[key]
-		if n != nil && (n.Ipv4Address != "" || n.Ipv6Address != "" || n.MacAddress != "") {
-			return false, "its address on network " + key + " can be had only once"
-		}
-	}
-	if s.spec.MacAddress != "" {
-		return false, "mac_address " + s.spec.MacAddress + " can be had only once"
-	}
-	if len(s.spec.Devices) > 0 {
-		return false, "device " + s.spec.Devices[0].Source + " may be held only once"
-	}
-	return true, ""
-}
-
-// batches lets the replicas of a service be replaced a few at a time.
-type batches struct {
-	size     int // 0 is all at once
-	previous []StepID
-	current  []StepID
-}
-
-func newBatches(s *service) *batches {
-	return &batches{size: parallelism(s)}
-}
-
-// parallelism is how many replicas are replaced at the same time; 0 is all.
-func parallelism(s *service) int {
-	if d := s.spec.Deploy; d != nil && d.UpdateConfig != nil && d.UpdateConfig.Parallelism != nil {
-		return int(*d.UpdateConfig.Parallelism)
-	}
-	return 1
-}
-
-// before are the steps that the next replica has to wait for.
-func (c *batches) before() []StepID {
-	if c.size > 0 && len(c.current) == c.size {
-		c.previous, c.current = c.current, nil
-	}
-	return c.previous
-}
-
-func (c *batches) add(commit StepID) { c.current = append(c.current, commit) }
-
 // pace says in words how the replicas are replaced.
-func pace(s *service, n int) string {
-	switch p := parallelism(s); {
+func (p Pace) text(n int) string {
+	switch {
 	case n < 2:
 		return ""
-	case p == 1:
+	case p.Parallelism == 1:
 		return "one at a time"
-	case p == 0 || p >= n:
+	case p.Parallelism == 0 || p.Parallelism >= n:
 		return "all at once"
 	default:
-		return strconv.Itoa(p) + " at a time"
+		return strconv.Itoa(p.Parallelism) + " at a time"
 	}
 }
 

@@ -27,6 +27,7 @@ type service struct {
 	parents  []parent
 	replicas []*replica // by number
 	surplus  []*surplus
+	shared   []string // volumes that several of its containers may write
 	// prepared says that the hooks before its first start have been looked at, preparation what the
 	// start of its other replicas has to wait for.
 	prepared    bool
@@ -89,7 +90,16 @@ type replica struct {
 	done   []StepID  // after these it is started, replaced and named
 	proven Condition // that its replacement has waited for
 	awaits map[Condition]StepID
-	commit StepID // after it the next batch may go
+	first  StepID // of its replacement
+	last   StepID // that is taken back with the others when one of them fails
+	proof  StepID // the successor is good
+	// gaveWay stops the old container before its successor starts, stopLate when that is proven.
+	gaveWay, stopLate StepID
+	removal           StepID // of the old container
+	commit            StepID // gives the successor its name
+	unit              *unit  // that it is replaced with
+	previous          []*replica
+	wait              StepID // between those of the batch before and this
 }
 
 // current is the container that stands for the replica before the plan runs.

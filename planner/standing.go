@@ -174,6 +174,7 @@ func (st *standing) firstStart(c *Container, needs []StepID) []StepID {
 	}
 	needs = st.preStart(hooked{
 		service: s, replica: c.Name, number: c.number(), now: c.Name, needs: append(append([]StepID(nil), needs...), ahead...), all: all,
+		names: st.namesFor(nil, nil),
 	})
 	if !seen {
 		st.prepared[c.Service] = needs

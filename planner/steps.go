@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ func (p Plan) StepsText(o TextOptions) string {
 	first, second := 0, 0
 	for i, s := range p.Steps {
 		number[s.ID] = i + 1
-		needs[i] = needText(s.Needs, number)
+		needs[i] = needText(p.preceding(s), number)
 		first = max(first, min(utf8.RuneCountInString(string(s.ID)), 48))
 		second = max(second, min(utf8.RuneCountInString(needs[i]), 24))
 	}
@@ -37,6 +38,31 @@ func (p Plan) StepsText(o TextOptions) string {
 		out.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return out.String()
+}
+
+// preceding are the steps that come before one: what it needs, and what it only comes after. Of the latter those
+// that others of them need go without saying.
+func (p Plan) preceding(s Step) []StepID {
+	if len(s.After) == 0 {
+		return s.Needs
+	}
+	implied := map[StepID]bool{}
+	for i := len(p.Steps) - 1; i >= 0; i-- {
+		step := p.Steps[i]
+		if !implied[step.ID] && !slices.Contains(s.After, step.ID) && !slices.Contains(s.Needs, step.ID) {
+			continue
+		}
+		for _, before := range slices.Concat(step.Needs, step.After) {
+			implied[before] = true
+		}
+	}
+	out := slices.Clone(s.Needs)
+	for _, before := range s.After {
+		if !implied[before] && !slices.Contains(s.Needs, before) {
+			out = append(out, before)
+		}
+	}
+	return out
 }
 
 func needText(needs []StepID, number map[StepID]int) string {

@@ -3,7 +3,6 @@ package planner
 import (
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // yieldPorts lets whoever takes a fixed host port wait until the plan has stopped the one that holds
@@ -14,6 +13,7 @@ func (b *builder) yieldPorts() {
 	if len(holders) == 0 {
 		return
 	}
+	takes := exchange{}
 	for _, step := range b.graph.steps {
 		a, ok := step.Action.(StartContainer)
 		if !ok || b.services[a.Service] == nil {
@@ -22,11 +22,12 @@ func (b *builder) yieldPorts() {
 		for _, p := range b.services[a.Service].spec.Ports {
 			for _, c := range holders[portKey(p.Published, p.Protocol)] {
 				if c.Name != a.Name {
-					b.waitForPort(step, c)
+					b.waitForPort(step, c, takes)
 				}
 			}
 		}
 	}
+	b.joinSwaps(takes)
 }
 
 // portHolders are the containers that hold each host port now, or are about to.
@@ -62,11 +63,12 @@ func portKey(published, protocol string) string {
 }
 
 // waitForPort lets a start wait for the stop of c, if the plan has one.
-func (b *builder) waitForPort(begin *Step, c *Container) {
+func (b *builder) waitForPort(begin *Step, c *Container, takes exchange) {
 	stop := b.graph.byID[StepID("stop "+c.Name)]
 	if stop == nil || stop.Group != "" && stop.Group == begin.Group {
 		return
 	}
+	takes.note(begin.Group, stop.Group)
 	if b.graph.depends(stop.ID, begin.ID) {
 		b.graph.hasten(stop.ID, begin.ID)
 	}
@@ -74,10 +76,25 @@ func (b *builder) waitForPort(begin *Step, c *Container) {
 	// Better still when the holder is gone for good: until then it may have to come back. The
 	// starter's own old container keeps running meanwhile.
 	first := begin.ID
-	if own := b.graph.byID[StepID("stop "+strings.TrimPrefix(begin.Group, "replace "))]; own != nil && own.Group == begin.Group {
-		first = own.ID
+	if own := b.memberOf(begin); own != nil && own.gaveWay != "" {
+		first = own.gaveWay
 	}
 	b.graph.hopes[first] = append(b.graph.hopes[first], StepID("remove "+c.Name))
+}
+
+// memberOf is the replica that a step starts the successor of; nil for others.
+func (b *builder) memberOf(begin *Step) *replica {
+	for _, u := range b.units {
+		if u.group != begin.Group {
+			continue
+		}
+		for _, m := range u.members {
+			if m.r.hereNow() == begin.Action.Resource().Name {
+				return m.r
+			}
+		}
+	}
+	return nil
 }
 
 // yieldNames lets whoever takes a name wait until the plan has freed it.
@@ -156,7 +173,7 @@ func (g *graph) depends(step, need StepID) bool {
 		}
 		if s := g.byID[id]; s != nil && !seen[id] {
 			seen[id] = true
-			stack = append(stack, s.Needs...)
+			stack = append(append(stack, s.Needs...), s.After...)
 		}
 	}
 	return false

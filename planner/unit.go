@@ -1,0 +1,302 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+)
+
+// unit is what is replaced, or stays, as one: a replica with those that live in its namespaces and cannot outlive
+// it, or services that exchange their ports. All of it is one undo group.
+type unit struct {
+	root    *service // whose rollout it is part of
+	members []member // a parent before those that live in it
+	group   string   // the undo group of its steps
+	// reach has the services that those in the parent's namespaces need: they cannot wait for a
+	// parent to be done that itself waits for them.
+	reach         map[string]bool
+	order         Order
+	notStartFirst string // why not, where it was asked for
+	deferred      bool   // old containers are kept until the whole rollout has been judged
+}
+
+type member struct {
+	of *service
+	r  *replica
+}
+
+// groupOf names the undo group of these members.
+func groupOf(members []member) string {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = m.r.name
+	}
+	return groupPrefix + strings.Join(names, ", ")
+}
+
+// groupPrefix begins the name of every undo group.
+const groupPrefix = "replace "
+
+func (u *unit) together() bool { return len(u.members) > 1 }
+
+// formUnits groups the replicas that are replaced. A service that is joined to a namespace of another one is
+// replaced with the first replica of that.
+func (b *builder) formUnits() {
+	var units []*unit
+	for _, name := range b.order {
+		s := b.services[name]
+		for _, r := range s.replicas {
+			if r.verb != replace && r.verb != finish {
+				continue
+			}
+			u := b.parentUnit(s)
+			if u == nil {
+				u = &unit{root: s}
+				units = append(units, u)
+			}
+			u.members = append(u.members, member{s, r})
+			r.unit = u
+		}
+	}
+	count := map[*service]int{}
+	for _, u := range units {
+		count[u.root]++
+	}
+	for _, u := range units {
+		u.group = groupOf(u.members)
+		b.settleOrder(u)
+		u.deferred = count[u.root] > 1 && b.updatePace(u.root).OnFailure == RollBack && !b.how.NoStart
+		if u.together() {
+			u.reach = map[string]bool{}
+			for _, m := range u.members {
+				if m.of != u.root {
+					b.reach(m.of.name, u.reach)
+				}
+			}
+		}
+	}
+	b.units = units
+}
+
+// parentUnit is the unit of the container whose namespace the containers of s live in; nil for none.
+func (b *builder) parentUnit(s *service) *unit {
+	for _, p := range s.parents {
+		if p.process && len(p.to.replicas) > 0 && p.to.replicas[0].unit != nil {
+			return p.to.replicas[0].unit
+		}
+	}
+	return nil
+}
+
+// reach adds a service or provider and all that it depends on.
+func (b *builder) reach(name string, seen map[string]bool) {
+	if seen[name] {
+		return
+	}
+	seen[name] = true
+	if s := b.services[name]; s != nil {
+		for _, e := range s.edges {
+			b.reach(e.to.name, seen)
+		}
+		for _, p := range s.parents {
+			b.reach(p.to.name, seen)
+		}
+	}
+	for other := range b.want.Services[name].DependsOn {
+		b.reach(other, seen)
+	}
+}
+
+// settleOrder decides which goes first. What is replaced as one goes start-first only if all of it asks
+// for that and can.
+func (b *builder) settleOrder(u *unit) {
+	u.order = StartFirst
+	for _, m := range u.members {
+		asked, why := b.startFirst(m.of, u)
+		if asked && why == "" {
+			continue
+		}
+		u.order = StopFirst
+		switch {
+		case m.of == u.root && !asked:
+			u.notStartFirst = ""
+			return
+		case u.notStartFirst != "":
+		case asked && m.of == u.root:
+			u.notStartFirst = why
+		case asked:
+			u.notStartFirst = m.of.name + ", which goes with it: " + why
+		default:
+			u.notStartFirst = m.of.name + ", which goes with it, does not ask for start-first"
+		}
+	}
+}
+
+// kin are the members of a replica's unit that it lives in.
+func (r *replica) kin(s *service) []*replica {
+	var out []*replica
+	for _, p := range s.parents {
+		if p.process && len(p.to.replicas) > 0 && r.unit != nil && p.to.replicas[0].unit == r.unit {
+			out = append(out, p.to.replicas[0])
+		}
+	}
+	return out
+}
+
+// inside says whether a container of s cannot wait until first has its name, since the unit that first is part of
+// waits for it.
+func inside(s *service, r, first *replica) bool {
+	u := first.unit
+	if u == nil || !u.together() {
+		return false
+	}
+	member := slices.ContainsFunc(u.members, func(m member) bool { return m.of == s })
+	return r != nil && r.unit == u || u.reach[s.name] && !member
+}
+
+// oldName is the name that the old container has while it is replaced.
+func (r *replica) oldName() string {
+	if r.verb == replace && isSuccessor(r.old) {
+		return r.name
+	}
+	return r.old.Name
+}
+
+// hereNow is the name that the container which a replica is to have goes by until the plan is done with it.
+func (r *replica) hereNow() string {
+	if r.next != nil {
+		return r.next.Name
+	}
+	return successorName(r.name)
+}
+
+// seal ties the steps of each unit to those of its other members, and each batch to the one before. Only now all of
+// them are known.
+func (b *builder) seal() {
+	for _, u := range b.units {
+		b.tie(u)
+	}
+	for _, p := range b.pauses {
+		b.graph.byID[p.step].After = ends(p.of)
+	}
+	for _, u := range b.units {
+		for _, m := range u.members {
+			if step := b.graph.byID[m.r.first]; step != nil && len(m.r.previous) > 0 {
+				step.After = append(step.After, m.r.wait)
+				step.After = append(step.After, ends(m.r.previous)...)
+			}
+		}
+		if u.deferred {
+			b.postpone(u)
+		}
+	}
+}
+
+// tie lets old containers go when all new ones of the unit are good, and children stop before what they live in.
+func (b *builder) tie(u *unit) {
+	for _, m := range u.members {
+		for _, other := range u.members {
+			if other.r == m.r {
+				continue
+			}
+			need(b.graph.byID[m.r.removal], other.r.last)
+			need(b.graph.byID[m.r.stopLate], other.r.proof)
+			if slices.Contains(other.r.kin(other.of), m.r) {
+				need(b.graph.byID[m.r.gaveWay], other.r.gaveWay)
+				need(b.graph.byID[m.r.stopLate], other.r.stopLate)
+			}
+		}
+	}
+}
+
+// postpone lets the old containers of a unit go only when all others of the rollout have been judged too.
+func (b *builder) postpone(u *unit) {
+	for _, other := range b.units {
+		if other == u || other.root != u.root {
+			continue
+		}
+		for _, m := range u.members {
+			for _, o := range other.members {
+				if step := b.graph.byID[m.r.removal]; step != nil {
+					step.After = append(step.After, o.r.last)
+				}
+			}
+		}
+	}
+}
+
+func need(step *Step, id StepID) {
+	if step != nil && id != "" {
+		step.Needs = append(step.Needs, id)
+	}
+}
+
+// ends are the last steps of replicas and of those that are replaced with them. Where the old containers are kept for
+// later, the removal of those is not among them.
+func ends(replicas []*replica) []StepID {
+	var out []StepID
+	for _, r := range replicas {
+		for _, m := range r.unit.members {
+			out = append(out, m.r.last)
+			if !r.unit.deferred {
+				out = append(out, m.r.commit)
+			}
+		}
+	}
+	return out
+}
+
+// replacedHow says how fast and in what order containers of a service are replaced.
+func (b *builder) replacedHow(s *service, n int) string {
+	var u *unit
+	for _, r := range s.replicas {
+		if r.unit != nil {
+			u = r.unit
+			break
+		}
+	}
+	if u == nil {
+		return ""
+	}
+	text := ""
+	switch p := b.updatePace(s).text(n); {
+	case u.root != s:
+		text = " with " + u.root.name
+	case p != "":
+		text = ", " + p
+	}
+	switch {
+	case u.order == StartFirst:
+		text += ", start-first"
+	case u.notStartFirst != "":
+		text += ", stop-first (not start-first: " + u.notStartFirst + ")"
+	}
+	return text
+}
+
+// rollouts tells of each service with containers to replace how that is done.
+func (b *builder) rollouts() []Rollout {
+	var out []Rollout
+	for _, name := range b.order {
+		s := b.services[name]
+		r := Rollout{Service: name, Pace: b.updatePace(s)}
+		var units []*unit
+		for _, one := range s.replicas {
+			if one.unit != nil && one.unit.root == s {
+				r.Groups = append(r.Groups, one.unit.group)
+				units = append(units, one.unit)
+			}
+		}
+		if r.Replicas = len(units); r.Replicas == 0 {
+			continue
+		}
+		r.Order, r.NotStartFirst = units[0].order, units[0].notStartFirst
+		if r.Monitor == 0 && !s.checked() {
+			r.Monitor = b.briefly()
+		}
+		if r.OnFailure == RollBack {
+			r.Back = b.wayBack(s, units)
+		}
+		out = append(out, r)
+	}
+	return out
+}
