@@ -38,6 +38,9 @@ func (s *scheduler) nextWake(c *container) time.Time {
 	earliest(c.retryLook)
 	for _, p := range c.waits {
 		earliest(p.deadline)
+		if p.Condition == Steady && c.seen && c.status.Running {
+			earliest(p.began.Add(p.Monitor))
+		}
 		if p.Condition == Stable && c.seen && !c.runningSince.IsZero() && !hasCheck(c.status) {
 			earliest(c.runningSince.Add(p.Monitor))
 		}

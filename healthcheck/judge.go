@@ -46,6 +46,8 @@ type past struct {
 	verdictIsOld bool
 	// exitedWell: it ended with 0 although it may run again by now.
 	exitedWell bool
+	// waitedFor is how long the wait has gone on.
+	waitedFor time.Duration
 	// runningFor is how long it has been seen to run without a break.
 	runningFor time.Duration
 }
@@ -79,7 +81,7 @@ func judgeEnded(t Target, s Status, p past) (verdict, *Failure) {
 		return met, nil
 	}
 	again := s.Restarts || s.Restarting
-	if again && !p.loops() && t.Condition != Stable {
+	if again && !p.loops() && t.Condition != Stable && t.Condition != Steady {
 		return undecided, nil
 	}
 	f := death(t, s, &s.ExitCode)
@@ -120,10 +122,12 @@ func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
 			return failed, f
 		}
 		return undecided, nil
-	case t.Condition == Stable && p.deaths > 0:
+	case (t.Condition == Stable || t.Condition == Steady) && p.deaths > 0:
 		f := death(t, s, p.lastCode)
 		f.Reason += " and was started again by the engine"
 		return failed, f
+	case t.Condition == Steady:
+		return judgeSteady(t, s, p)
 	case t.Check != nil:
 		return judgeCheck(t, s, p)
 	case !hasCheck(s):
@@ -138,6 +142,18 @@ func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
 	default:
 		return undecided, nil
 	}
+}
+
+// judgeSteady judges a running container that was good when the wait began. Only the engine's own verdict
+// counts: ours is that of the moment before.
+func judgeSteady(t Target, s Status, p past) (verdict, *Failure) {
+	switch {
+	case s.Health == "unhealthy":
+		return failed, &Failure{Name: t.Name, Reason: reasonSick, Probe: s.LastProbe}
+	case p.waitedFor < t.Monitor:
+		return undecided, nil
+	}
+	return met, nil
 }
 
 // judgeCheck judges a running container by the target's check. The engine's verdict on the

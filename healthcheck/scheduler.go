@@ -69,6 +69,7 @@ type container struct {
 type pending struct {
 	Target
 	container  *container
+	began      time.Time
 	deadline   time.Time // zero: none
 	deaths     int       // of the container when the wait began
 	firstDeath time.Time // of the wait's own
@@ -148,9 +149,9 @@ func (s *scheduler) add(p *pending) {
 		c = &container{name: p.Name, place: -1}
 		s.containers[p.Name] = c
 	}
-	p.container = c
+	p.container, p.began = c, time.Now()
 	if p.Timeout > 0 {
-		p.deadline = time.Now().Add(p.Timeout)
+		p.deadline = p.began.Add(p.Timeout)
 	}
 	c.waits = append(c.waits, p)
 	// What an earlier wait knew may be out of date in ways that events do
@@ -307,7 +308,7 @@ func (s *scheduler) review(c *container) {
 
 func (s *scheduler) past(c *container, p *pending) past {
 	out := past{deaths: c.deaths - p.deaths, probedGood: c.probe.good,
-		verdictIsOld: c.verdictIsOld, cannot: c.probe.cannot(), exitedWell: c.exitedWell, lastCode: c.lastCode}
+		waitedFor: time.Since(p.began), verdictIsOld: c.verdictIsOld, cannot: c.probe.cannot(), exitedWell: c.exitedWell, lastCode: c.lastCode}
 	if out.deaths > 0 && p.firstDeath.IsZero() {
 		p.firstDeath = time.Now()
 	}

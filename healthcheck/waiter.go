@@ -17,6 +17,7 @@ const (
 	Healthy   Condition = "healthy"   // a container without a health check fails
 	Ready     Condition = "ready"     // healthy, or running where there is no health check
 	Stable    Condition = "stable"    // ready without having died once; without a health check, running for all of Monitor
+	Steady    Condition = "steady"    // for all of Monitor, from the beginning of the wait, neither ended nor unhealthy
 	Completed Condition = "completed" // exited with 0
 )
 
@@ -25,7 +26,7 @@ type Target struct {
 	Name      string // of the container
 	Condition Condition
 	Timeout   time.Duration // 0: as long as it takes
-	// Monitor is how long a container without a health check must keep
+	// Monitor is how long a container must keep steady, and one without a health check must keep
 	// running to be stable, from the moment it is seen to run.
 	Monitor time.Duration
 	// Check is what the container is ready by, in the place of its own health check; nil for

@@ -268,6 +268,22 @@ func TestWait(t *testing.T) {
 		{name: "stable without a check", before: running, target: Target{Condition: Stable, Monitor: 5 * s}, takes: 5 * s},
 		{name: "stable with a check does not wait for the window", before: checked("starting"), target: Target{Condition: Stable, Monitor: 5 * s},
 			script: func(f *fake) { f.readyAt["c"] = 0 }},
+		{name: "steady without a check", before: running, target: Target{Condition: Steady, Monitor: 5 * s}, takes: 5 * s},
+		{name: "steady although the engine has not checked yet", before: checked("starting"), target: Target{Condition: Steady, Monitor: 5 * s}, takes: 5 * s},
+		{name: "not steady: it dies once", before: running, target: Target{Condition: Steady, Monitor: 5 * s}, takes: 2 * s,
+			want: "c exited with code 1", script: func(f *fake) {
+				f.at(2*s, func() {
+					f.set("c", Status{Restarting: true, Restarts: true, ExitCode: 1}, Event{What: "die", ExitCode: 1})
+				})
+			}},
+		{name: "not steady: it becomes unhealthy", before: checked("healthy"), target: Target{Condition: Steady, Monitor: 5 * s}, takes: 3 * s,
+			want: "c unhealthy", script: func(f *fake) {
+				f.at(3*s, func() { f.set("c", checked("unhealthy"), Event{What: "health", Health: "unhealthy"}) })
+			}},
+		{name: "not steady: it ends", before: running, target: Target{Condition: Steady, Monitor: 5 * s}, takes: 4 * s,
+			want: "c exited with code 0", script: func(f *fake) { f.at(4*s, func() { f.set("c", exited(0), Event{What: "die"}) }) }},
+		{name: "a job may end before it is steady", before: running, target: Target{Condition: Steady, Monitor: 5 * s, OrCompleted: true},
+			takes: 4 * s, script: func(f *fake) { f.at(4*s, func() { f.set("c", exited(0), Event{What: "die"}) }) }},
 		{name: "not stable: it dies once", before: running, target: Target{Condition: Stable, Monitor: 5 * s}, takes: 2 * s,
 			want: "c exited with code 1", script: func(f *fake) {
 				f.at(2*s, func() {

@@ -206,7 +206,7 @@ func idOf(a Action) StepID {
 		return StepID("rename " + a.Name + " to " + a.To)
 	case Await:
 		id := StepID("await " + a.Name + " " + string(a.Condition))
-		if a.Condition == IsSteady {
+		if a.Condition == IsSteady && a.Monitor > 0 {
 			id += StepID(" for " + duration(a.Monitor))
 		}
 		if a.For != "" {

@@ -1,7 +1,10 @@
 package planner
 
 import (
+	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/project"
@@ -15,12 +18,42 @@ type Rollout struct {
 	Pace
 	// NotStartFirst is why start-first, which was asked for, cannot be had; empty otherwise.
 	NotStartFirst string `json:"not_start_first,omitempty"`
-	// Groups are the undo groups of the steps, one for each replica. Replicas that can only be replaced
-	// together have the same.
+	// Groups are the undo groups of the steps, one for each replica that has to prove itself. Replicas that can only be
+	// replaced together have the same.
 	Groups []string `json:"groups"`
 	// Back is how replicas that were replaced already get their old containers back when the rollout fails; nil
 	// unless OnFailure is rollback. Until all are replaced the old containers are kept, stopped.
 	Back *Rollback `json:"back,omitempty"`
+	// spoken: the file says more of it than an order and how many at a time.
+	spoken bool
+}
+
+// text is what the file says of a rollout beyond how many at a time and in what order.
+func (r Rollout) text() string {
+	var parts []string
+	if r.Delay > 0 {
+		parts = append(parts, duration(r.Delay)+" apart")
+	}
+	if r.Monitor > 0 {
+		parts = append(parts, "each watched for "+duration(r.Monitor))
+	}
+	when := "at the first failure"
+	if r.MaxFailureRatio > 0 {
+		when = fmt.Sprintf("if more than %g%% fail", math.Round(r.MaxFailureRatio*1e6)/1e4)
+	}
+	switch {
+	case r.OnFailure == ContinueRollout:
+		parts = append(parts, "go on after a failure")
+	case r.OnFailure == RollBack && r.Back != nil:
+		how := []string{string(r.Back.Order)}
+		if p := r.Back.Pace.text(r.Replicas); p != "" {
+			how = append([]string{p}, how...)
+		}
+		parts = append(parts, "roll back "+when+" ("+strings.Join(how, ", ")+")")
+	default:
+		parts = append(parts, "stop "+when)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Pace is how fast replicas are replaced, and how many may fail.

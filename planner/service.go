@@ -93,6 +93,7 @@ type replica struct {
 	first  StepID // of its replacement
 	last   StepID // that is taken back with the others when one of them fails
 	proof  StepID // the successor is good
+	check  StepID // it is still good when all that it is replaced with is
 	// gaveWay stops the old container before its successor starts, stopLate when that is proven.
 	gaveWay, stopLate StepID
 	removal           StepID // of the old container

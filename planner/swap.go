@@ -67,12 +67,12 @@ func (b *builder) joinUnits(units []*unit) {
 	for _, u := range units {
 		u.group = name
 	}
+	b.tie(members)
 	for _, m := range members {
 		for _, other := range members {
 			if other.r == m.r {
 				continue
 			}
-			need(b.graph.byID[m.r.removal], other.r.last)
 			// What was hoped for cannot be: that one of them is done before another one begins.
 			for id, hopes := range b.graph.hopes {
 				if step := b.graph.byID[id]; step != nil && step.Group == name {

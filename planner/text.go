@@ -140,7 +140,7 @@ func (p Plan) writeItems(out *strings.Builder, o TextOptions) {
 		if item.Verdict == Unchanged {
 			continue
 		}
-		blocks[i] = rows(item, o)
+		blocks[i] = p.rows(item, o)
 		for _, r := range blocks[i] {
 			if n := utf8.RuneCountInString(r.left); n+2 > column && n+2 <= widest {
 				column = n + 2
@@ -179,7 +179,7 @@ func (p Plan) inReadingOrder() []int {
 }
 
 // rows are an item's headline, its fields and its waits.
-func rows(item Item, o TextOptions) []row {
+func (p Plan) rows(item Item, o TextOptions) []row {
 	name := item.Ref.Name
 	if item.Ref.Kind != KindService {
 		name = string(item.Ref.Kind) + " " + name
@@ -191,6 +191,11 @@ func rows(item Item, o TextOptions) []row {
 			text += " (drift)"
 		}
 		out = append(out, row{"  " + fieldOf(c.Path), text})
+	}
+	for _, r := range p.Rollouts {
+		if r.spoken && item.Ref.Kind == KindService && r.Service == item.Ref.Name {
+			out = append(out, row{"  rollout", r.text()})
+		}
 	}
 	if len(item.After) > 0 {
 		out = append(out, row{"  after", strings.Join(item.After, ", ")})

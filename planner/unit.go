@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -173,7 +174,10 @@ func (r *replica) hereNow() string {
 // them are known.
 func (b *builder) seal() {
 	for _, u := range b.units {
-		b.tie(u)
+		b.tie(u.members)
+		if u.deferred && !u.together() {
+			b.checkAgain(u.members[0])
+		}
 	}
 	for _, p := range b.pauses {
 		b.graph.byID[p.step].After = ends(p.of)
@@ -188,17 +192,29 @@ func (b *builder) seal() {
 		if u.deferred {
 			b.postpone(u)
 		}
+		for _, step := range b.graph.steps {
+			if step.Group == u.group {
+				step.Rollout = u.root.name
+			}
+		}
 	}
 }
 
-// tie lets old containers go when all new ones of the unit are good, and children stop before what they live in.
-func (b *builder) tie(u *unit) {
-	for _, m := range u.members {
-		for _, other := range u.members {
+// tie lets old containers go when all new ones of their unit are good, and children stop before what they live in.
+func (b *builder) tie(members []member) {
+	if len(members) < 2 {
+		return
+	}
+	for _, m := range members {
+		b.checkAgain(m)
+	}
+	for _, m := range members {
+		for _, other := range members {
 			if other.r == m.r {
 				continue
 			}
-			need(b.graph.byID[m.r.removal], other.r.last)
+			need(b.graph.byID[m.r.check], other.r.last)
+			need(b.graph.byID[m.r.removal], cmp.Or(other.r.check, other.r.last))
 			need(b.graph.byID[m.r.stopLate], other.r.proof)
 			if slices.Contains(other.r.kin(other.of), m.r) {
 				need(b.graph.byID[m.r.gaveWay], other.r.gaveWay)
@@ -206,6 +222,18 @@ func (b *builder) tie(u *unit) {
 			}
 		}
 	}
+}
+
+// checkAgain looks at a successor once more before its old container goes: it was proven a while ago.
+func (b *builder) checkAgain(m member) {
+	if m.r.check != "" || m.r.proof == "" {
+		return
+	}
+	m.r.check = b.graph.add(Step{
+		Action: Await{Name: m.r.hereNow(), Service: m.of.name, Condition: IsSteady, OrCompleted: m.r.proven == IsCompleted || m.of.once()},
+		Needs:  []StepID{m.r.last}, Because: m.r.because, Group: m.r.unit.group,
+	})
+	need(b.graph.byID[m.r.removal], m.r.check)
 }
 
 // postpone lets the old containers of a unit go only when all others of the rollout have been judged too.
@@ -216,11 +244,17 @@ func (b *builder) postpone(u *unit) {
 		}
 		for _, m := range u.members {
 			for _, o := range other.members {
-				if step := b.graph.byID[m.r.removal]; step != nil {
-					step.After = append(step.After, o.r.last)
-				}
+				b.follow(m.r.check, o.r.last)
+				b.follow(m.r.removal, o.r.last, o.r.check)
 			}
 		}
+	}
+}
+
+// follow lets a step come after others, however they end.
+func (b *builder) follow(id StepID, others ...StepID) {
+	if step := b.graph.byID[id]; step != nil {
+		step.After = append(step.After, others...)
 	}
 }
 
@@ -278,12 +312,15 @@ func (b *builder) rollouts() []Rollout {
 	var out []Rollout
 	for _, name := range b.order {
 		s := b.services[name]
-		r := Rollout{Service: name, Pace: b.updatePace(s)}
+		r := Rollout{Service: name, Pace: b.updatePace(s), Groups: []string{}}
+		r.spoken = r.Delay > 0 || r.Monitor > 0 || r.MaxFailureRatio > 0 || r.OnFailure != PauseRollout
 		var units []*unit
 		for _, one := range s.replicas {
 			if one.unit != nil && one.unit.root == s {
-				r.Groups = append(r.Groups, one.unit.group)
 				units = append(units, one.unit)
+				if one.last != "" { // or nothing of it can fail
+					r.Groups = append(r.Groups, one.unit.group)
+				}
 			}
 		}
 		if r.Replicas = len(units); r.Replicas == 0 {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/musterhq/muster/planner"
@@ -12,18 +13,22 @@ type graph struct {
 	steps  []planner.Step
 	next   [][]int         // the steps that need this one
 	needs  []int           // how many this one needs
+	later  [][]int         // the steps that come after this one, however it ends
+	after  []int           // how many this one comes after
 	chain  []time.Duration // guess of the time from the step's beginning to the end of the longest chain that it heads
 	groups map[string][]int
 	// final says of a step that it removes something for good as the end of what its
 	// group does. What is removed to make room at the group's beginning is not.
-	final  []bool
-	awaits bool
+	final    []bool
+	awaits   bool
+	rollouts []planner.Rollout
 }
 
 // newGraph refuses a plan that cannot be walked.
 func newGraph(plan planner.Plan) (*graph, error) {
 	n := len(plan.Steps)
 	g := &graph{steps: plan.Steps, next: make([][]int, n), needs: make([]int, n),
+		later: make([][]int, n), after: make([]int, n), rollouts: plan.Rollouts,
 		chain: make([]time.Duration, n), groups: map[string][]int{}, final: make([]bool, n)}
 	index := make(map[planner.StepID]int, n)
 	for i, step := range plan.Steps {
@@ -36,42 +41,64 @@ func newGraph(plan planner.Plan) (*graph, error) {
 		index[step.ID] = i
 	}
 	for i, step := range plan.Steps {
-		seen := make(map[planner.StepID]bool, len(step.Needs))
-		for _, need := range step.Needs {
-			j, ok := index[need]
-			if !ok {
-				return nil, fmt.Errorf("step %q needs %q, which the plan does not have", step.ID, need)
-			}
-			if !seen[need] {
-				seen[need] = true
-				g.next[j] = append(g.next[j], i)
-				g.needs[i]++
-			}
+		var err error
+		if g.needs[i], err = link(i, step.ID, step.Needs, index, g.next); err != nil {
+			return nil, err
+		}
+		if g.after[i], err = link(i, step.ID, step.After, index, g.later); err != nil {
+			return nil, err
 		}
 		if step.Group != "" {
 			g.groups[step.Group] = append(g.groups[step.Group], i)
 		}
-		_, waits := step.Action.(planner.Await)
-		g.awaits = g.awaits || waits
-		for _, undo := range step.Undo {
-			_, waits := undo.(planner.Await)
-			g.awaits = g.awaits || waits
+		g.awaits = g.awaits || waits(step)
+	}
+	for _, r := range plan.Rollouts {
+		if r.Back == nil {
+			continue
+		}
+		for _, u := range r.Back.Units {
+			g.awaits = g.awaits || slices.ContainsFunc(u.Steps, waits)
 		}
 	}
 	return g, g.measure()
+}
+
+// link adds step i to those that follow each of the steps before it, and says how many these are.
+func link(i int, id planner.StepID, before []planner.StepID, index map[planner.StepID]int, follow [][]int) (int, error) {
+	seen := make(map[planner.StepID]bool, len(before))
+	for _, need := range before {
+		j, ok := index[need]
+		if !ok {
+			return 0, fmt.Errorf("step %q needs %q, which the plan does not have", id, need)
+		}
+		if !seen[need] {
+			seen[need] = true
+			follow[j] = append(follow[j], i)
+		}
+	}
+	return len(seen), nil
+}
+
+// waits says whether a step, or its undo, waits for a container.
+func waits(step planner.Step) bool {
+	return slices.ContainsFunc(append([]planner.Action{step.Action}, step.Undo...), func(a planner.Action) bool {
+		_, ok := a.(planner.Await)
+		return ok
+	})
 }
 
 // measure finds the chains, from their ends, and with them any cycle.
 func (g *graph) measure() error {
 	left := append([]int(nil), g.needs...)
 	order := make([]int, 0, len(g.steps))
-	for i, n := range left {
-		if n == 0 {
+	for i, n := range g.after {
+		if left[i] += n; left[i] == 0 {
 			order = append(order, i)
 		}
 	}
 	for k := 0; k < len(order); k++ {
-		for _, j := range g.next[order[k]] {
+		for _, j := range slices.Concat(g.next[order[k]], g.later[order[k]]) {
 			if left[j]--; left[j] == 0 {
 				order = append(order, j)
 			}
@@ -88,7 +115,7 @@ func (g *graph) measure() error {
 	for k := len(order) - 1; k >= 0; k-- {
 		i := order[k]
 		var longest time.Duration
-		for _, j := range g.next[i] {
+		for _, j := range slices.Concat(g.next[i], g.later[i]) {
 			longest = max(longest, g.chain[j])
 		}
 		g.chain[i] = longest + usual(g.steps[i].Action)
@@ -114,7 +141,9 @@ func (g *graph) findFinal(order []int) {
 // usual is about how long an action takes. It only decides which of two ready
 // steps goes first, so that orders of magnitude are enough.
 func usual(a planner.Action) time.Duration {
-	switch a.(type) {
+	switch a := a.(type) {
+	case planner.Delay:
+		return a.For
 	case planner.BuildImage:
 		return 20 * time.Second
 	case planner.PullImage, planner.RunProvider, planner.ConfigureModel:
@@ -147,7 +176,7 @@ func classOf(a planner.Action) class {
 		return fetch
 	case planner.StopContainer, planner.RestartContainer, planner.RunHook, planner.RunProvider, planner.StopProvider, planner.ConfigureModel:
 		return linger
-	case planner.Await:
+	case planner.Await, planner.Delay:
 		return unbound
 	default:
 		return quick

@@ -86,6 +86,20 @@ type StepError struct {
 	Undone []planner.Action
 	// UndoErr is what went wrong while taking back.
 	UndoErr error
+	// Rollout is what became of the rollout that the step is part of; nil where it is part of none. It is
+	// filled in when Run returns.
+	Rollout *RolloutEnd
+}
+
+// RolloutEnd is what became of the replicas of a service that were to be replaced.
+type RolloutEnd struct {
+	planner.Rollout
+	Replaced int // have their new containers
+	Failed   int // were tried and have their old containers again
+	PutBack  int // were replaced and have their old containers again, since the rollout failed
+	Left     int // were not begun
+	// BackErr is why others that were replaced could not be put back.
+	BackErr error
 }
 
 // Error names the step and the cause.
@@ -124,7 +138,8 @@ func (es Errors) Unwrap() []error {
 // Run carries out plan on engine. A failed step skips exactly what needs it; the
 // rest goes on. When a step of a group fails or is cancelled, what its group has
 // done is taken back by the steps' undo actions, unless the group has already
-// removed something for good.
+// removed something for good. A rollout in which more replicas fail than may is stopped, or goes back, as
+// the plan says.
 //
 // When ctx is cancelled no further step begins, those in flight get the
 // cancellation, and unfinished groups are taken back in a time of their own.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/musterhq/muster/planner"
 )
@@ -20,6 +21,7 @@ type group struct {
 	broken   bool  // it will not come to its end
 	failure  *StepError
 	undoing  bool
+	goesBack bool            // it was replaced and goes back with its rollout
 	settled  bool            // taken back, as far as that was possible
 	latest   int             // when its last step began, in steps of the run
 	reach    map[*group]bool // the groups that have steps which need steps of this one, once asked for
@@ -153,6 +155,11 @@ func (w *walk) undo(g *group, todo []undo) {
 func (w *walk) tookBack(g *group, latest int, undone []planner.Action, err error) {
 	g.settled = true
 	w.noteUndo(g, latest, undone, err)
+	for _, i := range g.steps {
+		if s := w.state[i]; s != "" && s != Begun {
+			w.release(i)
+		}
+	}
 	for _, name := range sortedKeys(w.groups) {
 		w.takeBack(w.groups[name])
 	}
@@ -178,11 +185,25 @@ func (w *walk) apply(ctx context.Context, a planner.Action, report func(Progress
 			err = &PanicError{Value: v, Stack: string(debug.Stack())}
 		}
 	}()
-	await, ok := a.(planner.Await)
-	if !ok {
-		return w.engine.Apply(ctx, a, report)
+	switch a := a.(type) {
+	case planner.Await:
+		return w.waiter.Wait(ctx, targetOf(a))
+	case planner.Delay:
+		return pass(ctx, a.For)
 	}
-	return w.waiter.Wait(ctx, targetOf(await))
+	return w.engine.Apply(ctx, a, report)
+}
+
+// pass lets time go by.
+func pass(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -29,6 +29,8 @@ type walk struct {
 
 	state    []StepState // empty until begun
 	needs    []int       // not done yet
+	after    []int       // not over yet
+	let      []bool      // those that come after it have been told that it is over
 	ready    [classes]*queue
 	inflight [classes]int
 	total    int // in flight, in all bounded classes
@@ -37,8 +39,11 @@ type walk struct {
 
 	errs   map[int]*StepError // by step
 	groups map[string]*group
-	awaits map[string][]int                // steps in flight that wait for a container, by its name
-	calls  map[int]context.CancelCauseFunc // ends a wait in flight, by its step
+	// rollouts are by service, inRollouts by group.
+	rollouts   map[string]*rollout
+	inRollouts map[string][]*rollout
+	awaits     map[string][]int                // steps in flight that wait for a container, by its name
+	calls      map[int]context.CancelCauseFunc // ends a step in flight that only waits
 
 	begunSteps int // of groups
 	cancelled  bool
@@ -49,6 +54,7 @@ func newWalk(ctx context.Context, engine Engine, g *graph, o Options) *walk {
 	w := &walk{ctx: ctx, engine: engine, graph: g, o: o,
 		mail: make(chan func()), over: make(chan struct{}),
 		state: make([]StepState, len(g.steps)), needs: append([]int(nil), g.needs...),
+		after: append([]int(nil), g.after...), let: make([]bool, len(g.steps)),
 		limit: limits(o.Parallel), errs: map[int]*StepError{}, groups: map[string]*group{}, awaits: map[string][]int{},
 		calls: map[int]context.CancelCauseFunc{}}
 	for c := range w.ready {
@@ -57,6 +63,7 @@ func newWalk(ctx context.Context, engine Engine, g *graph, o Options) *walk {
 	for name, members := range g.groups {
 		w.groups[name] = &group{steps: members}
 	}
+	w.openRollouts()
 	return w
 }
 
@@ -96,10 +103,8 @@ func (w *walk) tell(f func()) {
 
 // run is the owner's loop.
 func (w *walk) run() error {
-	for i, n := range w.needs {
-		if n == 0 {
-			w.enqueue(i)
-		}
+	for i := range w.needs {
+		w.enqueue(i)
 	}
 	done := w.ctx.Done()
 	if w.ctx.Err() != nil {
@@ -111,6 +116,7 @@ func (w *walk) run() error {
 		select {
 		case f := <-w.mail:
 			f()
+			w.rollBack()
 		case <-done:
 			w.cancel()
 			done = nil
@@ -120,8 +126,11 @@ func (w *walk) run() error {
 	return w.result()
 }
 
-// enqueue makes a step ready.
+// enqueue makes a step ready, if nothing is before it any more.
 func (w *walk) enqueue(i int) {
+	if w.needs[i] > 0 || w.after[i] > 0 || w.state[i] != "" {
+		return
+	}
 	heap.Push(w.ready[classOf(w.graph.steps[i].Action)], i)
 }
 
@@ -165,9 +174,12 @@ func (w *walk) start(i int, c class) {
 	}
 	w.emit(Event{Step: step, State: Begun, Action: step.Action})
 	ctx := w.ctx
-	if a, ok := step.Action.(planner.Await); ok {
+	switch a := step.Action.(type) {
+	case planner.Await:
 		w.awaits[a.Name] = append(w.awaits[a.Name], i)
-		ctx, w.calls[i] = context.WithCancelCause(w.ctx)
+		ctx, w.calls[i] = context.WithCancelCause(ctx)
+	case planner.Delay:
+		ctx, w.calls[i] = context.WithCancelCause(ctx)
 	}
 	report := func(p Progress) {
 		w.tell(func() { w.working(i, p) })
@@ -209,7 +221,9 @@ func (w *walk) ended(i int, c class, err error) {
 	w.count(c, -1)
 	if a, ok := step.Action.(planner.Await); ok {
 		w.awaits[a.Name] = without(w.awaits[a.Name], i)
-		w.calls[i](nil)
+	}
+	if end := w.calls[i]; end != nil {
+		end(nil)
 		delete(w.calls, i)
 	}
 	g := w.groups[step.Group]
@@ -225,6 +239,8 @@ func (w *walk) ended(i int, c class, err error) {
 			g.halfDone = append(g.halfDone, i)
 			g.broken = true
 		}
+	case errors.Is(err, errCut):
+		w.cutShort(i)
 	case w.optional(i), errors.Is(err, ErrNobodyWaits):
 		w.done(i, err)
 	default:
@@ -240,9 +256,8 @@ func (w *walk) done(i int, inVain error) {
 		g.done = append(g.done, i)
 	}
 	for _, j := range w.graph.next[i] {
-		if w.needs[j]--; w.needs[j] == 0 && w.state[j] == "" {
-			w.enqueue(j)
-		}
+		w.needs[j]--
+		w.enqueue(j)
 	}
 }
 
@@ -255,6 +270,9 @@ func (w *walk) optional(i int) bool {
 // failed notes a failure and skips what can no longer be done.
 func (w *walk) failed(i int, cause error) {
 	failure := &StepError{Step: w.graph.steps[i], Cause: cause}
+	if r := w.rollouts[failure.Step.Rollout]; r != nil {
+		failure.Rollout = r.end
+	}
 	var hinter Hinter
 	if errors.As(cause, &hinter) {
 		failure.Hint = hinter.Hint()
@@ -262,10 +280,14 @@ func (w *walk) failed(i int, cause error) {
 	w.errs[i] = failure
 	// Whoever gets the event may keep it, while what is taken back is still added here.
 	told := *failure
-	w.finish(i, Failed, &told)
-	if g := w.groups[failure.Step.Group]; g != nil {
+	g := w.groups[failure.Step.Group]
+	if g != nil {
+		g.broken = true
 		g.halfDone = append(g.halfDone, i)
-		w.breakUp(g, failure)
+	}
+	w.finish(i, Failed, &told)
+	if g != nil {
+		w.breakUp(g, failure, &told)
 	}
 	w.skip(w.graph.next[i], failure, &told)
 	w.endIdleWaits()
@@ -295,10 +317,11 @@ func (w *walk) endIdleWaits() {
 }
 
 // breakUp gives a group up because of a failure of its own or one that it depends on.
-func (w *walk) breakUp(g *group, failure *StepError) {
+func (w *walk) breakUp(g *group, failure, told *StepError) {
 	g.broken = true
 	if g.failure == nil {
 		g.failure = failure
+		w.countFailure(g, failure, told)
 	}
 }
 
@@ -320,11 +343,18 @@ func (w *walk) skip(steps []int, failure, told *StepError) {
 			w.done(i, told)
 			continue
 		}
-		w.finish(i, Skipped, told)
-		stack = append(stack, w.graph.next[i]...)
-		if g := w.groups[w.graph.steps[i].Group]; g != nil && !g.broken {
-			w.breakUp(g, failure)
+		// The group first: what comes after this step has to wait until that is taken back.
+		g := w.groups[w.graph.steps[i].Group]
+		broke := g != nil && !g.broken && !g.goesBack
+		if broke {
+			w.breakUp(g, failure, told)
 			stack = append(stack, g.steps...)
+		}
+		if w.state[i] == "" {
+			w.finish(i, Skipped, told)
+			stack = append(stack, w.graph.next[i]...)
+		}
+		if broke {
 			w.takeBack(g)
 		}
 	}
@@ -355,6 +385,20 @@ func (w *walk) finish(i int, s StepState, err error) {
 	w.state[i] = s
 	step := w.graph.steps[i]
 	w.emit(Event{Step: step, State: s, Err: err, Action: step.Action})
+	w.release(i)
+}
+
+// release lets those go on that come after a step, when it is over and nothing of its group is to be taken back any more.
+func (w *walk) release(i int) {
+	g := w.groups[w.graph.steps[i].Group]
+	if w.let[i] || g != nil && g.broken && g.begun() && !g.settled {
+		return
+	}
+	w.let[i] = true
+	for _, j := range w.graph.later[i] {
+		w.after[j]--
+		w.enqueue(j)
+	}
 }
 
 func (w *walk) emit(e Event) {
@@ -366,6 +410,7 @@ func (w *walk) emit(e Event) {
 
 // result is what Run returns.
 func (w *walk) result() error {
+	w.closeRollouts()
 	var errs Errors
 	cut := false
 	for i := range w.graph.steps {
