@@ -38,14 +38,29 @@ func (s *scheduler) nextWake(c *container) time.Time {
 	earliest(c.retryLook)
 	for _, p := range c.waits {
 		earliest(p.deadline)
-		if p.Condition == Steady && c.seen && c.status.Running {
-			earliest(p.began.Add(p.Monitor))
-		}
-		if p.Condition == Stable && c.seen && !c.runningSince.IsZero() && !hasCheck(c.status) {
-			earliest(c.runningSince.Add(p.Monitor))
+		if !c.looking && c.retryLook.IsZero() {
+			earliest(p.lastLook(c))
 		}
 	}
 	return next
+}
+
+// lastLook is when a wait that watches its container has to look once more: what happened in the last moment may not have
+// been told yet. Zero is for other waits, and for those that have looked.
+func (p *pending) lastLook(c *container) time.Time {
+	var at time.Time
+	switch {
+	case !c.seen || !c.status.Running:
+		return at
+	case p.Condition == Steady:
+		at = p.began.Add(p.Monitor)
+	case p.Condition == Stable && !c.runningSince.IsZero() && p.Check == nil && !hasCheck(c.status):
+		at = c.runningSince.Add(p.Monitor)
+	}
+	if !c.asOf.Before(at) {
+		return time.Time{}
+	}
+	return at
 }
 
 // agenda is a heap of containers by their next appointment.

@@ -46,9 +46,9 @@ type past struct {
 	verdictIsOld bool
 	// exitedWell: it ended with 0 although it may run again by now.
 	exitedWell bool
-	// waitedFor is how long the wait has gone on.
+	// waitedFor is how long the wait had gone on at the last look.
 	waitedFor time.Duration
-	// runningFor is how long it has been seen to run without a break.
+	// runningFor is how long it had been seen to run without a break at the last look.
 	runningFor time.Duration
 }
 

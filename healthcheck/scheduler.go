@@ -48,6 +48,9 @@ type container struct {
 	stale   bool // something happened since the look began
 	resync  bool // events may have been lost: a death can have gone unnoticed
 
+	asked time.Time // when the look in flight was begun
+	asOf  time.Time // when the one was begun that status is from
+
 	lookErrors int
 	retryLook  time.Time
 
@@ -130,6 +133,10 @@ func (s *scheduler) due() {
 		}
 		s.probeDue(c, now)
 		for _, p := range append([]*pending(nil), c.waits...) {
+			if last := p.lastLook(c); !last.IsZero() && !last.After(now) {
+				c.resync = true
+				s.look(c)
+			}
 			if !p.deadline.IsZero() && !p.deadline.After(now) {
 				s.settle(p, c.fill(late(p.Target, c.status)))
 			}
@@ -308,7 +315,7 @@ func (s *scheduler) review(c *container) {
 
 func (s *scheduler) past(c *container, p *pending) past {
 	out := past{deaths: c.deaths - p.deaths, probedGood: c.probe.good,
-		waitedFor: time.Since(p.began), verdictIsOld: c.verdictIsOld, cannot: c.probe.cannot(), exitedWell: c.exitedWell, lastCode: c.lastCode}
+		waitedFor: c.asOf.Sub(p.began), verdictIsOld: c.verdictIsOld, cannot: c.probe.cannot(), exitedWell: c.exitedWell, lastCode: c.lastCode}
 	if out.deaths > 0 && p.firstDeath.IsZero() {
 		p.firstDeath = time.Now()
 	}
@@ -316,7 +323,7 @@ func (s *scheduler) past(c *container, p *pending) past {
 		out.dyingFor = time.Since(p.firstDeath)
 	}
 	if !c.runningSince.IsZero() {
-		out.runningFor = time.Since(c.runningSince)
+		out.runningFor = c.asOf.Sub(c.runningSince)
 	}
 	return out
 }

@@ -75,6 +75,7 @@ func (s *scheduler) look(c *container) {
 
 func (s *scheduler) startLook(c *container) {
 	s.looks++
+	c.asked = time.Now()
 	s.w.call(func() func(*scheduler) {
 		status, err := s.w.engine.Look(s.ctx, c.name)
 		return func(s *scheduler) { s.looked(c, status, err) }
@@ -99,6 +100,7 @@ func (s *scheduler) looked(c *container, status Status, err error) {
 		s.lookFailed(c, err)
 	default:
 		c.lookErrors = 0
+		c.asOf = c.asked
 		s.saw(c, status)
 	}
 	s.review(c)

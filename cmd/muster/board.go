@@ -117,14 +117,16 @@ func (b *board) find(name string, kind planner.Kind) *row {
 // take notes an event.
 func (b *board) take(e runner.Event) {
 	view := b.steps[e.Step.ID]
-	if view == nil {
+	if e.Undo {
+		// A rollout that goes back has steps of its own.
+		row := b.rowFor(e.Action)
+		row.undoing = e.Action
+		if e.State != runner.Begun && e.State != runner.Working {
+			row.undoing = nil
+		}
 		return
 	}
-	if e.Undo {
-		view.row.undoing = e.Action
-		if e.State != runner.Begun {
-			view.row.undoing = nil
-		}
+	if view == nil {
 		return
 	}
 	view.state = e.State
@@ -295,7 +297,7 @@ func (r *row) outcome() string {
 }
 
 func (r *row) isPartOfReplacement(s *stepView) bool {
-	return strings.HasPrefix(s.step.Group, "replace ")
+	return isReplacement(s.step)
 }
 
 // awaitOutcome is the word after a wait.

@@ -168,7 +168,9 @@ func wordsOf(a planner.Action) words {
 	case planner.RestartContainer:
 		return words{"Restarting", "Started"}
 	case planner.Await:
-		return awaitWords(a.Condition)
+		return awaitWords(a)
+	case planner.Delay:
+		return words{"Pausing", "Resumed"}
 	case planner.RunHook:
 		return words{"Running " + a.When, ""}
 	case planner.RunProvider:
@@ -191,10 +193,15 @@ func wordsOf(a planner.Action) words {
 }
 
 // awaitWords are the words for a wait.
-func awaitWords(c planner.Condition) words {
-	switch c {
+func awaitWords(a planner.Await) words {
+	switch a.Condition {
 	case planner.IsRunning:
 		return words{}
+	case planner.IsSteady:
+		if a.Monitor == 0 { // it is only looked at once more
+			return words{}
+		}
+		return words{"Watching", "Steady"}
 	case planner.IsCompleted:
 		return words{"Waiting", "Exited"}
 	}

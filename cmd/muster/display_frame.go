@@ -151,6 +151,8 @@ func (b *board) doing(s *stepView, now time.Time) (word, detail string) {
 			return "running", detail
 		}
 		return "starting", detail
+	case planner.Delay:
+		return "pausing", seconds1(now.Sub(s.began)) + " of " + seconds1(a.For) + " before the next"
 	case planner.PullImage, planner.BuildImage:
 		if s.progress.Line != "" {
 			return strings.ToLower(wordsOf(a).begun), s.progress.Line

@@ -157,7 +157,10 @@ func (e *runFailure) who(s planner.Step) string {
 	return string(ref.Kind) + " " + ref.Name
 }
 
-func isReplacement(s planner.Step) bool { return strings.HasPrefix(s.Group, "replace ") }
+// replacePrefix begins the group of a replacement; the names of the containers follow.
+const replacePrefix = "replace "
+
+func isReplacement(s planner.Step) bool { return strings.HasPrefix(s.Group, replacePrefix) }
 
 // rest says what else was and was not done, and how to go on.
 func (e *runFailure) rest(failures runner.Errors) string {
@@ -166,16 +169,15 @@ func (e *runFailure) rest(failures runner.Errors) string {
 		if who := e.who(f.Step); !slices.Contains(mend, who) {
 			mend = append(mend, who)
 		}
-		if len(f.Undone) == 0 || f.UndoErr != nil {
+		if end := f.Rollout; end != nil && len(end.Groups) > 1 && end.Failed > 0 {
+			if text := rolloutText(end); !slices.Contains(said, text) {
+				said = append(said, text)
+			}
 			continue
 		}
-		if view := e.board.steps[f.Step.ID]; view != nil {
-			if done, all := view.row.replacements(); all > 1 {
-				said = append(said, fmt.Sprintf("%s: 1 of %d replicas was tried and taken back, %d replaced before.", view.row.name, all, done))
-				continue
-			}
+		if len(f.Undone) > 0 && f.UndoErr == nil {
+			back = append(back, e.takenBack(f)...)
 		}
-		back = append(back, e.board.finalRef(f.Step.Action).Name)
 	}
 	if len(back) > 0 {
 		said = append(said, fmt.Sprintf("The change of %s was taken back.", and(back)))
@@ -186,6 +188,39 @@ func (e *runFailure) rest(failures runner.Errors) string {
 		return last
 	}
 	return strings.Join(said, " ") + "\n" + last
+}
+
+// takenBack are the containers of which the change was taken back when a step failed.
+func (e *runFailure) takenBack(f *runner.StepError) []string {
+	if rest, ok := strings.CutPrefix(f.Step.Group, replacePrefix); ok {
+		return strings.Split(rest, ", ")
+	}
+	return []string{e.board.finalRef(f.Step.Action).Name}
+}
+
+// rolloutText is what became of the replicas of a service, with the way back where that failed too.
+func rolloutText(end *runner.RolloutEnd) string {
+	was := func(n int) string {
+		if n == 1 {
+			return "1 was"
+		}
+		return fmt.Sprintf("%d were", n)
+	}
+	text := fmt.Sprintf("%s: of %d replicas %s tried and taken back", end.Service, len(end.Groups), was(end.Failed))
+	if end.PutBack > 0 {
+		text += fmt.Sprintf(", %s replaced and put back", was(end.PutBack))
+	}
+	if end.Replaced > 0 {
+		text += fmt.Sprintf(", %s replaced", was(end.Replaced))
+	}
+	if end.Left > 0 {
+		text += fmt.Sprintf(", %s not begun", was(end.Left))
+	}
+	text += "."
+	if end.BackErr != nil {
+		text += fmt.Sprintf(" Putting back failed as well: %v.", end.BackErr)
+	}
+	return text
 }
 
 // leftOut names the services that were not brought on, by what they need and have not got.

@@ -42,6 +42,10 @@ func TestRunFailureText(t *testing.T) {
 		Cause: &healthcheck.Failure{Name: "shop-web-2.next", Reason: "not healthy within 30s", Probe: "GET /healthz: 500\n",
 			OOMKilled: true, Log: []string{"one", "FATAL: column orders.currency does not exist"}},
 		Undone: []planner.Action{planner.RemoveContainer{Name: "shop-web-2.next", Service: "web"}},
+		Rollout: &runner.RolloutEnd{
+			Rollout:  planner.Rollout{Service: "web", Groups: []string{"replace shop-web-1", "replace shop-web-2", "replace shop-web-3"}},
+			Replaced: 1, Failed: 1, Left: 1,
+		},
 	}
 	end("await shop-web-2", runner.Failed, failure)
 	for _, id := range []planner.StepID{"rename shop-web-2", "await shop-web-3", "rename shop-web-3", "start mailer"} {
@@ -56,7 +60,7 @@ func TestRunFailureText(t *testing.T) {
     │ one
     │ FATAL: column orders.currency does not exist
 
-web: 1 of 3 replicas was tried and taken back, 1 replaced before. mailer was not started because it needs web.
+web: of 3 replicas 1 was tried and taken back, 1 was replaced, 1 was not begun. mailer was not started because it needs web.
 Mend web and run ` + "`muster up`" + ` again.`
 	if diff := cmp.Diff(want, text(runner.Errors{failure})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
