@@ -29,7 +29,8 @@ import (
 // stack is one example on the engine under a name of its own, so that tests
 // are not in each other's way. It looks at the engine itself and does not ask muster.
 type stack struct {
-	t       *testing.T
+	t       testing.TB
+	program string // muster, or another that takes the same arguments
 	dir     string
 	project string
 	port    string
@@ -39,7 +40,7 @@ type stack struct {
 
 // newStack is ready to go up. portVariable is the one that the example's
 // file has for the port it publishes.
-func newStack(t *testing.T, example, portVariable string) *stack {
+func newStack(t testing.TB, example, portVariable string) *stack {
 	t.Helper()
 	host := os.Getenv("MUSTER_TEST_ENGINE")
 	if host == "" {
@@ -51,6 +52,7 @@ func newStack(t *testing.T, example, portVariable string) *stack {
 	}
 	s := &stack{
 		t:       t,
+		program: "muster",
 		dir:     example,
 		project: "test-" + example + "-" + strings.ToLower(rand.Text()[:8]),
 		port:    freePort(t),
@@ -68,7 +70,7 @@ func newStack(t *testing.T, example, portVariable string) *stack {
 }
 
 // freePort is one that nobody listened on a moment ago.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "0.0.0.0:0")
 	if err != nil {
@@ -95,7 +97,7 @@ func (s *stack) try(args ...string) (code int, stdout, stderr string) {
 	// Not the test's context: cleaning up happens after that has ended.
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, "muster", append([]string{"-p", s.project}, args...)...)
+	command := exec.CommandContext(ctx, s.program, append([]string{"-p", s.project}, args...)...)
 	command.Dir = s.dir
 	command.Env = append(cleanEnviron(), s.env...)
 	// Ends on its own and takes back what it began, rather than being killed.
@@ -219,7 +221,7 @@ func (s *stack) wantGone(before map[string]string) {
 
 // processes counts this machine's processes that belong to a container. Their
 // control group says so, whatever process namespace the engine is in.
-func processes(t *testing.T, id string) int {
+func processes(t testing.TB, id string) int {
 	t.Helper()
 	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {
