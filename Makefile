@@ -41,6 +41,9 @@ test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any 
 test-oldest: ## run the tests on the oldest engine that muster supports
 	hack/with-engine oldest $(TEST) -count=1 $(ON_ENGINE) || [ $$? = 3 -a -z "$$CI" ]
 
+bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
+	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
+
 race: ## run tests over and over to find races: RUN=a pattern, COUNT=how often
 	$(TEST) -count=$(or $(COUNT),20) -run '$(or $(RUN),.)' ./...
 
@@ -65,4 +68,4 @@ generate: ## write anew what is made from tables: docs, schema
 clean: ## remove what was built; engines and images stay (hack/engine stop)
 	rm -rf bin dist examples/shop/web/dist
 
-.PHONY: help build demo test test-unit test-fast test-engine test-oldest race setup lint fmt bless generate clean
+.PHONY: help build demo test test-unit test-fast test-engine test-oldest bench race setup lint fmt bless generate clean
