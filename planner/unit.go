@@ -182,6 +182,7 @@ func (b *builder) seal() {
 	for _, p := range b.pauses {
 		b.graph.byID[p.step].After = ends(p.of)
 	}
+	roots := map[string]string{} // of the undo groups
 	for _, u := range b.units {
 		for _, m := range u.members {
 			if step := b.graph.byID[m.r.first]; step != nil && len(m.r.previous) > 0 {
@@ -192,10 +193,11 @@ func (b *builder) seal() {
 		if u.deferred {
 			b.postpone(u)
 		}
-		for _, step := range b.graph.steps {
-			if step.Group == u.group {
-				step.Rollout = u.root.name
-			}
+		roots[u.group] = u.root.name
+	}
+	for _, step := range b.graph.steps {
+		if root, ok := roots[step.Group]; ok {
+			step.Rollout = root
 		}
 	}
 }
