@@ -69,6 +69,13 @@ type PullImage struct {
 	Optional bool `json:"optional,omitempty"`
 }
 
+// PushImage sends an image to its registry. What the registry has is not sent again.
+type PushImage struct {
+	Ref string `json:"ref"`
+	// Services are those that it is of.
+	Services []string `json:"services"`
+}
+
 // BuildImage builds a service's image and tags it.
 type BuildImage struct {
 	Ref     string            `json:"ref"`
@@ -333,6 +340,7 @@ func (a RemoveNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} 
 func (a CreateVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a RemoveVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a PullImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
+func (a PushImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
 func (a BuildImage) Resource() Ref        { return Ref{KindImage, a.Ref, a.Service} }
 func (a RemoveImage) Resource() Ref       { return Ref{KindImage, a.Ref, ""} }
 func (a CreateContainer) Resource() Ref   { return Ref{KindContainer, a.Name, a.Spec.Name} }
@@ -359,6 +367,7 @@ func (RemoveNetwork) action()     {}
 func (CreateVolume) action()      {}
 func (RemoveVolume) action()      {}
 func (PullImage) action()         {}
+func (PushImage) action()         {}
 func (BuildImage) action()        {}
 func (RemoveImage) action()       {}
 func (CreateContainer) action()   {}

@@ -182,6 +182,8 @@ func idOf(a Action) StepID {
 		return StepID("remove volume " + a.Name)
 	case PullImage:
 		return StepID("pull " + a.Ref)
+	case PushImage:
+		return StepID("push " + a.Ref)
 	case BuildImage:
 		return StepID("build " + a.Ref)
 	case RemoveImage:

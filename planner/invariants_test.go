@@ -156,7 +156,7 @@ func TestEveryActionIsDescribed(t *testing.T) {
 	actions := []Action{
 		CreateNetwork{Name: "x"}, RemoveNetwork{Name: "x"}, CreateVolume{Name: "x"}, RemoveVolume{Name: "x"},
 		PullImage{Ref: "x", Services: []string{"s"}}, BuildImage{Ref: "x", Service: "s"}, RemoveImage{Ref: "x"},
-		CreateContainer{Name: "x", Number: 1, Labels: map[string]string{}}, StartContainer{Name: "x"}, StopContainer{Name: "x"}, KillContainer{Name: "x"}, PauseContainer{Name: "x"}, UnpauseContainer{Name: "x"},
+		CreateContainer{Name: "x", Number: 1, Labels: map[string]string{}}, StartContainer{Name: "x"}, StopContainer{Name: "x"}, KillContainer{Name: "x"}, PauseContainer{Name: "x"}, PushImage{Ref: "x", Services: []string{"x"}}, UnpauseContainer{Name: "x"},
 		RestartContainer{Name: "x"}, RemoveContainer{Name: "x"}, RenameContainer{Name: "x", To: "y"}, Await{Name: "x", Condition: IsReady},
 		RunHook{Name: "x", When: "pre_stop"}, UpdateContainer{Name: "x"}, ConnectNetwork{Name: "x", Network: "y"}, DisconnectNetwork{Name: "x", Network: "y"},
 	}

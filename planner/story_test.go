@@ -385,6 +385,12 @@ func (s *story) plan(t *testing.T, w *world) (Plan, error) {
 	verbs := map[string]func(*project.Project, State, Policy) (Plan, error){
 		"": Build, "up": Build, "images": Images, "preview": Preview, "down": Teardown, "start": Start, "stop": Stop, "restart": Restarts,
 		"run": s.runOnce, "pause": Pause, "unpause": Unpause,
+		"pull": func(want *project.Project, have State, how Policy) (Plan, error) {
+			return Pulls(want, have, how, false)
+		},
+		"build": func(want *project.Project, have State, how Policy) (Plan, error) {
+			return Builds(want, have, how, true)
+		},
 	}
 	verb := verbs[s.how.Command]
 	if verb == nil {

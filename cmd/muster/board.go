@@ -95,8 +95,15 @@ func (b *board) rowFor(a planner.Action) *row {
 	if ref.Service != "" {
 		name, kind = ref.Service, planner.KindService
 	}
-	if pull, ok := a.(planner.PullImage); ok && len(pull.Services) > 0 {
-		name, kind = pull.Services[0], planner.KindService
+	switch a := a.(type) {
+	case planner.PullImage:
+		if len(a.Services) > 0 {
+			name, kind = a.Services[0], planner.KindService
+		}
+	case planner.PushImage:
+		if len(a.Services) > 0 {
+			name, kind = a.Services[0], planner.KindService
+		}
 	}
 	if r := b.find(name, kind); r != nil {
 		return r

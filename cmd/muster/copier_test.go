@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
 )
 
@@ -64,4 +66,12 @@ func TestServiceAndPath(t *testing.T) {
 			t.Errorf("%s: %q %q, want %q", arg, service, path, want)
 		}
 	}
+}
+
+// CheckBuild finds a warning in each inline Dockerfile that has the word.
+func (e memoryEngine) CheckBuild(_ context.Context, a planner.BuildImage) (docker.BuildCheck, error) {
+	if strings.Contains(a.Spec.Build.DockerfileInline, "warning") {
+		return docker.BuildCheck{Text: "WARNING: it has one\n", Warnings: 1}, nil
+	}
+	return docker.BuildCheck{}, nil
 }

@@ -40,7 +40,7 @@ func (l look) hushes(e runner.Event) bool {
 		return false
 	}
 	switch e.Step.Action.(type) {
-	case planner.PullImage:
+	case planner.PullImage, planner.PushImage:
 		return l.quietPull
 	case planner.BuildImage:
 		return l.quietBuild
@@ -146,6 +146,8 @@ func wordsOf(a planner.Action) words {
 		return words{"Removing", "Removed"}
 	case planner.PullImage:
 		return words{"Pulling", "Pulled"}
+	case planner.PushImage:
+		return words{"Pushing", "Pushed"}
 	case planner.BuildImage:
 		return words{"Building", "Built"}
 	case planner.CreateContainer:

@@ -22,6 +22,7 @@ type engine interface {
 	talker
 	inquirer
 	copier
+	buildChecker
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.

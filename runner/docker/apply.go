@@ -37,6 +37,8 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		return e.removeVolume(ctx, a.Name)
 	case planner.PullImage:
 		return e.pull(ctx, a, report)
+	case planner.PushImage:
+		return e.push(ctx, a, report)
 	case planner.BuildImage:
 		return e.build(ctx, a, report)
 	case planner.RemoveImage:

@@ -37,6 +37,29 @@ func (e *Engine) build(ctx context.Context, a planner.BuildImage, report func(ru
 	return e.explainBuild(ctx, err, a)
 }
 
+// BuildCheck is what was found in a Dockerfile.
+type BuildCheck struct {
+	Text     string // for people
+	Warnings int
+}
+
+// CheckBuild looks for mistakes in the Dockerfile of a build, and builds nothing.
+func (e *Engine) CheckBuild(ctx context.Context, a planner.BuildImage) (BuildCheck, error) {
+	if err := e.connect(ctx); err != nil {
+		return BuildCheck{}, err
+	}
+	b := builder{action: a, api: e.client.ClientVersion(), proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil)}
+	r, err := b.request()
+	if err != nil {
+		return BuildCheck{}, err
+	}
+	if !e.hasBuildKit() {
+		return BuildCheck{}, &refusal{problem: "this engine cannot check Dockerfiles", hint: "it has no BuildKit; build to see what is wrong"}
+	}
+	text, warnings, err := buildkit.Check(ctx, e.client.DialHijack, e.config, r)
+	return BuildCheck{Text: text, Warnings: warnings}, e.explainBuild(ctx, err, a)
+}
+
 func (e *Engine) hasBuildKit() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -175,6 +175,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.removeVolume(a)
 	case planner.PullImage:
 		return e.pull(a, report)
+	case planner.PushImage:
+		return e.push(a)
 	case planner.BuildImage:
 		return e.build(a, report)
 	case planner.RemoveImage:

@@ -188,6 +188,16 @@ func (e *Engine) build(a planner.BuildImage, report func(runner.Progress)) error
 	return nil
 }
 
+// push makes an image that can be pulled.
+func (e *Engine) push(a planner.PushImage) error {
+	i := e.image(a.Ref)
+	if i == nil {
+		return fmt.Errorf("an image does not exist locally with the tag: %s: %w", a.Ref, ErrNotFound)
+	}
+	e.s.Registry[familiar(a.Ref)] = i
+	return nil
+}
+
 // removeImage takes one reference away, and the image with its last one.
 func (e *Engine) removeImage(a planner.RemoveImage) error {
 	i := e.image(a.Ref)

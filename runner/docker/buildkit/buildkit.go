@@ -84,13 +84,9 @@ func Build(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Re
 	if err := attach(&options, config, r); err != nil {
 		return err
 	}
-	bk, err := client.New(ctx, "",
-		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, "/grpc", "h2c", nil) }),
-		client.WithSessionDialer(func(ctx context.Context, protocol string, meta map[string][]string) (net.Conn, error) {
-			return dial(ctx, "/session", protocol, meta)
-		}))
+	bk, err := dialBuildKit(ctx, dial)
 	if err != nil {
-		return fmt.Errorf("connect to the engine's BuildKit: %w", err)
+		return err
 	}
 	defer func() { _ = bk.Close() }()
 	statuses := make(chan *client.SolveStatus)

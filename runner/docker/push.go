@@ -1,0 +1,46 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/docker/docker/api/types/image"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
+)
+
+// push sends an image to its registry and reports each layer.
+func (e *Engine) push(ctx context.Context, a planner.PushImage, report func(runner.Progress)) error {
+	auth, err := e.credentials(a.Ref)
+	if err != nil {
+		return err
+	}
+	body, err := e.client.ImagePush(ctx, a.Ref, image.PushOptions{RegistryAuth: auth})
+	if err == nil {
+		err = readProgress(body, report)
+		_ = body.Close()
+	}
+	return e.explainPush(ctx, err, a)
+}
+
+// explainPush says what to do about the reasons for which a push fails.
+func (e *Engine) explainPush(ctx context.Context, err error, a planner.PushImage) error {
+	if err == nil || ctx.Err() != nil {
+		return e.wrap(ctx, err, "push image", a.Ref)
+	}
+	host, low := registryOf(a.Ref), strings.ToLower(said(err))
+	reason, hint := "", ""
+	switch {
+	case strings.Contains(low, "does not exist locally"), strings.Contains(low, "no such image"):
+		reason, hint = "it is not on the engine", "build it with `muster build "+first(a.Services)+"`"
+	case strings.Contains(low, "denied"), strings.Contains(low, "unauthorized"), strings.Contains(low, "authentication required"), strings.Contains(low, "no basic auth"):
+		reason, hint = host+" does not let you write there", "log in with `docker login "+host+"`, or correct services."+first(a.Services)+".image"
+	case strings.Contains(low, "no such host"), strings.Contains(low, "connection refused"), strings.Contains(low, "i/o timeout"):
+		reason, hint = host+" does not answer", "look at the engine's network and proxy"
+	default:
+		return e.wrap(ctx, err, "push image", a.Ref)
+	}
+	return &refusal{problem: fmt.Sprintf("image %s could not be pushed: %s", a.Ref, reason), hint: hint, cause: err}
+}
