@@ -54,6 +54,16 @@ type CreateVolume struct {
 	Labels map[string]string `json:"labels"`
 }
 
+// CopyVolume makes one volume have what another one has, owners, modes and times included, and makes sure of it by
+// reading both. What the target has besides stays. Nothing may have either of them mounted and running meanwhile; a container
+// of another project that has the source is refused.
+type CopyVolume struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Image is for the containers that an engine may have to make for it; they are never started.
+	Image string `json:"image"`
+}
+
 // RemoveVolume removes a volume and its data.
 type RemoveVolume struct {
 	Name string `json:"name"`
@@ -338,6 +348,7 @@ type DisconnectNetwork struct {
 func (a CreateNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} }
 func (a RemoveNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} }
 func (a CreateVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
+func (a CopyVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
 func (a RemoveVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a PullImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
 func (a PushImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
@@ -365,6 +376,7 @@ func (a DisconnectNetwork) Resource() Ref { return Ref{KindContainer, a.Name, a.
 func (CreateNetwork) action()     {}
 func (RemoveNetwork) action()     {}
 func (CreateVolume) action()      {}
+func (CopyVolume) action()        {}
 func (RemoveVolume) action()      {}
 func (PullImage) action()         {}
 func (PushImage) action()         {}

@@ -24,13 +24,15 @@ type builder struct {
 	warnings  []string
 	problems  Errors
 
-	ahead        bool                // images are renewed in the same plan, for show
-	imageSteps   map[string]StepID   // by reference
-	sourceSteps  map[string]StepID   // by "providers.NAME" and "models.NAME"
-	networkSteps map[string]StepID   // by name on the engine
-	volumeSteps  map[string]StepID   // by name on the engine
-	adjusted     StepID              // makes the volume that remembers changes in place
-	before       map[string][]StepID // steps on a container that all others of it follow
+	ahead        bool                  // images are renewed in the same plan, for show
+	imageSteps   map[string]StepID     // by reference
+	sourceSteps  map[string]StepID     // by "providers.NAME" and "models.NAME"
+	networkSteps map[string]StepID     // by name on the engine
+	volumeSteps  map[string]StepID     // by name on the engine
+	migrations   map[string]*migration // by name on the engine
+	halted       map[string]bool       // containers that are stopped for a migration
+	adjusted     StepID                // makes the volume that remembers changes in place
+	before       map[string][]StepID   // steps on a container that all others of it follow
 }
 
 // Build plans the way from have to want.
@@ -52,6 +54,7 @@ func Preview(want *project.Project, have State, how Policy) (Plan, error) {
 func (b *builder) build() (Plan, error) {
 	b.choose()
 	b.checkExternals()
+	b.findMigrations()
 	if len(b.problems) == 0 {
 		for _, name := range b.order {
 			b.decide(b.services[name])
@@ -90,6 +93,8 @@ func newBuilder(want *project.Project, have State, how Policy) *builder {
 		imageSteps:   map[string]StepID{},
 		networkSteps: map[string]StepID{},
 		volumeSteps:  map[string]StepID{},
+		migrations:   map[string]*migration{},
+		halted:       map[string]bool{},
 		before:       map[string][]StepID{},
 	}
 }

@@ -187,6 +187,9 @@ func (b *builder) replicaOf(s *service, sl *slot) *replica {
 		name: b.want.ContainerName(s.spec, sl.number), number: sl.number,
 		old: sl.old, next: sl.next, litter: sl.litter, resumed: sl.resumed,
 	}
+	if migrated := b.forMigration(s, sl); migrated != nil {
+		return migrated
+	}
 	if sl.old == nil {
 		// The engine gave its container up; the number and the name are free again.
 		r.verb = create

@@ -113,6 +113,10 @@ func (b *builder) emitCreate(s *service, r *replica, gates *gate) {
 func (b *builder) clear(r *replica) []StepID {
 	var out []StepID
 	for _, c := range r.litter {
+		if r.migrated != nil {
+			out = append(out, b.discard(c, r.because))
+			continue
+		}
 		out = append(out, b.discard(c, []Change{{Path: "containers." + c.Name, From: "left over (" + statusText(c) + ")", Drift: true}}))
 	}
 	return out
@@ -121,7 +125,7 @@ func (b *builder) clear(r *replica) []StepID {
 // discard stops a container, if it runs, and removes it.
 func (b *builder) discard(c *Container, because []Change) StepID {
 	needs := b.after(c.Name)
-	if c.up() {
+	if c.up() && !b.halted[c.Name] {
 		needs = []StepID{b.stop(c, c.Name, needs, because, "", nil)}
 	}
 	return b.graph.add(Step{
@@ -218,6 +222,7 @@ func (b *builder) creation(s *service, r *replica, name, replaces, inherit strin
 		a.As = r.name
 	}
 	b.nameResources(&a)
+	b.keepAnonymous(&a, r)
 	return a
 }
 

@@ -178,6 +178,8 @@ func idOf(a Action) StepID {
 		return StepID("remove network " + a.Name)
 	case CreateVolume:
 		return StepID("create volume " + a.Name)
+	case CopyVolume:
+		return StepID("copy volume " + a.From + " to " + a.To)
 	case RemoveVolume:
 		return StepID("remove volume " + a.Name)
 	case PullImage:

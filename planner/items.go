@@ -104,6 +104,14 @@ func (t *tally) add(r *replica) {
 	}
 	switch r.verb {
 	case create:
+		if r.migrated != nil {
+			t.replaced++
+			t.impact = max(t.impact, Replace)
+			for _, c := range r.because {
+				t.note(c)
+			}
+			break
+		}
 		if len(r.litter) > 0 {
 			t.mended = append(t.mended, r.because[0].From+" → make anew")
 			break
@@ -180,7 +188,7 @@ func orNone(value string) string {
 // fileChanged says whether a replacement comes from the file and not from what happened on the engine.
 func fileChanged(s *service) bool {
 	for _, r := range s.replicas {
-		if r.verb != replace && r.verb != finish {
+		if r.verb != replace && r.verb != finish && r.migrated == nil {
 			continue
 		}
 		for _, c := range r.because {

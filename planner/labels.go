@@ -38,6 +38,13 @@ const (
 	LabelRevision = "dev.muster.revision"
 	LabelAt       = "dev.muster.at"
 	LabelBy       = "dev.muster.by"
+	// LabelKept, on the volume that says that another one is being carried over, names the copy of its data. LabelKeptFrom,
+	// on that copy, names the volume that it is of, and LabelFilled, on a volume, the copy that it was filled from.
+	// LabelAnonymous, on the first, has the anonymous volumes of the containers that have to go meanwhile.
+	LabelKept      = "dev.muster.kept"
+	LabelKeptFrom  = "dev.muster.kept-from"
+	LabelFilled    = "dev.muster.filled"
+	LabelAnonymous = "dev.muster.anonymous"
 	// LabelHook says which hook a container was made for, as "pre_start 1".
 	LabelHook = "dev.muster.hook"
 )

@@ -116,6 +116,9 @@ type Policy struct {
 	Thorough bool
 	// RenewAnonVolumes gives replaced containers fresh anonymous volumes.
 	RenewAnonVolumes bool
+	// MigrateVolumes carries the data of a volume whose definition has changed over to a new one, and keeps the old
+	// one under a dated name. Without it such a volume is an error.
+	MigrateVolumes bool
 	// Scale overrides the number of replicas, by service.
 	Scale map[string]int
 	// Timeout overrides the grace of every stop.

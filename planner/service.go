@@ -74,16 +74,18 @@ const (
 
 // replica is one container that a service shall have.
 type replica struct {
-	name    string // that it shall have
-	number  int
-	verb    verb
-	old     *Container   // nil with create
-	next    *Container   // the running successor, with finish
-	litter  []*Container // left over from an interrupted run; they go first
-	resumed bool         // old was stopped by an interrupted replacement and must come back if this one fails
-	because []Change
-	why     string // for people: of a restart, or of a job that runs again
-	mends   []mend
+	name   string // that it shall have
+	number int
+	verb   verb
+	old    *Container   // nil with create
+	next   *Container   // the running successor, with finish
+	litter []*Container // left over from an interrupted run; they go first
+	// migrated is what had the place before, and has to go first, for a volume that is made anew; with create.
+	migrated *Container
+	resumed  bool // old was stopped by an interrupted replacement and must come back if this one fails
+	because  []Change
+	why      string // for people: of a restart, or of a job that runs again
+	mends    []mend
 
 	// What emitting found out.
 	create StepID    // that makes its container; empty for one that exists

@@ -20,6 +20,8 @@ type world struct {
 	specs map[string]project.Service // of containers, by name
 	// settings are those that an inspection finds, by ID.
 	settings map[string]Settings
+	// data is what is in the volumes, by name.
+	data map[string]string
 }
 
 // inspected is the State when the containers with these names have been looked at.
@@ -36,7 +38,7 @@ func (w *world) inspected(names []string) State {
 }
 
 func newWorld() *world {
-	return &world{specs: map[string]project.Service{}, settings: map[string]Settings{}, state: State{Engine: EngineInfo{API: "1.51"}}}
+	return &world{specs: map[string]project.Service{}, settings: map[string]Settings{}, data: map[string]string{}, state: State{Engine: EngineInfo{API: "1.51"}}}
 }
 
 func (w *world) container(name string) *Container {
@@ -86,7 +88,24 @@ func (w *world) apply(a Action) error {
 		w.state.Networks = remove(w.state.Networks, func(n Network) bool { return n.Name == a.Name })
 	case CreateVolume:
 		w.state.Volumes = append(w.state.Volumes, Volume{Name: a.Name, Driver: "local", Labels: a.Labels})
+	case CopyVolume:
+		for _, c := range w.state.Containers {
+			for _, m := range c.Mounts {
+				if c.up() && (m.Name == a.From || m.Name == a.To) {
+					return fmt.Errorf("%s has the volume and runs", c.Name)
+				}
+			}
+		}
+		w.data[a.To] = w.data[a.From]
 	case RemoveVolume:
+		for _, c := range w.state.Containers {
+			for _, m := range c.Mounts {
+				if m.Name == a.Name {
+					return fmt.Errorf("%s has the volume", c.Name)
+				}
+			}
+		}
+		delete(w.data, a.Name)
 		w.state.Volumes = remove(w.state.Volumes, func(v Volume) bool { return v.Name == a.Name })
 	case PullImage:
 		w.addImage(a.Ref)
@@ -276,6 +295,9 @@ func (w *world) copy() *world {
 	}
 	for k, v := range w.settings {
 		out.settings[k] = v
+	}
+	for k, v := range w.data {
+		out.data[k] = v
 	}
 	for _, c := range w.state.Containers {
 		c.Endpoints = append([]Endpoint(nil), c.Endpoints...)

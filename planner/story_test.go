@@ -58,6 +58,7 @@ type storyPolicy struct {
 	Wait, Build        bool
 	NoBuild            bool `yaml:"no_build"`
 	NoDrift            bool `yaml:"no_drift"`
+	Migrate            bool
 	Quick              bool // up without --drift; else as plan looks
 	Pull               string
 	Now                time.Time
@@ -191,6 +192,11 @@ func readStoryWith(t *testing.T, file string, adapt func(*project.Project)) *sto
 	for _, line := range strings.Split(s.section("have"), "\n") {
 		if fields := strings.Fields(line); len(fields) > 0 && !strings.HasPrefix(line, "#") {
 			s.happen(t, fields)
+		}
+	}
+	for _, v := range s.world.state.Volumes {
+		if s.how.Migrate && v.Labels[LabelVolume] != "" {
+			s.world.data[v.Name] = "what was in " + v.Name
 		}
 	}
 	return s
@@ -355,7 +361,7 @@ func (s *story) policy(t *testing.T) Policy {
 	p := Policy{
 		Services: h.Services, NoDeps: h.NoDeps, AlwaysRecreateDeps: h.AlwaysRecreateDeps, RenewAnonVolumes: h.Renew, Scale: h.Scale,
 		RemoveOrphans: h.Orphans == "remove", IgnoreOrphans: h.Orphans == "ignore",
-		Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
+		MigrateVolumes: h.Migrate, Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
 	}
 	if len(h.Only) > 0 {
 		p.Services = h.Only
@@ -451,6 +457,11 @@ func (s *story) check(t *testing.T, plan Plan) {
 		if err != nil || !onlyAsks(third) {
 			t.Errorf("cut after %d: a third plan: %v\n%s\nsecond was\n%s", cut, err, third.StepsText(TextOptions{}), second.StepsText(TextOptions{}))
 			return
+		}
+		for name, data := range s.world.data {
+			if w.data[name] != data {
+				t.Errorf("cut after %d: volume %s has %q, and had %q", cut, name, w.data[name], data)
+			}
 		}
 		for _, c := range w.state.Containers {
 			if strings.HasSuffix(c.Name, successorSuffix) {

@@ -179,6 +179,13 @@ func (t *teardown) volumes() {
 		switch {
 		case v == t.have.adjusted, v.Labels[LabelFiles] != "", declared[name] == external, !ours && declared[name] == absent:
 			continue
+		case ours && v.Labels[LabelKeptFrom] != "":
+			t.warn("volume %s stays: it has what volume %s had before it was defined anew; remove with `docker volume rm %s`", name, v.Labels[LabelKeptFrom], name)
+			continue
+		case ours && v.Labels[LabelKept] != "":
+			// What was being carried over goes, so there is nothing to carry on.
+			t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: t.removals(), Impact: InPlace})
+			continue
 		case !ours:
 			t.warn("volume %s stays: it was not made for this project (%s)", name, owner(v.Labels))
 			continue
@@ -192,6 +199,15 @@ func (t *teardown) volumes() {
 		t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: append(slices.Clone(t.tied().volumes[name]), t.tied().volumes[""]...), Impact: DataLoss})
 		t.items = append(t.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Remove, Summary: "remove, its data is lost", Impact: DataLoss})
 	}
+}
+
+// removals are the steps that remove containers, by their names.
+func (t *teardown) removals() []StepID {
+	var out []StepID
+	for _, name := range keys(t.removed) {
+		out = append(out, t.removed[name])
+	}
+	return out
 }
 
 // declaration is what the file says of a volume.

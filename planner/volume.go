@@ -1,13 +1,17 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/project"
 )
 
-// planVolumes makes the volumes that are missing. One whose definition has changed stays as it is, with
-// a warning: making it anew would lose what is in it.
+// defaultDriver is that of volumes that name none.
+const defaultDriver = "local"
+
+// planVolumes makes the volumes that are missing, and carries those over that were asked for. One that differs only in
+// what is no other place for its data stays as it is, with a warning.
 func (b *builder) planVolumes() {
 	used := b.usedVolumes()
 	for _, key := range keys(b.want.Volumes) {
@@ -16,6 +20,10 @@ func (b *builder) planVolumes() {
 			continue
 		}
 		name := volumeName(b.want, key, v)
+		if m := b.migrations[name]; m != nil {
+			b.migrate(m)
+			continue
+		}
 		have := b.have.volumes[name]
 		item := Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Unchanged}
 		switch {
@@ -56,12 +64,12 @@ func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Ch
 		return nil
 	}
 	if label := have.Labels[LabelSpec]; label != "" {
-		return b.recordedChanges("volumes."+key+".", label, spec, plainRules{})
+		changes := b.recordedChanges("volumes."+key+".", label, spec, plainRules{})
+		return slices.DeleteFunc(changes, func(c Change) bool {
+			return fieldOf(c.Path) == "driver" && either(c.From, defaultDriver) == either(c.To, defaultDriver)
+		})
 	}
-	driver := v.Driver
-	if driver == "" {
-		driver = "local"
-	}
+	driver := either(v.Driver, defaultDriver)
 	if have.Driver != "" && have.Driver != driver {
 		return []Change{{Path: "volumes." + key + ".driver", From: have.Driver, To: driver}}
 	}

@@ -78,6 +78,7 @@ type Policy struct {
 	IgnoreDrift        bool           `json:"ignore_drift,omitempty"`
 	Thorough           bool           `json:"thorough,omitempty"` // looks for drift that only an inspection finds
 	RenewAnonVolumes   bool           `json:"renew_anon_volumes,omitempty"`
+	MigrateVolumes     bool           `json:"migrate_volumes,omitempty"`
 	Scale              map[string]int `json:"scale,omitempty"`
 	Timeout            *time.Duration `json:"timeout,omitempty"` // nanoseconds, as the next
 	NoStart            bool           `json:"no_start,omitempty"`
@@ -119,7 +120,7 @@ func policyOf(how planner.Policy) Policy {
 	p := Policy{
 		Services: how.Services, NoDeps: how.NoDeps, AlwaysRecreateDeps: how.AlwaysRecreateDeps,
 		RemoveOrphans: how.RemoveOrphans, IgnoreOrphans: how.IgnoreOrphans, IgnoreDrift: how.IgnoreDrift, Thorough: how.Thorough,
-		RenewAnonVolumes: how.RenewAnonVolumes, Scale: how.Scale, Timeout: how.Timeout, NoStart: how.NoStart,
+		RenewAnonVolumes: how.RenewAnonVolumes, MigrateVolumes: how.MigrateVolumes, Scale: how.Scale, Timeout: how.Timeout, NoStart: how.NoStart,
 		Wait: how.Wait, WaitTimeout: how.WaitTimeout, Build: how.Build, NoBuild: how.NoBuild, Pull: how.Pull,
 	}
 	switch how.Recreate {
@@ -138,7 +139,7 @@ func (s *Plan) How() planner.Policy {
 	how := planner.Policy{
 		Services: p.Services, NoDeps: p.NoDeps, AlwaysRecreateDeps: p.AlwaysRecreateDeps,
 		RemoveOrphans: p.RemoveOrphans, IgnoreOrphans: p.IgnoreOrphans, IgnoreDrift: p.IgnoreDrift, Thorough: p.Thorough,
-		RenewAnonVolumes: p.RenewAnonVolumes, Scale: p.Scale, Timeout: p.Timeout, NoStart: p.NoStart,
+		RenewAnonVolumes: p.RenewAnonVolumes, MigrateVolumes: p.MigrateVolumes, Scale: p.Scale, Timeout: p.Timeout, NoStart: p.NoStart,
 		Wait: p.Wait, WaitTimeout: p.WaitTimeout, Build: p.Build, NoBuild: p.NoBuild, Pull: p.Pull, Now: s.Made,
 	}
 	switch p.Recreate {

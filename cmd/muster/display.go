@@ -144,6 +144,8 @@ func wordsOf(a planner.Action) words {
 		return words{"Creating", "Created"}
 	case planner.RemoveNetwork, planner.RemoveVolume, planner.RemoveImage, planner.RemoveContainer:
 		return words{"Removing", "Removed"}
+	case planner.CopyVolume:
+		return words{"Copying", "Copied"}
 	case planner.PullImage:
 		return words{"Pulling", "Pulled"}
 	case planner.PushImage:

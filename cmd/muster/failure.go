@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
 )
@@ -90,9 +91,12 @@ func (p *program) printJSONFailure(err error) {
 func (p *program) failureText(err error) string {
 	var mistakes project.Errors
 	var run *runFailure
+	var unplanned planner.Errors
 	switch {
 	case errors.As(err, &run):
 		return run.text()
+	case errors.As(err, &unplanned):
+		return unplanned.Error() // with the hint of each
 	case errors.As(err, &mistakes):
 		return mistakes.Error() + "\n" + count(len(mistakes), "problem") + "; nothing was changed."
 	}

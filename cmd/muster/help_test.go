@@ -26,7 +26,7 @@ func TestHelp(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := out.String()
-			if n := strings.Count(text, "\n"); n > 48 {
+			if n := strings.Count(text, "\n"); n > 50 {
 				t.Errorf("%d lines are more than a screen", n)
 			}
 			for line := range strings.Lines(text) {

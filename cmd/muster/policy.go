@@ -25,6 +25,7 @@ type policyFlags struct {
 	timeout                                   seconds
 	yes, drift, noDrift                       bool
 	limit                                     impactLimit
+	migrate                                   bool
 	wait, noStart                             bool
 	waitTimeout                               seconds
 }
@@ -42,6 +43,7 @@ func (o *policyFlags) defineRecreate(f *pflag.FlagSet) {
 	f.BoolVar(&o.forceRecreate, "force-recreate", false, "Replace containers even where nothing changed")
 	f.BoolVar(&o.noRecreate, "no-recreate", false, "Leave containers that exist as they are")
 	f.BoolVar(&o.drift, "drift", false, "Look at each container for limits changed by hand, too")
+	f.BoolVar(&o.migrate, "migrate-volumes", false, "Carry data over to volumes that are defined anew, and keep the old ones")
 	f.BoolVar(&o.noDrift, "no-drift", false, "Leave alone what was changed by hand: limits, networks, names, what was stopped")
 }
 
@@ -98,7 +100,8 @@ func (p *program) policy(want *project.Project, o policyFlags, services []string
 		Services: services, NoDeps: o.noDeps, AlwaysRecreateDeps: o.alwaysRecreate,
 		Thorough: o.drift, IgnoreDrift: o.noDrift, RenewAnonVolumes: o.renewVolumes, Timeout: o.timeout.duration(),
 		Build: o.build, NoBuild: o.noBuild, Now: p.now(),
-		NoStart: o.noStart, Wait: o.wait, WaitTimeout: o.waitTimeout.value,
+		MigrateVolumes: o.migrate,
+		NoStart:        o.noStart, Wait: o.wait, WaitTimeout: o.waitTimeout.value,
 	}
 	switch {
 	case o.forceRecreate, o.renewVolumes:

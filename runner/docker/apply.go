@@ -33,6 +33,8 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		return e.removeNetwork(ctx, a.Name)
 	case planner.CreateVolume:
 		return e.createVolume(ctx, a)
+	case planner.CopyVolume:
+		return e.copyVolume(ctx, a, report)
 	case planner.RemoveVolume:
 		return e.removeVolume(ctx, a.Name)
 	case planner.PullImage:

@@ -171,6 +171,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.removeNetwork(a)
 	case planner.CreateVolume:
 		return e.createVolume(a)
+	case planner.CopyVolume:
+		return e.copyVolume(a)
 	case planner.RemoveVolume:
 		return e.removeVolume(a)
 	case planner.PullImage:

@@ -58,12 +58,34 @@ func (e *Engine) createVolume(a planner.CreateVolume) error {
 	return nil
 }
 
+// copyVolume refuses what would be torn: a volume that a running container has.
+func (e *Engine) copyVolume(a planner.CopyVolume) error {
+	for _, name := range []string{a.From, a.To} {
+		if e.s.Volumes[name] == nil {
+			return fmt.Errorf("volume %s: %w", name, ErrNotFound)
+		}
+		for _, other := range sorted(e.s.Containers) {
+			c := e.s.Containers[other]
+			mounted := slices.ContainsFunc(c.Mounts, func(m planner.Mount) bool { return m.Name == name })
+			if mounted && active(c) {
+				return fmt.Errorf("copy volume %s: %s has it and runs: %w", name, other, ErrConflict)
+			}
+		}
+	}
+	if e.image(a.Image) == nil {
+		return fmt.Errorf("no such image: %s: %w", a.Image, ErrNotFound)
+	}
+	e.s.Data[a.To] = e.s.Data[a.From]
+	return nil
+}
+
 // removeVolume refuses while any container, stopped ones too, has it.
 func (e *Engine) removeVolume(a planner.RemoveVolume) error {
 	if user := e.userOf(a.Name, ""); user != "" && e.s.Volumes[a.Name] != nil {
 		return fmt.Errorf("remove %s: volume is in use - [%s]: %w", a.Name, user, ErrConflict)
 	}
 	delete(e.s.Volumes, a.Name)
+	delete(e.s.Data, a.Name)
 	return nil
 }
 
@@ -217,4 +239,18 @@ func (e *Engine) removeImage(a planner.RemoveImage) error {
 		delete(e.s.Images, i.ID)
 	}
 	return nil
+}
+
+// Fill says what a volume has in it.
+func (e *Engine) Fill(volume, text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.s.Data[volume] = text
+}
+
+// Content is what a volume has in it; ok is false where there is no such volume.
+func (e *Engine) Content(volume string) (text string, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.s.Data[volume], e.s.Volumes[volume] != nil
 }

@@ -21,8 +21,10 @@ type State struct {
 	Containers map[string]*Container       `json:",omitempty"` // by name
 	Networks   map[string]*planner.Network `json:",omitempty"` // by name
 	Volumes    map[string]*planner.Volume  `json:",omitempty"` // by name
-	Images     map[string]*Image           `json:",omitempty"` // local ones, by ID
-	Registry   map[string]*Image           `json:",omitempty"` // what can be pulled, by reference
+	// Data is what the volumes have in them, as some text.
+	Data     map[string]string `json:",omitempty"`
+	Images   map[string]*Image `json:",omitempty"` // local ones, by ID
+	Registry map[string]*Image `json:",omitempty"` // what can be pulled, by reference
 	// Behaviours say how containers act, by the container's name, else its
 	// service, else its image reference.
 	Behaviours map[string]Behaviour `json:",omitempty"`
@@ -106,6 +108,7 @@ func (s *State) fill() {
 	ensure(&s.Containers)
 	ensure(&s.Networks)
 	ensure(&s.Volumes)
+	ensure(&s.Data)
 	ensure(&s.Images)
 	ensure(&s.Registry)
 	ensure(&s.Behaviours)

@@ -1,0 +1,325 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// An engine can neither change a volume nor give it another name. So a volume whose definition has changed is carried over
+// in five moves, and only where that was asked for:
+//
+//  1. stop the containers that have it, and copy it to a volume with a dated name
+//  2. remove those containers, since a volume that has any cannot be removed
+//  3. remove the volume, and make it as the file says
+//  4. copy the data back
+//  5. make the containers
+//
+// The dated copy stays. Until the data is back a second volume, without content, says what is going on: an interruption
+// anywhere leaves either the old volume untouched, or a whole copy and a new volume with [LabelFilled], which is not to be
+// believed yet. The next plan carries on from there. While the old volume is whole, a failure is taken back.
+
+// migration is one volume on its way to another definition.
+type migration struct {
+	key, name, kept string
+	volume          project.Volume
+	why             []Change
+	users           []*Container
+	// anew: what is there of the new volume is not as the file says any more.
+	anew bool
+	// filling: the old volume is gone, or its successor is there and has not all of the data yet.
+	filling bool
+}
+
+// migratingName is the volume that says that another one is being carried over.
+func migratingName(volume string) string { return volume + ".muster-migrating" }
+
+// findMigrations looks for volumes to carry over, before anything is decided about containers.
+func (b *builder) findMigrations() {
+	used := b.usedVolumes()
+	for _, key := range keys(b.want.Volumes) {
+		v := b.want.Volumes[key]
+		if !used[key] || bool(v.External) {
+			continue
+		}
+		name := volumeName(b.want, key, v)
+		have, mark := b.have.volumes[name], b.have.volumes[migratingName(name)]
+		m := &migration{key: key, name: name, volume: v}
+		m.volume.Name = name
+		switch {
+		case mark != nil && (have == nil || have.Labels[LabelFilled] == mark.Labels[LabelKept]):
+			m.filling, m.kept = true, mark.Labels[LabelKept]
+			m.why = []Change{{Path: "volumes." + key, From: "interrupted while its data was carried over", To: "from " + m.kept, Drift: true}}
+			m.anew = have != nil && len(b.grave(b.volumeChanges(key, v, have))) > 0
+			if b.have.volumes[m.kept] == nil {
+				b.fail(Ref{Kind: KindVolume, Name: name}, "if its data is not needed, remove what is left with `docker volume rm "+mark.Name+"`",
+					"volume %s was being carried over, and the copy %s of its data is gone", name, m.kept)
+				continue
+			}
+		case have == nil || have.Labels[LabelProject] != b.want.Name:
+			continue
+		default:
+			m.why, m.kept = b.grave(b.volumeChanges(key, v, have)), name+"."+b.how.Now.UTC().Format("20060102-150405")
+			if len(m.why) == 0 {
+				b.forgetCopy(mark)
+				continue
+			}
+		}
+		if !m.filling && !b.how.MigrateVolumes {
+			b.fail(Ref{Kind: KindVolume, Name: name},
+				"put its definition back, or say --migrate-volumes: its data is copied to the new volume, and the old one is kept",
+				"volume %s differs from the file in %s, and making it anew would lose its data", name, listed(m.why, "volumes."+key+"."))
+			continue
+		}
+		b.findUsers(m)
+		b.migrations[name] = m
+	}
+}
+
+// forgetCopy removes what is left of a copy that nobody wants any more: the volume itself is whole, and is as the file says.
+func (b *builder) forgetCopy(mark *Volume) {
+	if mark == nil {
+		return
+	}
+	why := []Change{{Path: "volumes." + mark.Name, From: "the definition is what it was", Drift: true}}
+	var needs []StepID
+	if kept := b.have.volumes[mark.Labels[LabelKept]]; kept != nil {
+		needs = append(needs, b.graph.add(Step{Action: RemoveVolume{Name: kept.Name}, Because: why, Impact: InPlace}))
+	}
+	b.graph.add(Step{Action: RemoveVolume{Name: mark.Name}, Needs: needs, Because: why, Impact: InPlace})
+	b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: mark.Name}, Verdict: Remove, Summary: "remove with the copy that was begun", Impact: InPlace})
+}
+
+// grave leaves out what makes a volume no other place for the data: labels, and what a foreign hash does not tell.
+func (b *builder) grave(changes []Change) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool {
+		field := fieldOf(c.Path)
+		return field == "config-hash" || field == "record" || strings.HasPrefix(field, "labels.")
+	})
+}
+
+// findUsers finds the containers that have a volume. Each has to be made anew, or the volume cannot be.
+func (b *builder) findUsers(m *migration) {
+	for _, name := range keys(b.have.containers) {
+		c := b.have.containers[name]
+		if !slices.ContainsFunc(c.Mounts, func(mount Mount) bool { return mount.Type == "volume" && mount.Name == m.name }) {
+			continue
+		}
+		m.users = append(m.users, c)
+		_, chosen := b.services[c.Service]
+		if orphan := !b.knows(c.Service) && b.how.RemoveOrphans; c.OneOff || !chosen && !orphan {
+			b.fail(Ref{Kind: KindVolume, Name: m.name}, "name its service too, or remove it with `docker rm -f "+c.Name+"`",
+				"volume %s cannot be carried over: %s has it, and is not made anew by this plan", m.name, c.Name)
+		}
+	}
+}
+
+// carriedOver is why the containers of a slot have to go for volumes that are carried over; nil where they have none.
+func (b *builder) carriedOver(s *service, sl *slot) []Change {
+	var out []Change
+	for _, name := range keys(b.migrations) {
+		m := b.migrations[name]
+		uses := slices.ContainsFunc(s.spec.Volumes, func(v project.ServiceVolume) bool { return v.Type == "volume" && v.Source == m.key })
+		uses = uses || slices.Contains(m.users, sl.old) || sl.next != nil && slices.Contains(m.users, sl.next)
+		if uses {
+			out = append(out, Change{Path: s.path("volumes." + m.key), From: m.name, To: m.name + " (made anew)"})
+		}
+	}
+	return out
+}
+
+// forMigration makes a slot's containers go before their successor is made.
+func (b *builder) forMigration(s *service, sl *slot) *replica {
+	if sl.old == nil {
+		return nil
+	}
+	why := b.carriedOver(s, sl)
+	if why == nil {
+		return nil
+	}
+	r := &replica{name: b.want.ContainerName(s.spec, sl.number), number: sl.number, verb: create, because: why, migrated: sl.standing()}
+	for _, c := range append([]*Container{sl.old, sl.next}, sl.litter...) {
+		if c != nil {
+			r.litter = append(r.litter, c)
+		}
+	}
+	return r
+}
+
+// keepAnonymous gives a container the anonymous volumes of the one that had to go before it was made, in this plan or in
+// one that was interrupted.
+func (b *builder) keepAnonymous(a *CreateContainer, r *replica) {
+	if b.how.RenewAnonVolumes || r.verb != create || len(b.migrations) == 0 {
+		return
+	}
+	var had []Mount
+	if r.migrated != nil {
+		had = anonymousMounts(r.migrated)
+	}
+	for _, name := range keys(b.migrations) {
+		if mark := b.have.volumes[migratingName(name)]; mark != nil {
+			had = append(had, readAnonymous(mark.Labels[LabelAnonymous], r.name)...)
+		}
+	}
+	mounted := map[string]bool{}
+	for _, v := range a.Spec.Volumes {
+		mounted[v.Target] = v.Source != "" || v.Type != "volume"
+	}
+	a.Spec.Volumes = slices.Clone(a.Spec.Volumes)
+	for _, m := range had {
+		if mounted[m.Target] {
+			continue
+		}
+		mounted[m.Target] = true
+		a.Spec.Volumes = slices.DeleteFunc(a.Spec.Volumes, func(v project.ServiceVolume) bool { return v.Target == m.Target })
+		a.Spec.Volumes = append(a.Spec.Volumes, project.ServiceVolume{Type: "volume", Source: m.Name, Target: m.Target, ReadOnly: m.ReadOnly})
+		a.Volumes = put(a.Volumes, m.Name, m.Name)
+	}
+}
+
+// anonymousMounts are those of volumes whose names the engine has made up.
+func anonymousMounts(c *Container) []Mount {
+	return slices.DeleteFunc(slices.Clone(c.Mounts), func(m Mount) bool { return m.Type != "volume" || !nameless(m.Name) })
+}
+
+// writeAnonymous is the value of [LabelAnonymous]: a line a mount, with the container's name, the volume's, and the target.
+func writeAnonymous(users []*Container) string {
+	var lines []string
+	for _, c := range users {
+		for _, m := range anonymousMounts(c) {
+			lines = append(lines, strings.TrimSuffix(c.Name, successorSuffix)+" "+m.Name+" "+m.Target)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// readAnonymous reads it back for one container.
+func readAnonymous(label, container string) []Mount {
+	var out []Mount
+	for _, line := range strings.Split(label, "\n") {
+		fields := strings.SplitN(line, " ", 3)
+		if len(fields) == 3 && fields[0] == container {
+			out = append(out, Mount{Type: "volume", Name: fields[1], Target: fields[2]})
+		}
+	}
+	return out
+}
+
+// migrate writes the steps of the first four moves; the fifth is that of the services.
+func (b *builder) migrate(m *migration) {
+	mark := migratingName(m.name)
+	kept := b.keepData(m, mark)
+	for _, c := range m.users {
+		b.before[c.Name] = append(b.before[c.Name], kept...)
+	}
+	gone := kept
+	have := b.have.volumes[m.name]
+	if have != nil && (!m.filling || m.anew) {
+		needs := kept
+		for _, c := range m.users {
+			needs = append(needs, idOf(RemoveContainer{Name: c.Name}))
+		}
+		gone = []StepID{b.graph.add(Step{Action: RemoveVolume{Name: m.name}, Needs: needs, Because: m.why, Impact: Replace})}
+	}
+	if have == nil || !m.filling || m.anew {
+		labels := b.volumeLabels(m.key, m.volume)
+		labels[LabelFilled] = m.kept
+		gone = []StepID{b.graph.add(Step{Action: CreateVolume{Name: m.name, Spec: m.volume, Labels: labels}, Needs: gone, Because: m.why, Impact: Replace})}
+	}
+	filled := b.graph.add(Step{
+		Action: CopyVolume{From: m.kept, To: m.name, Image: b.copyImage(m)},
+		Needs:  append(gone, b.copyImageStep(m)), Because: m.why, Impact: Replace,
+	})
+	b.volumeSteps[m.name] = b.graph.add(Step{Action: RemoveVolume{Name: mark}, Needs: []StepID{filled}, Because: m.why, Impact: InPlace})
+	summary := "made anew, with its data; the old one is kept as " + m.kept
+	if m.filling {
+		summary = "drift: interrupted while its data was carried over → carry on from " + m.kept
+	}
+	item := Item{Ref: Ref{Kind: KindVolume, Name: m.name}, Verdict: Modify, Summary: summary, Impact: Replace}
+	if m.filling {
+		item.Verdict = Mend
+	} else {
+		item.Changes = m.why
+	}
+	b.items = append(b.items, item)
+}
+
+// keepData writes the first move, and answers with its last steps. Where it was done before, the containers that somebody
+// may have made since are stopped all the same.
+func (b *builder) keepData(m *migration, mark string) []StepID {
+	group := "carry over " + m.name
+	if m.filling {
+		group = ""
+	}
+	var stopped []StepID
+	by := map[string][]StepID{} // by service
+	for i := len(b.order) - 1; i >= -1; i-- {
+		for _, c := range m.users {
+			// Dependents stop first; what is of no service of the plan stops last.
+			if i >= 0 && b.order[i] != c.Service || b.halted[c.Name] || !c.up() {
+				continue
+			}
+			needs := b.after(c.Name)
+			if s := b.services[c.Service]; s != nil {
+				for _, d := range s.dependents {
+					needs = append(needs, by[d.of.name]...)
+				}
+			}
+			var undo []Action
+			if !m.filling {
+				undo = b.startAgain(c, c.Name)
+			}
+			id := b.stop(c, c.Name, needs, m.why, group, undo)
+			by[c.Service] = append(by[c.Service], id)
+			stopped, b.halted[c.Name] = append(stopped, id), true
+		}
+	}
+	if m.filling {
+		return stopped
+	}
+	var cleared []StepID
+	if old := b.have.volumes[mark]; old != nil {
+		// A copy of what is still there was begun before.
+		if kept := old.Labels[LabelKept]; b.have.volumes[kept] != nil {
+			cleared = append(cleared, b.graph.add(Step{Action: RemoveVolume{Name: kept}, Because: m.why, Impact: InPlace}))
+		}
+		cleared = []StepID{b.graph.add(Step{Action: RemoveVolume{Name: mark}, Needs: cleared, Because: m.why, Impact: InPlace})}
+	}
+	owned := map[string]string{LabelProject: b.want.Name, LabelKept: m.kept}
+	if old := b.have.volumes[mark]; old != nil {
+		owned[LabelAnonymous] = old.Labels[LabelAnonymous] // of containers that are gone already
+	}
+	if label := strings.Trim(writeAnonymous(m.users)+"\n"+owned[LabelAnonymous], "\n"); label != "" {
+		owned[LabelAnonymous] = label
+	} else {
+		delete(owned, LabelAnonymous)
+	}
+	marked := b.graph.add(Step{
+		Action: CreateVolume{Name: mark, Spec: project.Volume{Name: mark}, Labels: owned},
+		Needs:  cleared, Because: m.why, Group: group, Undo: []Action{RemoveVolume{Name: mark}},
+	})
+	kept := b.graph.add(Step{
+		Action: CreateVolume{Name: m.kept, Spec: project.Volume{Name: m.kept}, Labels: map[string]string{LabelProject: b.want.Name, LabelKeptFrom: m.name}},
+		Needs:  []StepID{marked}, Because: m.why, Group: group, Undo: []Action{RemoveVolume{Name: m.kept}},
+	})
+	return []StepID{b.graph.add(Step{
+		Action: CopyVolume{From: m.name, To: m.kept, Image: b.copyImage(m)},
+		Needs:  append(stopped, kept, b.copyImageStep(m)), Because: m.why, Group: group,
+	})}
+}
+
+// copyImage is an image to make the containers of that the engine copies through; any will do.
+func (b *builder) copyImage(m *migration) string {
+	for _, name := range b.order {
+		s := b.services[name]
+		for _, v := range s.spec.Volumes {
+			if v.Type == "volume" && v.Source == m.key {
+				return b.want.ImageName(s.spec)
+			}
+		}
+	}
+	return ""
+}
+
+func (b *builder) copyImageStep(m *migration) StepID { return b.imageSteps[b.copyImage(m)] }

@@ -1,0 +1,170 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
+	"github.com/musterhq/muster/runner/memory"
+)
+
+// dataStack has a service with a volume, and another one that reads it.
+func dataStack(volume project.Volume) *project.Project {
+	mount := func(readOnly bool) []types.ServiceVolumeConfig {
+		return []types.ServiceVolumeConfig{{Type: "volume", Source: "data", Target: "/data", ReadOnly: readOnly}}
+	}
+	db := project.Service{Name: "db"}
+	db.Image, db.Volumes = "db:1", append(mount(false), types.ServiceVolumeConfig{Type: "volume", Target: "/scratch"})
+	backup := project.Service{Name: "backup"}
+	backup.Image, backup.Volumes = "db:1", mount(true)
+	backup.DependsOn = types.DependsOnConfig{"db": {Condition: "service_started", Required: true}}
+	return &project.Project{
+		Name: "p", WorkingDir: "/src", Separator: "-", Content: map[string]string{},
+		Services: map[string]project.Service{"db": db, "backup": backup},
+		Networks: map[string]project.Network{"default": {Name: "p_default"}},
+		Volumes:  map[string]project.Volume{"data": volume},
+	}
+}
+
+// migrate brings a stack to what is wanted.
+func migrate(ctx context.Context, e *memory.Engine, want *project.Project, asked bool) error {
+	have, err := e.Observe(ctx, planner.ScopeOf(want))
+	if err != nil {
+		return err
+	}
+	plan, err := planner.Build(want, have, planner.Policy{MigrateVolumes: asked, Now: time.Now()})
+	if err != nil {
+		return err
+	}
+	return runner.Run(ctx, e, plan, runner.Options{Health: e})
+}
+
+// Wherever carrying a volume over is cut off or goes wrong, its data is in a volume that the next run finds.
+func TestMigrationLosesNothing(t *testing.T) {
+	before := dataStack(project.Volume{Name: "p_data"})
+	after := dataStack(project.Volume{Name: "p_data", DriverOpts: types.Options{"type": "none", "device": "/fast"}})
+	points := 0
+	for _, fate := range []memory.Fate{memory.Refuse, memory.Forget, memory.Die, memory.DieAfter} {
+		for call := 1; ; call++ {
+			met := false
+			synctest.Test(t, func(t *testing.T) {
+				met = migrateWithFault(t, before, after, memory.Fault{Call: call, Do: fate})
+			})
+			if !met {
+				break
+			}
+			points++
+		}
+	}
+	t.Logf("%d points tried", points)
+	if points < 60 {
+		t.Errorf("only %d points were tried", points)
+	}
+}
+
+// migrateWithFault answers whether the fault was met.
+func migrateWithFault(t *testing.T, before, after *project.Project, fault memory.Fault) bool {
+	where := fmt.Sprintf("%s at call %d", fault.Do, fault.Call)
+	ctx := t.Context()
+	e := memory.New()
+	e.Put(planner.State{Images: []planner.Image{{Tags: []string{"db:1"}}}})
+	if err := migrate(ctx, e, before, false); err != nil {
+		t.Fatalf("%s: the first run: %v", where, err)
+	}
+	e.Fill("p_data", "precious")
+	scratch := anonymous(t, e)
+	calls := len(e.Calls())
+	e.Fail(fault)
+	first := migrate(ctx, e, after, true)
+	met := len(e.Calls())-calls >= fault.Call
+	e.Revive()
+	// Between the end of the migration and the making of its container a volume without a name has nothing that tells of it.
+	_, told := e.Content("p_data.muster-migrating")
+	told = told || first == nil || anonymous(t, e) != ""
+	if first != nil && !errors.Is(first, memory.ErrDead) {
+		checkTakenBack(t, e, where)
+	}
+	if err := migrate(ctx, e, after, true); err != nil {
+		t.Errorf("%s: the next run: %v", where, err)
+	}
+	if text, _ := e.Content("p_data"); text != "precious" {
+		t.Errorf("%s: the volume has %q", where, text)
+	}
+	have, err := e.Observe(ctx, planner.ScopeOf(after))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for _, v := range have.Volumes {
+		if strings.HasSuffix(v.Name, "migrating") {
+			t.Errorf("%s: %s is left", where, v.Name)
+		}
+		if text, _ := e.Content(v.Name); v.Labels[planner.LabelKeptFrom] != "" && text == "precious" {
+			kept++
+		}
+	}
+	if kept == 0 {
+		t.Errorf("%s: the old data is not kept", where)
+	}
+	for _, c := range have.Containers {
+		if c.Status != planner.Running {
+			t.Errorf("%s: %s is %s", where, c.Name, c.Status)
+		}
+	}
+	if len(have.Containers) != 2 {
+		t.Errorf("%s: there are %d containers", where, len(have.Containers))
+	}
+	if got := anonymous(t, e); told && got != scratch {
+		t.Errorf("%s: the anonymous volume was %s and is %s", where, scratch, got)
+	}
+	return met
+}
+
+// anonymous is the name of db's anonymous volume.
+func anonymous(t *testing.T, e *memory.Engine) string {
+	c, err := e.Inspect(t.Context(), "p-db-1")
+	if err != nil {
+		return ""
+	}
+	for _, m := range c.Mounts {
+		if m.Target == "/scratch" {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// checkTakenBack: while the old volume is still whole, what was stopped runs again.
+func checkTakenBack(t *testing.T, e *memory.Engine, where string) {
+	have, err := e.Observe(t.Context(), planner.Scope{Project: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(have.Containers) < 2 {
+		return // it had gone too far for that
+	}
+	for _, c := range have.Containers {
+		text, _ := e.Content("p_data")
+		if filled := volumeOf(have, "p_data").Labels[planner.LabelFilled]; text == "precious" && filled == "" && c.Status != planner.Running {
+			t.Errorf("%s: %s was not started again, it is %s", where, c.Name, c.Status)
+		}
+	}
+}
+
+func volumeOf(have planner.State, name string) planner.Volume {
+	for _, v := range have.Volumes {
+		if v.Name == name {
+			return v
+		}
+	}
+	return planner.Volume{}
+}
