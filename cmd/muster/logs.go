@@ -74,20 +74,12 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	if err != nil {
 		return err
 	}
-	t, err := p.target(ctx, loading{quiet: true})
-	if err != nil {
-		return err
-	}
-	l, err := p.look(t.files)
-	if err != nil {
-		return err
-	}
-	on, err := p.open(ctx, p.globals.at)
+	on, seen, err := p.observed(ctx, services)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	seen, err := observe(ctx, on, t, services)
+	l, err := p.look(seen.files)
 	if err != nil {
 		return err
 	}

@@ -50,19 +50,11 @@ func (p *program) ps(ctx context.Context, o psOptions, services []string) error 
 	if err := o.check(); err != nil {
 		return err
 	}
-	t, err := p.target(ctx, loading{quiet: true})
-	if err != nil {
-		return err
-	}
-	on, err := p.open(ctx, p.globals.at)
+	on, seen, err := p.observed(ctx, services)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	seen, err := observe(ctx, on, t, services)
-	if err != nil {
-		return err
-	}
 	var rows []psRow
 	for _, c := range seen.have.Containers {
 		if o.lists(seen, c, services) {
