@@ -23,6 +23,9 @@ help: ## show this list
 build: ## build bin/muster
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o bin/muster ./cmd/muster
 
+install-plugin: build ## let `docker muster` work, for this user; AS=compose takes `docker compose` over
+	install -D bin/muster "$(or $(DOCKER_CONFIG),$(HOME)/.docker)/cli-plugins/docker-$(or $(AS),muster)"
+
 demo: build ## bring examples/shop up and show that it answers
 	hack/demo
 
@@ -68,4 +71,4 @@ generate: ## write anew what is made from tables: docs, schema
 clean: ## remove what was built; engines and images stay (hack/engine stop)
 	rm -rf bin dist examples/shop/web/dist
 
-.PHONY: help build demo test test-unit test-fast test-engine test-oldest bench race setup lint fmt bless generate clean
+.PHONY: help build install-plugin demo test test-unit test-fast test-engine test-oldest bench race setup lint fmt bless generate clean

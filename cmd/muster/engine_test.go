@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -71,6 +72,13 @@ func TestEngineScripts(t *testing.T) {
 			env.Setenv("TESTAPP_IMAGE", os.Getenv("TESTAPP_IMAGE"))
 			env.Setenv("BUSYBOX_IMAGE", os.Getenv("BUSYBOX_IMAGE"))
 			env.Setenv("HOME", env.WorkDir)
+			for name, variable := range map[string]string{"docker-muster": "PLUGIN", "docker-compose": "COMPOSE_PLUGIN"} {
+				path, err := exec.LookPath(name) // put there by testscript.Main
+				if err != nil {
+					return err
+				}
+				env.Setenv(variable, path)
+			}
 			env.Defer(func() { removeProject(host, project) })
 			return nil
 		},

@@ -47,16 +47,16 @@ func printHelp(cmd *cobra.Command, _ []string) {
 	}
 	printFlags(w, cmd)
 	if cmd.HasParent() {
-		fmt.Fprintf(w, "\nGlobal flags (-f, -p, --profile, …) may stand here too: %s --help\n", cmd.Root().Name())
+		fmt.Fprintf(w, "\nGlobal flags (-f, -p, --profile, …) may stand here too: %s --help\n", cmd.Root().CommandPath())
 		return
 	}
-	fmt.Fprintf(w, "\n`%s COMMAND --help` says more about one.\n", cmd.Name())
+	fmt.Fprintf(w, "\n`%s COMMAND --help` says more about one.\n", cmd.CommandPath())
 }
 
 // useLine is how to write the command.
 func useLine(cmd *cobra.Command) string {
 	if !cmd.HasParent() {
-		return cmd.Name() + " [GLOBAL FLAGS] COMMAND"
+		return cmd.CommandPath() + " [GLOBAL FLAGS] COMMAND"
 	}
 	before, after, _ := strings.Cut(cmd.Use, " ")
 	line := cmd.Parent().CommandPath() + " " + before + " [FLAGS]"

@@ -8,6 +8,28 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 )
 
-func main() { os.Exit(run(context.Background(), fromSystem(), os.Args[1:])) }
+func main() { os.Exit(start(os.Args)) }
+
+// start is the program under any of its names; the answer is its exit code.
+func start(args []string) int {
+	if isMetadata(args[1:]) {
+		if err := printMetadata(os.Stdout); err != nil {
+			return exitFailed
+		}
+		return 0
+	}
+	p := fromSystem()
+	in := invoked(args[0], args[1:], p.getenv)
+	for _, variable := range in.environ {
+		// For docker's own configuration, which is read from the environment.
+		key, value, _ := strings.Cut(variable, "=")
+		if err := os.Setenv(key, value); err != nil {
+			return exitFailed
+		}
+	}
+	p.environ, p.called = append(p.environ, in.environ...), in.name
+	return run(context.Background(), p, in.args)
+}

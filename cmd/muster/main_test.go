@@ -25,6 +25,9 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"muster": func() { os.Exit(musterUnderTest()) },
+		// By the names that docker runs it by.
+		"docker-muster":  func() { os.Exit(start(os.Args)) },
+		"docker-compose": func() { os.Exit(start(os.Args)) },
 	})
 }
 

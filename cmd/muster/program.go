@@ -30,6 +30,7 @@ type program struct {
 	// forward lets the signals that mean nothing to muster itself come, until stop is called; nil where none can.
 	forward func() (signals <-chan os.Signal, stop func())
 
+	called    string   // by what the user calls the program; empty is muster
 	args      []string // as typed
 	globals   globals
 	interrupt *interrupts
@@ -46,7 +47,13 @@ type screen interface {
 // fromSystem is the program as it is for a user.
 func fromSystem() *program {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	if socket := os.Getenv(pluginSocket); socket != "" {
+		caught := make(chan os.Signal, 4)
+		signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+		underDocker(socket, caught, signals)
+	} else {
+		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	}
 	return &program{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
 		screen: terminalOf(os.Stderr), outScreen: terminalOf(os.Stdout), console: keyboardOf(os.Stdin),

@@ -45,6 +45,9 @@ func (p *program) rootCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	if p.called != "" && p.called != root.Use {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: p.called}
+	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
