@@ -109,24 +109,18 @@ func (p *program) runService(ctx context.Context, o runOptions, service string, 
 	if err != nil {
 		return err
 	}
-	plan, err := p.planRun(ctx, on, r)
+	if p.globals.dryRun {
+		plan, err := p.planRun(ctx, on, r)
+		if err != nil {
+			return err
+		}
+		return p.printPlan(plan, planOptions{}, p.typed())
+	}
+	started, err := p.makeReady(ctx, on, r)
 	if err != nil {
 		return err
 	}
-	if p.globals.dryRun {
-		return p.printPlan(plan, planOptions{}, p.typed())
-	}
-	for _, w := range plan.Warnings {
-		p.warn(w)
-	}
-	before, made, started := splitRun(plan, r.Name)
-	if err := p.stepsOf(ctx, on, r, before, "ready"); err != nil {
-		return err
-	}
 	r.look.mode = "quiet" // what is next is the container's own output
-	if err := p.stepsOf(ctx, on, r, made, "created"); err != nil {
-		return err
-	}
 	if o.detach {
 		if err := p.stepsOf(ctx, on, r, started, "started"); err != nil {
 			return err
@@ -174,27 +168,58 @@ func (p *program) prepareRun(ctx context.Context, o runOptions, service string, 
 	return r, err
 }
 
-// planRun plans with what the engine has now, once images that are asked for anew are there.
+// makeReady brings up what the container needs and makes it. The answer is a plan of its start. Nobody else may change
+// the project meanwhile, unless there is nothing to change: the container itself is nobody else's.
+func (p *program) makeReady(ctx context.Context, on engine, r once) (started planner.Plan, err error) {
+	if err := p.renewImages(ctx, on, r); err != nil {
+		return started, err
+	}
+	plan, err := p.planRun(ctx, on, r)
+	if err != nil {
+		return started, err
+	}
+	before, made, started := splitRun(plan, r.Name)
+	if len(before.Steps) > 0 {
+		release, err := p.hold(ctx, on, on.Host(), r.want.Name)
+		if err != nil {
+			return started, err
+		}
+		defer release()
+		if plan, err = p.planRun(ctx, on, r); err != nil {
+			return started, err
+		}
+		before, made, started = splitRun(plan, r.Name)
+	}
+	for _, w := range plan.Warnings {
+		p.warn(w)
+	}
+	if err := p.stepsOf(ctx, on, r, before, "ready"); err != nil {
+		return started, err
+	}
+	r.look.mode = "quiet" // scripts read the lines of what was brought up, and not of what they run
+	return started, p.stepsOf(ctx, on, r, made, "created")
+}
+
+// planRun plans with what the engine has now.
 func (p *program) planRun(ctx context.Context, on engine, r once) (planner.Plan, error) {
-	look := func() (planner.State, error) { return survey(ctx, on, r.want, r.how) }
-	have, err := look()
+	have, err := survey(ctx, on, r.want, r.how)
 	if err != nil {
 		return planner.Plan{}, err
 	}
-	how := r.how
-	images, err := planner.ImagesOnce(r.want, have, how, r.Once)
+	return planner.RunOnce(r.want, have, r.how, r.Once)
+}
+
+// renewImages pulls and builds what is wanted anew: only then is known what that changes.
+func (p *program) renewImages(ctx context.Context, on engine, r once) error {
+	have, err := survey(ctx, on, r.want, r.how)
 	if err != nil {
-		return planner.Plan{}, err
+		return err
 	}
-	if len(images.Steps) > 0 && !p.globals.dryRun {
-		if err := p.stepsOf(ctx, on, r, images, "fetched"); err != nil {
-			return planner.Plan{}, err
-		}
-		if have, err = look(); err != nil {
-			return planner.Plan{}, err
-		}
+	images, err := planner.ImagesOnce(r.want, have, r.how, r.Once)
+	if err != nil {
+		return err
 	}
-	return planner.RunOnce(r.want, have, how, r.Once)
+	return p.stepsOf(ctx, on, r, images, "fetched")
 }
 
 // stepsOf carries out a part of a run.
