@@ -18,6 +18,7 @@ import (
 
 type configOptions struct {
 	format, hash, output                                string
+	models                                              bool
 	services, volumes, networks, images, profiles       bool
 	variables, environment, support, quiet              bool
 	noInterpolate, noNormalize, noPaths, noEnv, noCheck bool
@@ -44,6 +45,7 @@ func (p *program) configCommand() *cobra.Command {
 		f.BoolVar(&o.volumes, "volumes", false, "The volumes")
 		f.BoolVar(&o.networks, "networks", false, "The networks")
 		f.BoolVar(&o.images, "images", false, "The images")
+		f.BoolVar(&o.models, "models", false, "The models")
 		f.BoolVar(&o.profiles, "profiles", false, "The profiles")
 		f.StringVar(&o.hash, "hash", "", "The hash of each of `SERVICES`, or of all with \"*\"")
 		f.BoolVar(&o.variables, "variables", false, "The variables that the files use, with their defaults")
@@ -113,6 +115,8 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 		return lines(slices.Sorted(maps.Keys(want.Networks))), nil
 	case o.images:
 		return lines(want.Images()), nil
+	case o.models:
+		return lines(models(want)), nil
 	case o.profiles:
 		return lines(want.Profiles()), nil
 	case o.hash != "":
@@ -123,6 +127,18 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 		return lines(want.EnvironmentList()), nil
 	}
 	return modelText(want, o)
+}
+
+// models are the AI models that the files name, each once, sorted.
+func models(want *project.Project) []string {
+	var out []string
+	if want.Model != nil {
+		for _, m := range want.Model.Models {
+			out = append(out, m.Model)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // modelText is the whole model.

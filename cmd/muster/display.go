@@ -98,6 +98,9 @@ func (p *program) look(want *project.Project) (look, error) {
 // ansi is --ansi or COMPOSE_ANSI; the flag wins.
 func (p *program) ansi(want *project.Project) (string, error) {
 	ansi := p.globals.ansi
+	if p.globals.noANSI {
+		ansi = "never"
+	}
 	if ansi == "" || ansi == "auto" {
 		if v := p.setting(want, "COMPOSE_ANSI"); v != "" {
 			ansi = v

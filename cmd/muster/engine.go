@@ -23,6 +23,8 @@ type engine interface {
 	inquirer
 	copier
 	buildChecker
+	examiner
+	describer
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.

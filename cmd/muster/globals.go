@@ -17,6 +17,7 @@ type globals struct {
 	parallel      int
 	progress      string
 	ansi          string
+	noANSI        bool
 	compatibility bool
 	allResources  bool
 	dryRun        bool
@@ -53,7 +54,12 @@ func (g *globals) define(f *pflag.FlagSet) {
 	f.BoolVar(&g.allResources, "all-resources", false, "Keep networks and volumes that no service uses")
 	f.BoolVar(&g.compatibility, "compatibility", false, "Join container names with _")
 	f.StringVar(&g.dir, "workdir", "", "")
-	_ = f.MarkHidden("workdir") // docker compose's old spelling
+	f.BoolVar(&g.noANSI, "no-ansi", false, "")
+	f.Bool("verbose", false, "")
+	f.StringArray("insecure-registry", nil, "")
+	for _, old := range []string{"workdir", "no-ansi", "verbose", "insecure-registry"} {
+		_ = f.MarkHidden(old) // docker compose's, of old; verbose and insecure-registry do nothing there either by now
+	}
 	f.VisitAll(func(flag *pflag.Flag) {
 		flag.Annotations = map[string][]string{flagGlobal: {"true"}, flagGroup: {"Global flags"}}
 	})

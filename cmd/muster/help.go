@@ -86,7 +86,11 @@ func printFlags(w io.Writer, cmd *cobra.Command) {
 	lines := map[string][]string{}
 	width := 0
 	cmd.Flags().SortFlags = false
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { width = max(width, len(flagName(f))) })
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			width = max(width, len(flagName(f)))
+		}
+	})
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" || f.Annotations[flagGlobal] != nil && cmd.HasParent() {
 			return

@@ -38,7 +38,7 @@ func (p *program) psCommand() *cobra.Command {
 		f.BoolVar(&o.services, "services", false, "Print services only")
 		f.StringArrayVar(&o.status, "status", nil, "Only those in a `STATUS`: running, exited, created, paused, restarting, dead or removing")
 		f.StringArrayVar(&o.filters, "filter", nil, "The same as a `FILTER`: status=STATUS")
-		f.StringVar(&o.format, "format", "", "`FORMAT`: table, json, or a Go template; psFormat of docker's configuration otherwise")
+		f.StringVar(&o.format, "format", "", "`FORMAT`: table, json, or a Go template")
 		f.BoolVar(&o.noTrunc, "no-trunc", false, "Do not shorten anything")
 		f.BoolVar(&o.orphans, "orphans", true, "Also list services that the files do not have")
 	})
