@@ -32,7 +32,6 @@ services:
     image: ${TESTAPP_IMAGE}
     command: [run]
     environment: {VERSION: "1"}
-    volumes: [/scratch]
     healthcheck: {test: [CMD, /testapp, health]}
     deploy: {replicas: 2, update_config: {order: start-first}}
   less: {image: "${TESTAPP_IMAGE}", command: [run], scale: 2}
