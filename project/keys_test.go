@@ -42,8 +42,15 @@ func keysPage() string {
 	var b strings.Builder
 	counts := map[Support]int{}
 	rows := SupportTable()
+	dropped := map[Support]int{}
 	for _, r := range rows {
 		counts[r.Support]++
+		switch {
+		case r.Dropped && r.Attached:
+			dropped[Honoured]++
+		case r.Dropped:
+			dropped[r.Support]++
+		}
 	}
 	fmt.Fprintf(&b, `# Every key of a Compose file
 
@@ -51,14 +58,23 @@ Made from the table in project/support_rows.go by `+"`go generate ./project`; `m
 
 Of %d keys %d are honoured, %d only inform (they concern nothing that happens on the engine), %d have no effect and are
 warned about with their place, and %d are refused. With `+"`--strict`"+` a warning is an error. * is a name, [] an element of a list.
-`, len(rows), counts[Honoured], counts[Informing], counts[Warned], counts[Refused])
+
+docker compose 2.40.3 accepts %d of these keys and does nothing with them, without a word: the engine has the same with and without. muster
+honours %d of them (two only while `+"`up`"+` stays attached), warns about %d, refuses %d, and takes %d for information too. They are marked with †. The test
+TestDroppedByDockerCompose measures it, a file a key.
+`, len(rows), counts[Honoured], counts[Informing], counts[Warned], counts[Refused],
+		dropped[Honoured]+dropped[Warned]+dropped[Refused]+dropped[Informing], dropped[Honoured], dropped[Warned], dropped[Refused], dropped[Informing])
 	last := ""
 	for _, r := range rows {
 		if section := keySection(r.Key); section != last {
 			last = section
 			fmt.Fprintf(&b, "\n## %s\n\n| key | %s |\n|---|---|\n", section, r.Target)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Key, r.Words())
+		mark := ""
+		if r.Dropped {
+			mark = " †"
+		}
+		fmt.Fprintf(&b, "| `%s`%s | %s |\n", r.Key, mark, r.Words())
 	}
 	return b.String()
 }

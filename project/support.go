@@ -29,6 +29,8 @@ type Row struct {
 	API string `json:"api,omitempty"`
 	// Attached: it is honoured while `up` stays with the containers, and Support says what becomes of it otherwise.
 	Attached bool `json:"attached,omitempty"`
+	// Dropped: docker compose 2.40.3 accepts the key, makes nothing else of the file than without it, and says no word.
+	Dropped bool `json:"dropped_by_docker_compose,omitempty"`
 	// Note says how, or why not.
 	Note string `json:"note,omitempty"`
 }
@@ -39,11 +41,12 @@ func Targets() []string { return []string{"docker"} }
 // SupportTable is the whole table, by target and key. It is what `config --support`
 // prints and what the documentation is made from.
 func SupportTable() []Row {
-	rows := slices.Concat(topLevelRows(), serviceRows(), nestedRows())
+	rows, dropped := slices.Concat(topLevelRows(), serviceRows(), nestedRows()), droppedByPeer()
 	for i := range rows {
 		if rows[i].Target == "" {
 			rows[i].Target = "docker"
 		}
+		rows[i].Dropped = slices.Contains(dropped, rows[i].Key)
 	}
 	slices.SortFunc(rows, func(a, b Row) int {
 		if c := strings.Compare(a.Target, b.Target); c != 0 {
