@@ -30,6 +30,10 @@ func (l *loading) compose(ctx context.Context, docs []*document) (m *model, err 
 		}
 	}()
 	details := types.ConfigDetails{WorkingDir: l.where.dir, Environment: l.where.env.Clone()}
+	if l.o.NoInterpolate {
+		// compose-go replaces bare variables, and puts the text of secrets in, whether it interpolates or not.
+		details.Environment = types.Mapping{}
+	}
 	for _, d := range docs {
 		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: d.file, Content: d.content, Config: d.tree})
 	}

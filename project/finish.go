@@ -37,6 +37,7 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 		p.Warnings = append(p.Warnings, warnings...)
 	}
 	if m.project == nil {
+		p.sketch(l.where.profiles)
 		return p, nil // NoInterpolate: nothing in it can be judged
 	}
 	enabled, errs := l.enable(m.project)

@@ -74,8 +74,8 @@ func (p *program) config(ctx context.Context, o configOptions, services []string
 		return p.printSupport(o.format)
 	}
 	lo := p.loadOptions(loading{services: services, mayMiss: true})
-	lo.AllProfiles = o.profiles || o.variables || o.hash == "*" && len(p.globals.profiles) == 0
-	lo.NoInterpolate, lo.NoNormalize, lo.NoPathResolution = o.noInterpolate || o.variables, o.noNormalize, o.noPaths
+	lo.AllProfiles = o.profiles || o.variables
+	lo.NoInterpolate, lo.NoNormalize, lo.NoPathResolution = o.noInterpolate && o.hash == "" || o.variables, o.noNormalize, o.noPaths
 	lo.NoEnvResolution, lo.NoConsistency = o.noEnv, o.noCheck
 	lo.RefreshRemotes = o.refreshRemotes || o.lockRemotes
 	want, err := project.Load(ctx, lo)
