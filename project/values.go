@@ -47,6 +47,7 @@ func formTable() map[string]form {
 	add(portMapping, s, "ports.[]")
 	add(portNumber, s, "ports.[].target")
 	add(exposed, s, "expose.[]")
+	add(device, s, "devices.[]")
 	add(mount, s, "volumes.[]")
 	add(commandLine, s, "command", "entrypoint", "post_start.[].command", "pre_stop.[].command")
 	add(fileMode, s, "configs.[].mode", "secrets.[].mode")
@@ -203,6 +204,14 @@ func hostAddress(text string) (string, string) {
 		return "", ""
 	}
 	return quote(text) + " has no address", "write HOST=ADDRESS"
+}
+
+// device is one of the host, or a name of the container device interface.
+func device(text string) (string, string) {
+	if strings.Count(text, ":") > 2 {
+		return quote(text) + " is not a device", "write /dev/x, /dev/x:/dev/y or /dev/x:/dev/y:rw; with other colons in it: source, target, permissions"
+	}
+	return "", ""
 }
 
 func assignment(text string) (string, string) {

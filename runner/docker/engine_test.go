@@ -63,6 +63,10 @@ func (r *rig) clean() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	filter := ofProject(r.project)
+	if err := r.connect(ctx); err != nil { // nothing may have used it yet
+		r.t.Error(err)
+		return
+	}
 	there, err := r.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filter})
 	if err != nil {
 		r.t.Error(err)

@@ -124,26 +124,51 @@ func union(a, b map[string]string) map[string]string {
 	return out
 }
 
+// difference is one that is meant between what docker compose and muster make of a file.
+type difference struct {
+	file string // a test of a key; empty is any
+	path string // of the engine's answer, as a regular expression
+	what string // in words, for the page
+	why  string
+}
+
+func differences() []difference {
+	return []difference{
+		{"", `\.Labels\.dev\.muster\.`, "labels `dev.muster.*`", "muster's own: what a container was made from"},
+		{"", `\.depends_on$`, "the order in the label `com.docker.compose.depends_on`", "sorted; docker compose's order is that of a Go map, and another one each time"},
+		{"", `\.Networks\..*\.(IPAddress|IPv6Gateway)$`, "addresses", "what the engine fills in when it likes"},
+		{"cap_add", `other-1\.Config\.StopTimeout`, "`stop_grace_period` below a second", "half a second is no second with docker compose, which kills at once; rounded up here"},
+		{"configs", `\.Mounts$`, "configs and secrets from files with uid, gid or mode", "copied with them; docker compose mounts the file, drops them and says so"},
+		{"ipc", `VolumesFrom$|\.Mounts$`, "`volumes_from: [base:ro]`", "is read-only; docker compose drops the mode. Containers are named and not numbered"},
+		{"networks", `\.Links$`, "`links`", "to all containers of the service, by its name; docker compose links to its first"},
+		{"use_api_socket", `Mounts$|Binds$`, "the socket of `use_api_socket`", "that of the engine in use; docker compose takes /var/run/docker.sock whatever is there"},
+		{"use_api_socket", `Config\.Env`, "registry credentials with `use_api_socket`", "docker compose copies the user's into the container, in clear"},
+		{"volumes", `Mounts$|Binds$`, "`nocopy` and `selinux` of long mounts", "in the engine's older notation; docker compose drops `selinux` in the newer one"},
+		{"volumes.recursive", `Mounts$`, "`bind.recursive` without `create_host_path`", "the folder is made unless that is taken out; docker compose does not with `recursive`"},
+	}
+}
+
 // knownDifference is the reason for a difference that is meant.
 func knownDifference(file, path string) string {
-	for _, d := range []struct{ file, path, why string }{
-		{"", `\.Labels\.dev\.muster\.`, "muster's own labels"},
-		{"", `\.depends_on$`, "sorted; docker compose's order is that of a Go map"},
-		{"", `\.Networks\..*\.(IPAddress|IPv6Gateway)$`, "what the engine fills in when it likes"},
-		{"cap_add", `other-1\.Config\.StopTimeout`, "half a second is no second with docker compose, which kills at once; rounded up here"},
-		{"configs", `\.Mounts$`, "a file with uid, gid or mode is copied with them; docker compose mounts it and drops them"},
-		{"ipc", `VolumesFrom$|\.Mounts$`, "volumes_from base:ro is read-only; docker compose drops the mode. Containers are named and not numbered"},
-		{"networks", `\.Links$`, "a link to a service is to all of its containers, by its name; docker compose links to its first"},
-		{"use_api_socket", `Mounts$|Binds$`, "the socket of the engine in use; docker compose takes /var/run/docker.sock whatever is there"},
-		{"use_api_socket", `Config\.Env`, "docker compose copies the user's registry credentials into the container, in clear"},
-		{"volumes", `Mounts$|Binds$`, "nocopy and selinux in the older notation; docker compose drops selinux in the newer one"},
-		{"volumes.recursive", `Mounts$`, "create_host_path is on unless taken out; docker compose leaves it out with recursive"},
-	} {
+	for _, d := range differences() {
 		if (d.file == "" || d.file == file) && regexp.MustCompile(d.path).MatchString(path) {
 			return d.why
 		}
 	}
 	return ""
+}
+
+// The page that tells users of the differences has each of them.
+func TestDifferencesAreTold(t *testing.T) {
+	page, err := os.ReadFile("../../docs/start.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range differences() {
+		if row := "| " + d.what + " | " + d.why + " |\n"; !strings.Contains(string(page), row) {
+			t.Errorf("docs/start.md lacks\n%s", row)
+		}
+	}
 }
 
 // seen is all that the engine says of the project's containers, a line each, without what is different each time.
