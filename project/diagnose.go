@@ -183,6 +183,7 @@ func (d *diagnosis) rest(ctx context.Context) {
 	// Included files are read by compose-go itself, with what is wrong in them.
 	l.lenient = len(d.errs) > 0
 	inlined := d.includedCuts()
+	d.leaveBases()
 	for range tries {
 		docs, ok := d.left(inlined)
 		if !ok {

@@ -66,3 +66,38 @@ func narrowed(value any) any {
 	}
 	return value
 }
+
+// leaveBases takes the extends out of services whose base something was cut out of: compose-go would read
+// the file from the disk, with what is wrong in it. The checks know that such a service is not all there.
+func (d *diagnosis) leaveBases() {
+	for _, doc := range d.l.places.given {
+		for _, name := range serviceNames(doc) {
+			s := d.l.places.findIn(doc, []string{"services", name})
+			if s.depth == 2 && d.cutBase(doc, s.value, 0) {
+				_, extends := child(s.value, "extends")
+				d.nodes[extends] = true
+				d.cut[dotted([]string{"services", name, "extends"})] = true
+			}
+		}
+	}
+}
+
+// cutBase says whether something was cut out of a file that a service extends, directly or not.
+func (d *diagnosis) cutBase(doc *document, service *yaml.Node, depth int) bool {
+	name, file := extendsOf(service)
+	if name == "" || depth > 100 {
+		return false
+	}
+	from := doc
+	if file != "" {
+		if from = d.l.places.opened(d.l.places.fileOf(doc, file)); from == nil {
+			return false
+		}
+		roots, _ := from.parse()
+		if from.base && slices.ContainsFunc(roots, func(r *yaml.Node) bool { return d.cutIn(r, 0) }) {
+			return true
+		}
+	}
+	next := d.l.places.findIn(from, []string{"services", name})
+	return next.depth == 2 && d.cutBase(from, next.value, depth+1)
+}

@@ -153,6 +153,9 @@ func (d *diagnosis) extending(doc *document, service string) {
 		s := d.l.places.findIn(at.doc, []string{"services", at.name})
 		name, file := extendsOf(s.value)
 		if s.depth < 2 || name == "" {
+			if k, v := child(s.value, "extends"); v != nil && s.depth == 2 && len(trail) == 0 && followed(v).Kind == yaml.ScalarNode && followed(v).Tag == "!!str" {
+				d.report(doc, k, v, []string{"services", service, "extends"}, "names no service", "write the name of the service to extend")
+			}
 			return
 		}
 		if slices.Contains(trail, at) {

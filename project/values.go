@@ -3,6 +3,7 @@ package project
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -139,7 +140,10 @@ func number(text string) (string, string) {
 }
 
 func portMapping(text string) (string, string) {
-	if _, err := types.ParsePortConfig(text); err == nil {
+	if ports, err := types.ParsePortConfig(text); err == nil {
+		if slices.ContainsFunc(ports, func(p types.ServicePortConfig) bool { return p.Target == 0 }) {
+			return "port 0 is not between 1 and 65535", ""
+		}
 		return "", ""
 	}
 	for _, n := range regexp.MustCompile(`\d+`).FindAllString(text, -1) {
