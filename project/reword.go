@@ -68,6 +68,9 @@ func rewordings() []rewording {
 		{re(`^(volumes\.\S+): conflicting parameters "external" and "(\S+)" specified$`), func(m []string) (string, string, string) {
 			return m[1] + "." + m[2], "has no effect on an external volume", "take it out, or take external out"
 		}},
+		{re(`(?s)^decoding failed due to the following error\(s\):\s+'([a-z]+)\[([^]]+)\]\.(\S+)' (.+)$`), func(m []string) (string, string, string) {
+			return m[1] + "." + m[2] + "." + m[3], strings.TrimSpace(m[4]), ""
+		}},
 		{re(`^(\S+): invalid ip address: (.*)$`), func(m []string) (string, string, string) {
 			return strings.ReplaceAll(m[1], ".[]", "") + ".host_ip", quote(m[2]) + " is not an IP address", "write 127.0.0.1"
 		}},
