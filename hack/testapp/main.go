@@ -26,6 +26,7 @@ const usage = `testapp [COMMAND] [FLAGS] [ARGUMENTS]
   health              exit 0 if the run in this container is healthy, else 1: a healthcheck without a shell
   print               print lines, then exit
   fetch URL...        get each URL and print the bodies
+  load URL            get a URL again and again at an even pace and print as JSON what became of it
   resolve NAME...     print the addresses of each name, sorted, a line each
   cat FILE...         print files
   env [NAME...]       print variables, all of them as NAME=VALUE or the values of those named
@@ -67,6 +68,8 @@ func dispatch(args []string, stdout, stderr io.Writer) error {
 		return printCommand(args, stdout, stderr)
 	case "fetch":
 		return fetchCommand(args, stdout, stderr)
+	case "load":
+		return loadCommand(args, stdout, stderr)
 	case "resolve":
 		return resolveCommand(args, stdout)
 	case "cat":
