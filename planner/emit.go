@@ -136,21 +136,11 @@ func (b *builder) discard(c *Container, because []Change) StepID {
 // stop runs the hooks that a container has before its end and stops it. name is
 // what it is called by then.
 func (b *builder) stop(c *Container, name string, needs []StepID, because []Change, group string, undo []Action) StepID {
-	return b.stopNow(c, name, b.beforeStop(c, name, needs, group), because, group, undo)
-}
-
-// beforeStop runs the hooks that a container has for that.
-func (b *builder) beforeStop(c *Container, name string, needs []StepID, group string) []StepID {
-	if c.Status != Running || c.OneOff {
-		return needs
+	if c.Status == Running && !c.OneOff {
+		if hooks := b.preStop(c); len(hooks) > 0 {
+			needs = []StepID{b.hooks("pre_stop", hooks, name, c.Service, needs, group)}
+		}
 	}
-	if hooks := b.preStop(c); len(hooks) > 0 {
-		return []StepID{b.hooks("pre_stop", hooks, name, c.Service, needs, group)}
-	}
-	return needs
-}
-
-func (b *builder) stopNow(c *Container, name string, needs []StepID, because []Change, group string, undo []Action) StepID {
 	return b.graph.add(Step{
 		Action: StopContainer{Name: name, Service: c.Service, Grace: b.how.Timeout},
 		Needs:  needs, Because: because, Impact: Replace, Group: group, Undo: undo,

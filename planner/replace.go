@@ -9,7 +9,7 @@ import (
 // when the successor has proven itself:
 //
 //	stop-first:  create, stop old, start, await, remove old, rename
-//	start-first: create, start, await, withdraw old, stop old, remove old, rename
+//	start-first: create, start, await, stop old, remove old, rename
 //
 // Up to the await all steps are one group: when one of them fails, what they did is taken back. From
 // then on the successor is the one that counts, and nothing is taken back any more; a later plan
@@ -50,7 +50,7 @@ func (b *builder) emitReplace(s *service, r *replica, gates []StepID) {
 		}
 		ready = []StepID{b.prove(s, r, next, ready, []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}})}
 		if u.order == StartFirst && old.up() {
-			ready = []StepID{b.stopLate(s, r, oldName, ready)}
+			ready = []StepID{b.stopLate(r, oldName, ready)}
 		}
 	}
 	b.succeed(s, r, oldName, next, ready)
@@ -92,15 +92,13 @@ func (b *builder) giveWay(s *service, r *replica, oldName string, needs []StepID
 
 // stopLate stops the old container when its successor has proven itself. Where it is kept for
 // going back, that is still one with what came before.
-func (b *builder) stopLate(s *service, r *replica, oldName string, needs []StepID) StepID {
+func (b *builder) stopLate(r *replica, oldName string, needs []StepID) StepID {
 	var undo []Action
 	group := ""
 	if r.unit.deferred {
 		group, undo = r.unit.group, b.startAgain(r.old, oldName)
 	}
-	needs = b.beforeStop(r.old, oldName, needs, group)
-	needs = b.withdraw(s, r, oldName, needs, group)
-	r.stopLate = b.stopNow(r.old, oldName, needs, r.because, group, undo)
+	r.stopLate = b.stop(r.old, oldName, needs, r.because, group, undo)
 	if r.unit.deferred {
 		r.last = r.stopLate
 	}
@@ -198,7 +196,7 @@ func (b *builder) emitFinish(s *service, r *replica) {
 		needs = []StepID{b.resume(s, r, needs)}
 	}
 	if old.up() {
-		needs = []StepID{b.stopLate(s, r, old.Name, needs)}
+		needs = []StepID{b.stopLate(r, old.Name, needs)}
 	}
 	b.succeed(s, r, old.Name, next, needs)
 }

@@ -275,8 +275,6 @@ func (s *story) happen(t *testing.T, f []string) {
 		need().Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == f[2] })
 	case "connect": // NAME NETWORK
 		w.connect(need(), f[2])
-	case "address": // NAME NETWORK IPV4
-		need().endpoint(f[2]).IPv4 = f[3]
 	case "rebuilt", "pulled": // IMAGE: its tag means other content
 		w.addImage(f[1])
 	case "fetched": // IMAGE TIME: pulled at that time

@@ -113,7 +113,7 @@ func (e *Engine) endpoint(c *Container, network string, spec project.Service, ke
 	}
 	p := planner.Endpoint{Network: network, Aliases: []string{}}
 	for _, alias := range []string{c.Labels[planner.LabelService], cmp.Or(as, c.Name)} {
-		if alias != "" && (alias == cmp.Or(as, c.Name) || spec.Networks[key].ServiceNameAliasEnabled()) {
+		if alias != "" {
 			p.Aliases = append(p.Aliases, alias)
 		}
 	}
