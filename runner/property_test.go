@@ -98,6 +98,11 @@ func (g *guard) up(ctx context.Context, want *project.Project, how planner.Polic
 					g.fail("%s begins although %s is %q", e.Step.ID, need, states[need])
 				}
 			}
+			for _, before := range e.Step.After {
+				if s := states[before]; s == "" || s == runner.Begun {
+					g.fail("%s begins although %s is %q", e.Step.ID, before, s)
+				}
+			}
 		}
 		states[e.Step.ID] = e.State
 	}})

@@ -124,9 +124,11 @@ func drawService(t *rapid.T, name string, before []string) project.Service {
 	if one("check", 2) {
 		s.HealthCheck = &types.HealthCheckConfig{Test: []string{"CMD", "check"}}
 	}
-	if one("order", 2) {
-		parallelism := uint64(rapid.IntRange(0, 2).Draw(t, "parallelism"))
-		s.Deploy = &types.DeployConfig{UpdateConfig: &types.UpdateConfig{Order: rapid.SampledFrom([]string{"start-first", "stop-first"}).Draw(t, "order"), Parallelism: &parallelism}}
+	if one("update config", 2) {
+		s.Deploy = &types.DeployConfig{UpdateConfig: drawUpdateConfig(t, "rollback")}
+		if one("rollback config", 2) {
+			s.Deploy.RollbackConfig = drawUpdateConfig(t, "pause")
+		}
 	}
 	if one("hooks", 5) {
 		s.PostStart = []types.ServiceHook{{Command: []string{"warm"}}}
@@ -154,6 +156,19 @@ func drawService(t *rapid.T, name string, before []string) project.Service {
 		s.VolumesFrom = []string{before[0]}
 	}
 	return s
+}
+
+// drawUpdateConfig draws how replicas are replaced, or go back; action is possible besides pause and continue.
+func drawUpdateConfig(t *rapid.T, action string) *types.UpdateConfig {
+	parallelism := uint64(rapid.IntRange(0, 2).Draw(t, "parallelism"))
+	return &types.UpdateConfig{
+		Parallelism:     &parallelism,
+		Order:           rapid.SampledFrom([]string{"", "start-first", "start-first", "stop-first"}).Draw(t, "order"),
+		FailureAction:   rapid.SampledFrom([]string{"", "pause", "continue", action, action}).Draw(t, "failure action"),
+		MaxFailureRatio: rapid.SampledFrom([]float32{0, 0, 0.34, 0.5, 1}).Draw(t, "ratio"),
+		Delay:           types.Duration(rapid.SampledFrom([]time.Duration{0, 0, 3 * time.Second}).Draw(t, "delay")),
+		Monitor:         types.Duration(rapid.SampledFrom([]time.Duration{0, 0, 200 * time.Millisecond, 2 * time.Second}).Draw(t, "monitor")),
+	}
 }
 
 // edit changes what can differ between two versions of a service.
@@ -270,6 +285,10 @@ func (s story) String() string {
 	return out
 }
 
+func describePace(u *types.UpdateConfig) string {
+	return fmt.Sprintf("(%s by %d, delay %v, monitor %v, %s over %v)", u.Order, *u.Parallelism, u.Delay, u.Monitor, u.FailureAction, u.MaxFailureRatio)
+}
+
 func describe(p *project.Project) string {
 	out := ""
 	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
@@ -288,7 +307,10 @@ func describe(p *project.Project) string {
 			out += ", called " + s.ContainerName
 		}
 		if s.Deploy != nil {
-			out += fmt.Sprintf(", %s by %d", s.Deploy.UpdateConfig.Order, *s.Deploy.UpdateConfig.Parallelism)
+			out += ", update " + describePace(s.Deploy.UpdateConfig)
+			if s.Deploy.RollbackConfig != nil {
+				out += ", rollback " + describePace(s.Deploy.RollbackConfig)
+			}
 		}
 		for _, v := range s.Volumes {
 			out += fmt.Sprintf(", volume %q", v.Source)
