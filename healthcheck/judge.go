@@ -48,6 +48,8 @@ type past struct {
 	exitedWell bool
 	// waitedFor is how long the wait had gone on at the last look.
 	waitedFor time.Duration
+	// startedAgain: an earlier wait found it good, and the engine has started it since.
+	startedAgain bool
 	// runningFor is how long it had been seen to run without a break at the last look.
 	runningFor time.Duration
 }
@@ -148,6 +150,10 @@ func judgeRunning(t Target, s Status, p past) (verdict, *Failure) {
 // counts: ours is that of the moment before.
 func judgeSteady(t Target, s Status, p past) (verdict, *Failure) {
 	switch {
+	case p.startedAgain:
+		f := death(t, s, p.lastCode)
+		f.Reason += " and was started again by the engine"
+		return failed, f
 	case s.Health == "unhealthy":
 		return failed, &Failure{Name: t.Name, Reason: reasonSick, Probe: s.LastProbe}
 	case p.waitedFor < t.Monitor:

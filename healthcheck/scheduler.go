@@ -24,8 +24,11 @@ type scheduler struct {
 	ctx context.Context
 
 	containers map[string]*container
-	agenda     agenda
-	timer      *time.Timer
+	// good is when each container was started that a wait has found as it should be: one that the engine has
+	// started again since has not stayed so.
+	good   map[string]time.Time
+	agenda agenda
+	timer  *time.Timer
 
 	looks     int          // in flight
 	lookQueue []*container // waiting for a free one
@@ -82,7 +85,7 @@ type pending struct {
 func newScheduler(ctx context.Context, w *Waiter) *scheduler {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
-	return &scheduler{w: w, ctx: ctx, containers: map[string]*container{}, timer: timer, since: time.Now()}
+	return &scheduler{w: w, ctx: ctx, containers: map[string]*container{}, good: map[string]time.Time{}, timer: timer, since: time.Now()}
 }
 
 // run is the owner's loop; it ends with its context.
@@ -303,6 +306,7 @@ func (s *scheduler) review(c *container) {
 			what, failure := judge(p.Target, c.status, s.past(c, p))
 			switch what {
 			case met:
+				s.good[c.name] = c.status.StartedAt
 				s.settle(p, nil)
 			case failed:
 				s.settle(p, c.fill(failure))
@@ -316,6 +320,9 @@ func (s *scheduler) review(c *container) {
 func (s *scheduler) past(c *container, p *pending) past {
 	out := past{deaths: c.deaths - p.deaths, probedGood: c.probe.good,
 		waitedFor: c.asOf.Sub(p.began), verdictIsOld: c.verdictIsOld, cannot: c.probe.cannot(), exitedWell: c.exitedWell, lastCode: c.lastCode}
+	if since, known := s.good[c.name]; known {
+		out.startedAgain = !since.Equal(c.status.StartedAt)
+	}
 	if out.deaths > 0 && p.firstDeath.IsZero() {
 		p.firstDeath = time.Now()
 	}

@@ -537,3 +537,23 @@ func TestManyWaits(t *testing.T) {
 		}
 	})
 }
+
+// A container that was good, died, and runs again is not steady, also when nobody saw it die.
+func TestSteadySeesTheRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		w := waiter(t, f, Options{})
+		f.set("c", Status{Running: true, Restarts: true, StartedAt: time.Unix(1, 0)})
+		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Ready}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Wait(t.Context(), Target{Name: "c", Condition: Steady}); err != nil {
+			t.Fatal(err)
+		}
+		f.set("c", Status{Running: true, Restarts: true, StartedAt: time.Unix(2, 0)})
+		err := w.Wait(t.Context(), Target{Name: "c", Condition: Steady})
+		if err == nil || err.Error() != "c died and was started again by the engine" {
+			t.Errorf("got %v", err)
+		}
+	})
+}

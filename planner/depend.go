@@ -52,6 +52,9 @@ func (b *builder) satisfied(of *service, e edge) []StepID {
 		switch {
 		case e.optional || e.timeout > 0:
 			out = append(out, b.awaitFor(of, e, r)...)
+		case e.condition == project.ConditionStarted && of.livesIn(e.to) && r.verb == keep && r.old.Status == Restarting:
+			// Between two runs there is nothing to join.
+			out = append(out, b.await(e.to, r, IsRunning)...)
 		case e.condition == project.ConditionStarted:
 			out = append(out, r.done...)
 		default:

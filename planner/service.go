@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -142,6 +143,11 @@ func (s *service) renewed() bool {
 		}
 	}
 	return false
+}
+
+// livesIn says whether containers of s are joined to a namespace of those of another service.
+func (s *service) livesIn(other *service) bool {
+	return slices.ContainsFunc(s.parents, func(p parent) bool { return p.process && p.to == other })
 }
 
 func (s *service) ref() Ref { return Ref{Kind: KindService, Name: s.name} }

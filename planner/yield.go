@@ -20,6 +20,9 @@ func (b *builder) yieldPorts() {
 			continue
 		}
 		for _, p := range b.services[a.Service].spec.Ports {
+			if !fixed(p) {
+				continue
+			}
 			for _, c := range holders[portKey(p.Published, p.Protocol)] {
 				if c.Name != a.Name {
 					b.waitForPort(step, c, takes)
@@ -47,6 +50,9 @@ func (b *builder) portHolders() map[string][]*Container {
 		if c.Status == Restarting {
 			// It holds none at the moment, and will in the next.
 			for _, p := range b.codec.recorded(c.Labels).Ports {
+				if !fixed(p) {
+					continue
+				}
 				key := portKey(p.Published, p.Protocol)
 				holders[key] = append(holders[key], c)
 			}
@@ -68,7 +74,9 @@ func (b *builder) waitForPort(begin *Step, c *Container, takes exchange) {
 	if stop == nil || stop.Group != "" && stop.Group == begin.Group {
 		return
 	}
-	takes.note(begin.Group, stop.Group)
+	if c.Service != begin.Action.Resource().Service { // replicas that want the same port cannot all have it, now or later
+		takes.note(begin.Group, stop.Group)
+	}
 	if b.graph.depends(stop.ID, begin.ID) {
 		b.graph.hasten(stop.ID, begin.ID)
 	}
@@ -182,19 +190,20 @@ func (g *graph) depends(step, need StepID) bool {
 // hasten frees the stop of a container, and the hooks before it, from all that waits for another
 // step. The steps after the stop wait for it instead.
 func (g *graph) hasten(stop, other StepID) {
-	head := g.byID[stop]
-	for hook := head; hook != nil; hook = g.hookBefore(hook) {
-		head = hook
+	var chain []StepID
+	for step := g.byID[stop]; step != nil; step = g.hookBefore(step) {
+		chain = append(chain, step.ID)
 	}
-	var keep, drop []StepID
-	for _, n := range head.Needs {
-		if g.depends(n, other) {
-			drop = append(drop, n)
-		} else {
-			keep = append(keep, n)
-		}
+	var drop []StepID
+	for _, id := range chain {
+		g.byID[id].Needs = slices.DeleteFunc(slices.Clone(g.byID[id].Needs), func(n StepID) bool {
+			late := !slices.Contains(chain, n) && g.depends(n, other)
+			if late {
+				drop = append(drop, n)
+			}
+			return late
+		})
 	}
-	head.Needs = keep
 	for _, s := range g.steps {
 		if slices.Contains(s.Needs, stop) {
 			s.Needs = append(slices.Clone(s.Needs), drop...)

@@ -340,7 +340,7 @@ func TestBadVersionKeepsTheOldOne(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := stories().Draw(rt, "story")
 		bad := rapid.SampledFrom([]memory.Behaviour{
-			{Exits: true, ExitCode: 1, ExitAfter: memory.Span(100 * time.Millisecond)},
+			{Exits: true, ExitCode: 1, ExitAfter: memory.Span(100 * time.Millisecond), ReadyAfter: memory.Span(time.Second)},
 			{StartError: "exec: not found"}, {NeverReady: true},
 		}).Draw(rt, "bad")
 		who := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "who")
@@ -390,26 +390,41 @@ func (g *guard) serving(ctx context.Context) map[string]bool {
 	return out
 }
 
-// gavePort says whether a service had a fixed port that another one has later.
+// gavePort says whether a service had a fixed port that one has later which it depends on: that one is good first, and keeps it.
 func gavePort(name string, first, second *project.Project) bool {
 	had := first.Services[name].Ports
 	for other, s := range second.Services {
-		if other != name && len(had) > 0 && len(s.Ports) > 0 && had[0].Published != "" && had[0].Published == s.Ports[0].Published {
+		if len(had) > 0 && len(s.Ports) > 0 && had[0].Published != "" && had[0].Published == s.Ports[0].Published && dependsOn(second, name, other) {
 			return true
 		}
 	}
 	return false
 }
 
+// dependsOn says whether a service depends on another one, through however many.
+func dependsOn(p *project.Project, name, other string) bool {
+	s := p.Services[name]
+	for to := range s.DependsOn {
+		if to == other || dependsOn(p, to, other) {
+			return true
+		}
+	}
+	joined := slices.Clone(s.VolumesFrom)
+	if to, joins := strings.CutPrefix(s.NetworkMode, "service:"); joins {
+		joined = append(joined, to)
+	}
+	return slices.ContainsFunc(joined, func(to string) bool { return to == other || dependsOn(p, to, other) })
+}
+
 // stillServing checks that every replica that was good and is wanted is good.
 func (g *guard) stillServing(ctx context.Context, before map[string]bool, first, want *project.Project, failure error) {
 	now := g.serving(ctx)
 	for name, s := range want.Services {
-		if s.NetworkMode != "" || first.Services[name].NetworkMode != "" {
-			continue // its predecessor cannot live without its parent's
+		if s.NetworkMode != first.Services[name].NetworkMode && first.Services[name].NetworkMode != "" {
+			continue // what it lived in may be gone
 		}
 		if gavePort(name, first, want) {
-			continue // who has its port by now may be good
+			continue
 		}
 		lost := 0
 		for n := range 9 {
