@@ -205,7 +205,7 @@ func (b *builder) resources(s *service, r *replica) []StepID {
 			needs = append(needs, first.create)
 		case !inside(s, r, first):
 			needs = append(needs, first.done...)
-		case first.verb == replace:
+		case first.last != "":
 			needs = append(needs, first.first)
 		}
 	}

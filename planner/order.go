@@ -58,7 +58,7 @@ func (b *builder) exclusiveVolume(s *service) string {
 	for _, v := range s.spec.Volumes {
 		switch {
 		case v.Type != "volume" || v.ReadOnly:
-		case v.Source == "" && !b.how.RenewAnonVolumes:
+		case v.Source == "" && !b.how.RenewAnonVolumes && !slices.Contains(s.shared, v.Target):
 			return "the volume at " + v.Target + " has one writer"
 		case v.Source != "" && s.scale < 2 && !slices.Contains(s.shared, v.Source) && !b.writtenElsewhere(s, v.Source):
 			return "volume " + v.Source + " has one writer"
@@ -68,7 +68,7 @@ func (b *builder) exclusiveVolume(s *service) string {
 		return ""
 	}
 	for _, r := range s.replicas {
-		if target := b.imageVolume(s, r.old); target != "" {
+		if target := b.imageVolume(s, r.old); target != "" && !slices.Contains(s.shared, target) {
 			return "the image's volume at " + target + " has one writer"
 		}
 	}

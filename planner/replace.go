@@ -127,18 +127,25 @@ func (b *builder) join(needs []StepID) StepID {
 
 // prove starts the successor and waits until it is good.
 func (b *builder) prove(s *service, r *replica, next string, needs []StepID, undo []Action) StepID {
-	group := r.unit.group
 	started := b.graph.add(Step{
-		Action: StartContainer{Name: next, Service: s.name}, Needs: needs, Because: r.because, Group: group, Undo: undo,
+		Action: StartContainer{Name: next, Service: s.name}, Needs: needs, Because: r.because, Group: r.unit.group, Undo: undo,
 	})
 	if r.first == "" {
 		r.first = started
 	}
-	last := b.hooks("post_start", s.spec.PostStart, next, s.name, []StepID{started}, group)
+	return b.proveRunning(s, r, next, []StepID{started})
+}
+
+// proveRunning waits until a successor that has been started is good.
+func (b *builder) proveRunning(s *service, r *replica, next string, needs []StepID) StepID {
+	group := r.unit.group
+	if len(s.spec.PostStart) > 0 {
+		needs = []StepID{b.hooks("post_start", s.spec.PostStart, next, s.name, needs, group)}
+	}
 	wait := b.waiting(s, next, b.proof(s))
 	wait.OrCompleted = wait.Condition == IsStable && s.once()
 	r.proven = wait.Condition
-	r.proof = b.watch(wait, b.updatePace(s), []StepID{last}, r.because, group)
+	r.proof = b.watch(wait, b.updatePace(s), needs, r.because, group)
 	r.last = r.proof
 	return r.proof
 }
@@ -201,22 +208,32 @@ func (b *builder) emitFinish(s *service, r *replica) {
 	b.succeed(s, r, old.Name, next, needs)
 }
 
-// resume proves a successor that others are replaced with: each way back is a step of its own, so that
-// all of them can be gone in the right order.
+// resume proves a successor that others are replaced with. Starting what runs and stopping what does not do nothing: the
+// steps are there for their undos, so that all of the unit can go back in the right order.
 func (b *builder) resume(s *service, r *replica, needs []StepID) StepID {
-	next := r.next.Name
-	undo := []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}}
-	remove := RemoveContainer{Name: next, Service: s.name, Volumes: true}
-	if r.old.up() {
-		undo = append(undo, remove)
-	} else {
-		r.gaveWay = b.stop(r.old, r.old.Name, needs, r.because, r.unit.group, append(b.startAgain(r.old, r.old.Name), remove))
-		r.first, r.last, needs = r.gaveWay, r.gaveWay, []StepID{r.gaveWay}
+	old, next, group := r.old, r.next.Name, r.unit.group
+	stop := StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}
+	undo := []Action{stop}
+	if !old.up() {
+		undo = append(undo, b.startAgain(old, old.Name)...)
 	}
+	for _, k := range r.kin(s) {
+		needs = append(needs, k.first)
+	}
+	r.first = b.graph.add(Step{
+		Action: StartContainer{Name: next, Service: s.name}, Needs: needs, Because: r.because, Group: group,
+		Undo: append(undo, RemoveContainer{Name: next, Service: s.name, Volumes: true}),
+	})
+	last := r.first
+	if !old.up() {
+		r.gaveWay = b.stop(old, old.Name, []StepID{last}, r.because, group, []Action{stop, StartContainer{Name: old.Name, Service: s.name}})
+		last = r.gaveWay
+	}
+	needs = []StepID{last}
 	for _, k := range r.kin(s) {
 		needs = append(needs, k.proof)
 	}
-	return b.prove(s, r, next, needs, undo)
+	return b.proveRunning(s, r, next, needs)
 }
 
 // proof is what a successor has to come to before the old one goes.

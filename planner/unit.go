@@ -211,13 +211,20 @@ func (b *builder) tie(members []member) {
 		b.checkAgain(m)
 	}
 	for _, m := range members {
+		if !m.r.unit.deferred {
+			need(b.graph.byID[m.r.stopLate], m.r.check)
+		}
 		for _, other := range members {
 			if other.r == m.r {
 				continue
 			}
 			need(b.graph.byID[m.r.check], other.r.last)
 			need(b.graph.byID[m.r.removal], cmp.Or(other.r.check, other.r.last))
-			need(b.graph.byID[m.r.stopLate], other.r.proof)
+			if m.r.unit.deferred {
+				need(b.graph.byID[m.r.stopLate], other.r.proof)
+			} else {
+				need(b.graph.byID[m.r.stopLate], other.r.check)
+			}
 			if slices.Contains(other.r.kin(other.of), m.r) {
 				need(b.graph.byID[m.r.gaveWay], other.r.gaveWay)
 				need(b.graph.byID[m.r.stopLate], other.r.stopLate)

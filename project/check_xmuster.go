@@ -16,8 +16,24 @@ func checkExtensions(c *checker) {
 	services := c.m.AllServices()
 	for _, name := range sortedKeys(services) {
 		c.extension("service", services[name].Extensions[extensionKey], []string{"services", name, extensionKey})
+		c.sharedVolumes(services[name], []string{"services", name, extensionKey, "shared_volumes"})
 		for _, to := range sortedKeys(services[name].DependsOn) {
 			c.dependency(services[name].DependsOn[to], []string{"services", name, "depends_on", to, extensionKey})
+		}
+	}
+}
+
+// sharedVolumes checks that the volumes which a service may share are among its own. Where the image has one, nobody knows.
+func (c *checker) sharedVolumes(s Service, path []string) {
+	says, err := Extension(s)
+	if err != nil {
+		return // told already
+	}
+	for i, name := range says.SharedVolumes {
+		known := strings.HasPrefix(name, "/") || slices.ContainsFunc(s.Volumes, func(v ServiceVolume) bool { return v.Source == name })
+		if !known {
+			c.add(finding{path: append(slices.Clone(path), index(i)), problem: "the service has no volume " + quote(name),
+				hint: "write the name of one of its volumes or, for one without a name, the path where it is mounted"})
 		}
 	}
 }

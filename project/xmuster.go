@@ -22,6 +22,9 @@ const extensionKey = "x-muster"
 type Muster struct {
 	// Ready says when the service is ready; nil leaves it to the healthcheck.
 	Ready *Ready
+	// SharedVolumes are those that two of its containers may write at the same time: names in the file or, of
+	// one without a name, where it is mounted.
+	SharedVolumes []string
 }
 
 // Ready is a probe with the time that it has.
@@ -65,13 +68,15 @@ func Extension(s Service) (Muster, error) {
 		return Muster{}, fmt.Errorf("read x-muster of service %q: %w", s.Name, err)
 	}
 	var raw struct {
-		Ready *rawReady `json:"ready"`
+		Ready         *rawReady `json:"ready"`
+		SharedVolumes []string  `json:"shared_volumes"`
 	}
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return Muster{}, fmt.Errorf("read x-muster of service %q: %w", s.Name, err)
 	}
+	out := Muster{SharedVolumes: raw.SharedVolumes}
 	if raw.Ready == nil {
-		return Muster{}, nil
+		return out, nil
 	}
 	ready := &Ready{Probe: raw.Ready.probe()}
 	if raw.Ready.Timeout != "" {
@@ -79,7 +84,8 @@ func Extension(s Service) (Muster, error) {
 			return Muster{}, fmt.Errorf("read x-muster of service %q: %w", s.Name, err)
 		}
 	}
-	return Muster{Ready: ready}, nil
+	out.Ready = ready
+	return out, nil
 }
 
 // DependencyTimeout is how long the dependent waits for this dependency, by the x-muster of
