@@ -69,7 +69,7 @@ func (w *walk) builtOn(g *group) bool {
 	return false
 }
 
-// reach finds the groups that have steps which need steps of g.
+// reach finds the groups that have steps which need steps of g, or of a group that it finds so.
 func (w *walk) reach(g *group) map[*group]bool {
 	if g.reach != nil {
 		return g.reach
@@ -84,8 +84,10 @@ func (w *walk) reach(g *group) map[*group]bool {
 			continue
 		}
 		seen[i] = true
-		if h := w.groups[w.graph.steps[i].Group]; h != nil && h != g {
+		if h := w.groups[w.graph.steps[i].Group]; h != nil && h != g && !g.reach[h] {
+			// All of it: or three groups could each have to wait for the next.
 			g.reach[h] = true
+			stack = append(stack, h.steps...)
 		}
 		stack = append(stack, w.graph.next[i]...)
 	}
