@@ -49,7 +49,6 @@ type imageRow struct {
 	Tag           string
 	Platform      string
 	Size          int64
-	Created       *time.Time `json:",omitempty"`
 	LastTagTime   time.Time
 }
 
@@ -97,9 +96,6 @@ func (p *program) images(ctx context.Context, o imagesOptions, services []string
 // newImageRow describes the image of a container; one that is gone has no more than its ID.
 func newImageRow(c planner.Container, d docker.ImageDetail) imageRow {
 	r := imageRow{ID: cmp.Or(d.ID, c.ImageID), ContainerName: c.Name, Platform: d.Platform, Size: d.Size, LastTagTime: d.Tagged}
-	if !d.Created.IsZero() {
-		r.Created = &d.Created
-	}
 	tag := c.Image
 	if len(d.Tags) > 0 && !slices.Contains(d.Tags, tag) {
 		tag = d.Tags[0]

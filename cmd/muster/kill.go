@@ -47,12 +47,12 @@ func (p *program) killCommand() *cobra.Command {
 	return cmd
 }
 
-// killPlan sends a signal to what runs, all at once; no services are all.
+// killPlan sends a signal to what runs, all at once, those that run made too; no services are all.
 func killPlan(name string, have planner.State, services []string, signal string) planner.Plan {
 	plan := planner.Plan{Project: name}
 	for _, c := range have.Containers {
 		runs := c.Status == planner.Running || c.Status == planner.Paused || c.Status == planner.Restarting
-		if !runs || c.OneOff || len(services) > 0 && !slices.Contains(services, c.Service) {
+		if !runs || len(services) > 0 && !slices.Contains(services, c.Service) {
 			continue
 		}
 		plan.Steps = append(plan.Steps, planner.Step{

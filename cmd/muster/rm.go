@@ -55,7 +55,7 @@ func (p *program) rm(ctx context.Context, o rmOptions, services []string) error 
 			return removalPlan(have, how.Services, o.volumes), nil
 		},
 		ask: func(plan planner.Plan) error {
-			if o.force || len(plan.Steps) == 0 {
+			if len(plan.Steps) == 0 {
 				return nil
 			}
 			var names []string
@@ -64,6 +64,10 @@ func (p *program) rm(ctx context.Context, o rmOptions, services []string) error 
 					continue
 				}
 				names = append(names, s.Action.Resource().Name)
+			}
+			if o.force {
+				fmt.Fprintln(p.out, "Going to remove "+strings.Join(names, ", ")) // where docker compose says it, too
+				return nil
 			}
 			return p.confirm("Going to remove " + strings.Join(names, ", ") + ". Go on?")
 		},
@@ -74,14 +78,14 @@ func (p *program) rm(ctx context.Context, o rmOptions, services []string) error 
 	return err
 }
 
-// removalPlan removes stopped containers, all at once, and the volumes that have their configs and secrets; no
+// removalPlan removes stopped containers but those that run made, all at once, and the volumes that have their configs and secrets; no
 // services are all.
 func removalPlan(have planner.State, services []string, volumes bool) planner.Plan {
 	var plan planner.Plan
 	var names []string
 	for _, c := range have.Containers {
 		stopped := slices.Contains([]planner.Status{planner.Created, planner.Exited, planner.Dead}, c.Status)
-		if !stopped || len(services) > 0 && !slices.Contains(services, c.Service) {
+		if !stopped || c.OneOff || len(services) > 0 && !slices.Contains(services, c.Service) {
 			continue
 		}
 		plan.Steps = append(plan.Steps, planner.Step{
