@@ -232,12 +232,19 @@ func (e *runFailure) leftOut() []string {
 			continue
 		}
 		var needs []string
+		together := false // it was tried with what failed, and taken back with it
 		for _, s := range r.steps {
 			var cause *runner.StepError
+			if errors.As(s.err, &cause) && s.step.Group != "" && s.step.Group == cause.Step.Group {
+				together = true
+			}
 			if errors.As(s.err, &cause) && s.state == runner.Skipped && !slices.Contains(needs, e.who(cause.Step)) {
 				needs = append(needs, e.who(cause.Step))
 			}
 			started = started && !isReplacement(s.step)
+		}
+		if together {
+			continue
 		}
 		left[and(needs)] = append(left[and(needs)], r.name)
 	}

@@ -403,7 +403,7 @@ func testedElsewhere() map[string]string {
 		"models":                            "runner/plugin: a program makes them ready",
 		"services.*.pre_stop":               "ready_test.go and planner/testdata/replace_hooks.txtar",
 		"services.*.deploy.update_config":   "planner/testdata/replace_in_batches.txtar: how replacements go, not what a container is",
-		"services.*.deploy.rollback_config": "carried to the planner",
+		"services.*.deploy.rollback_config": "planner/testdata/rollout_rollback.txtar: how replacements go back, not what a container is",
 	}
 }
 
