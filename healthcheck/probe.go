@@ -91,6 +91,9 @@ func (s *scheduler) mayProbe(c *container, status Status) bool {
 
 // planProbes begins or ends the probing of a container, as its waits want it.
 func (s *scheduler) planProbes(c *container) {
+	if c.probe.active && !c.seen && len(c.waits) > 0 {
+		return // another wait has joined, and the look that it begins with is on its way
+	}
 	wanted := false
 	for _, p := range c.waits {
 		wanted = wanted || p.Condition == Healthy || p.Condition == Ready || p.Condition == Stable
