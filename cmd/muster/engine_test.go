@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/versions"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/musterhq/muster/planner"
 )
 
 // testEngine is the address of the engine to test on; without one the test is skipped.
@@ -57,6 +60,21 @@ func removeProject(host, project string) {
 	run(context.Background(), p, []string{"-p", project, "--progress", "quiet", "down", "-v", "-t", "0", "--remove-orphans"})
 }
 
+// speaks answers the condition api:VERSION: whether the engine speaks that version of its API.
+func speaks(t *testing.T, host, condition string) (bool, error) {
+	want, ok := strings.CutPrefix(condition, "api:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", condition)
+	}
+	on, err := openEngine(t.Context(), address{host: host})
+	if err != nil {
+		return false, err
+	}
+	defer on.Close()
+	have, err := on.Observe(t.Context(), planner.Scope{Project: "none"})
+	return err == nil && !versions.LessThan(have.Engine.API, want), err
+}
+
 // TestEngineScripts runs the program as a user would, on a real engine.
 func TestEngineScripts(t *testing.T) {
 	host := testEngine(t)
@@ -64,6 +82,7 @@ func TestEngineScripts(t *testing.T) {
 		Dir:                 "testdata/engine",
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
+		Condition:           func(name string) (bool, error) { return speaks(t, host, name) },
 		Setup: func(env *testscript.Env) error {
 			project := fmt.Sprintf("muster-script-%s-%d", filepath.Base(env.WorkDir), time.Now().UnixNano()%1e9)
 			env.Setenv("DOCKER_HOST", host)

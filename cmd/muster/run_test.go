@@ -39,7 +39,9 @@ func TestEngineRunTerminal(t *testing.T) {
 	}
 	u.typed("until [ \"$(stty size)\" = '30 100' ]; do :; done; echo si\"\"zed\r")
 	u.sees("sized")
-	u.typed("cat\r")
+	// What is typed before the shell has left its own editing is lost to cat.
+	u.typed("echo be\"\"gin; cat\r")
+	u.sees("begin")
 	u.typed("again\r")
 	u.sees("again") // as it is typed
 	u.sees("again") // by cat, which runs

@@ -170,7 +170,9 @@ func TestEngineExecTerminal(t *testing.T) {
 	u.typed("until [ \"$(stty size)\" = '40 132' ]; do :; done; echo re\"\"sized\r")
 	u.sees("resized")
 	// Ctrl-C is the command's and not ours.
-	u.typed("cat\r")
+	// What is typed before the shell has left its own editing is lost to cat.
+	u.typed("echo be\"\"gin; cat\r")
+	u.sees("begin")
 	u.typed("again\r")
 	u.sees("again") // as it is typed
 	u.sees("again") // by cat, which runs
