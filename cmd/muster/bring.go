@@ -36,7 +36,7 @@ type brought struct {
 	board *board
 }
 
-// bring plans the way to what is wanted and goes it. Where there is nothing to do nobody is waited for; else what is done
+// bring plans the way to what is wanted and goes it. Where there is nothing to change nobody is waited for; else what is done
 // is planned once nobody else can change anything any more.
 func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, error) {
 	first, err := p.survey(ctx, on, b)
@@ -44,7 +44,7 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 		return brought{}, err
 	}
 	release := func() {}
-	if first.hasWork() {
+	if first.changes() {
 		// Before it waits for anybody, and before anything is fetched or built, it says what it must not do.
 		if len(first.images.Steps) == 0 {
 			if err := p.sanction(first.plan, b); err != nil {
@@ -103,7 +103,8 @@ type surveyed struct {
 	images, plan planner.Plan
 }
 
-func (s surveyed) hasWork() bool { return len(s.images.Steps)+len(s.plan.Steps) > 0 }
+// changes says whether any of it does more than wait.
+func (s surveyed) changes() bool { return len(s.images.Steps) > 0 || changes(s.plan) }
 
 // survey looks at the engine and plans.
 func (p *program) survey(ctx context.Context, on engine, b bringing) (surveyed, error) {

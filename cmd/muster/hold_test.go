@@ -129,3 +129,31 @@ func TestWaitInterrupted(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What only waits changes nothing: it neither waits for who is changing the project, nor keeps others from it.
+func TestWaitsHoldNobodyUp(t *testing.T) {
+	for _, args := range [][]string{{"wait", "--for", "ready"}, {"up", "-d", "--wait"}} {
+		t.Run(args[0], func(t *testing.T) {
+			e, dir := memoryShop(t)
+			// What x-muster.ready asks the engine knows nothing of, so that there is always something to wait for.
+			file := "services: {web: {image: web:1, x-muster: {ready: {tcp: 80}}}}\n"
+			if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p, said := onMemory(t, e, dir)
+			if code := run(t.Context(), p, []string{"up", "-d", "--wait"}); code != 0 {
+				t.Fatalf("up: code %d, said %s", code, said)
+			}
+			name := engineKey(memoryEngine{}.Host()) + "-shop"
+			held, _, err := lock.Folder(filepath.Join(dir, "state", "muster", "locks")).Take(name, lock.Holder{By: "ann@box"})
+			if err != nil || held == nil {
+				t.Fatalf("the lock is not free: %v", err)
+			}
+			defer held.Release()
+			p, said = onMemory(t, e, dir)
+			if code := run(t.Context(), p, append([]string{"--no-wait"}, args...)); code != 0 {
+				t.Errorf("code %d, said %s", code, said)
+			}
+		})
+	}
+}

@@ -46,7 +46,7 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 	if p.globals.dryRun {
 		return seen, plan, p.printPlan(plan, planOptions{}, p.typed())
 	}
-	if len(plan.Steps) > 0 && !c.unheld {
+	if changes(plan) && !c.unheld {
 		release, err := p.hold(ctx, on, on.Host(), plan.Project)
 		if err != nil {
 			return seen, plan, err
