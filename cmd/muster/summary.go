@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/planner"
@@ -29,13 +30,14 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 	}
 	now := p.now()
 	word := "is up"
+	observe := sync.OnceValues(func() (planner.State, error) { return on.Observe(ctx, planner.Scope{Project: want.Name}) })
 	var fallen []planner.Container
 	switch {
 	case how.NoStart:
 		word = "is created"
 	case !how.Wait:
 		// Nobody has waited to see whether it keeps running. One look is cheap, and tells of what ended at once.
-		have, err := on.Observe(ctx, planner.Scope{Project: want.Name})
+		have, err := observe()
 		if err != nil {
 			return err
 		}
@@ -54,15 +56,15 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 	for _, c := range fallen {
 		fmt.Fprintf(l.status, "  %s  %s; `muster logs %s` shows what it said\n", c.Service, fallenText(c), c.Service)
 	}
-	addresses, err := p.addresses(ctx, on, want)
+	at, err := addresses(hostName(on.Host()), want, observe)
 	if err != nil {
 		return err
 	}
 	width := 0
-	for _, a := range addresses {
+	for _, a := range at {
 		width = max(width, len(a.service))
 	}
-	for _, a := range addresses {
+	for _, a := range at {
 		fmt.Fprintf(l.status, "  %-*s  %s\n", width, a.service, a.text)
 	}
 	return nil
@@ -90,7 +92,7 @@ func fallenOf(plan planner.Plan, have planner.State) []planner.Container {
 			started[a.To] = started[a.To] || started[a.Name]
 		}
 	}
-	return slices.DeleteFunc(have.Containers, func(c planner.Container) bool {
+	return slices.DeleteFunc(slices.Clone(have.Containers), func(c planner.Container) bool {
 		failed := c.Status == planner.Exited && c.ExitCode != 0 || c.Status == planner.Restarting || c.Status == planner.Dead
 		return !started[c.Name] || c.OneOff || !failed
 	})
@@ -106,10 +108,8 @@ func fallenText(c planner.Container) string {
 // published is a service and where it is reached.
 type published struct{ service, text string }
 
-// addresses are what the services publish. The engine is only asked where it
-// chose a port itself.
-func (p *program) addresses(ctx context.Context, on engine, want *project.Project) ([]published, error) {
-	host := hostName(on.Host())
+// addresses are what the services publish on a host. Only where the engine chose a port itself somebody has to look at it.
+func addresses(host string, want *project.Project, look func() (planner.State, error)) ([]published, error) {
 	var out []published
 	chosen := false
 	for _, name := range serviceNames(want) {
@@ -124,7 +124,7 @@ func (p *program) addresses(ctx context.Context, on engine, want *project.Projec
 	if !chosen {
 		return slices.Compact(out), nil
 	}
-	have, err := on.Observe(ctx, planner.Scope{Project: want.Name})
+	have, err := look()
 	if err != nil {
 		return nil, err
 	}
