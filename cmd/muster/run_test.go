@@ -39,14 +39,7 @@ func TestEngineRunTerminal(t *testing.T) {
 	}
 	u.typed("until [ \"$(stty size)\" = '30 100' ]; do :; done; echo si\"\"zed\r")
 	u.sees("sized")
-	// What is typed before the shell has left its own editing is lost to cat.
-	u.typed("echo be\"\"gin; cat\r")
-	u.sees("begin")
-	u.typed("again\r")
-	u.sees("again") // as it is typed
-	u.sees("again") // by cat, which runs
-	u.typed("\x03")
-	u.sees("ready:")
+	u.interruptsCat()
 	u.typed("exit 9\r")
 	if code := u.code(); code != 9 {
 		t.Errorf("exit code %d, want 9", code)

@@ -152,6 +152,19 @@ services:
     init: true
 `
 
+// interruptsCat runs cat in the shell "ready:" and ends it by Ctrl-C, which is the command's and not ours.
+func (u *typist) interruptsCat() {
+	u.t.Helper()
+	// What is typed before the shell has left its own editing is lost to cat.
+	u.typed("echo be\"\"gin; cat\r")
+	u.sees("begin")
+	u.typed("again\r")
+	u.sees("again") // as it is typed
+	u.sees("again") // by cat, which runs
+	u.typed("\x03")
+	u.sees("ready:")
+}
+
 // TestEngineExecTerminal: keys go to the command, its terminal has our size, and ours is as before in the end.
 func TestEngineExecTerminal(t *testing.T) {
 	t.Parallel()
@@ -169,15 +182,7 @@ func TestEngineExecTerminal(t *testing.T) {
 	// The size comes by itself, some time after.
 	u.typed("until [ \"$(stty size)\" = '40 132' ]; do :; done; echo re\"\"sized\r")
 	u.sees("resized")
-	// Ctrl-C is the command's and not ours.
-	// What is typed before the shell has left its own editing is lost to cat.
-	u.typed("echo be\"\"gin; cat\r")
-	u.sees("begin")
-	u.typed("again\r")
-	u.sees("again") // as it is typed
-	u.sees("again") // by cat, which runs
-	u.typed("\x03")
-	u.sees("ready:")
+	u.interruptsCat()
 	u.typed("echo still\"\" here; exit 5\r")
 	u.sees("still here")
 	if code := u.code(); code != 5 {
