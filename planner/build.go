@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/musterhq/muster/project"
@@ -24,6 +25,7 @@ type builder struct {
 	warnings  []string
 	problems  Errors
 
+	once         *Once                 // nil for all but [RunOnce]
 	ahead        bool                  // images are renewed in the same plan, for show
 	imageSteps   map[string]StepID     // by reference
 	sourceSteps  map[string]StepID     // by "providers.NAME" and "models.NAME"
@@ -51,37 +53,55 @@ func Preview(want *project.Project, have State, how Policy) (Plan, error) {
 	return b.build()
 }
 
+// build plans for all services or, with once, for one container beside those of its service, whose volumes are left as they are.
 func (b *builder) build() (Plan, error) {
 	b.choose()
 	b.checkExternals()
-	b.findMigrations()
+	if b.once == nil {
+		b.findMigrations()
+	}
 	if len(b.problems) == 0 {
-		for _, name := range b.order {
-			b.decide(b.services[name])
-		}
-		b.rerunJobs()
-		b.restartDependents()
-		b.formUnits()
-		if b.ahead {
-			b.refreshImages()
-		}
-		b.planImages()
-		b.planNetworks()
-		b.planVolumes()
-		for _, name := range b.order {
-			b.emit(b.services[name])
-		}
-		b.waitForAll()
-		b.loneProviders()
-		b.planOrphans()
-		b.dropFiles()
-		b.forgetAdjusted()
-		b.imageItems()
-		b.seal()
-		b.yieldPorts()
-		b.yieldNames()
+		b.lay()
 	}
 	return b.finish()
+}
+
+// lay writes the steps.
+func (b *builder) lay() {
+	names := b.order
+	if b.once != nil {
+		s := b.services[b.once.Service.Name]
+		if s == nil {
+			return // it is no container
+		}
+		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == s.name })
+		b.provide(s)
+	}
+	for _, name := range names {
+		b.decide(b.services[name])
+	}
+	b.rerunJobs()
+	b.restartDependents()
+	b.formUnits()
+	if b.ahead {
+		b.refreshImages()
+	}
+	b.planImages()
+	b.planNetworks()
+	b.planVolumes()
+	for _, name := range names {
+		b.emit(b.services[name])
+	}
+	b.waitForAll()
+	b.emitOnce()
+	b.loneProviders()
+	b.planOrphans()
+	b.dropFiles()
+	b.forgetAdjusted()
+	b.imageItems()
+	b.seal()
+	b.yieldPorts()
+	b.yieldNames()
 }
 
 func newBuilder(want *project.Project, have State, how Policy) *builder {

@@ -9,8 +9,12 @@ import (
 // Then it keeps them in a volume of that container alone, with [LabelFiles], which has to go when the container does:
 // nothing else would ever remove it, and there may be secrets in it.
 
-// dropFiles removes the volumes with files of containers that are gone once the plan is done.
+// dropFiles removes the volumes with files of containers that are gone once the plan is done. A single container is made
+// beside others that may be on their way, whose volumes look like left-over ones.
 func (b *builder) dropFiles() {
+	if b.once != nil {
+		return
+	}
 	var held []*Volume
 	for _, name := range keys(b.have.volumes) {
 		if v := b.have.volumes[name]; v.Labels[LabelFiles] != "" && v.Labels[LabelProject] == b.want.Name {

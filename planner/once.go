@@ -32,34 +32,8 @@ type Once struct {
 func RunOnce(want *project.Project, have State, how Policy, once Once) (Plan, error) {
 	want, how = once.within(want, how)
 	b := newBuilder(want, have, how)
-	b.choose()
-	b.checkExternals()
-	s := b.services[once.Service.Name]
-	if len(b.problems) > 0 || s == nil {
-		return b.finish()
-	}
-	others := slices.DeleteFunc(slices.Clone(b.order), func(name string) bool { return name == s.name })
-	for _, name := range others {
-		b.decide(b.services[name])
-	}
-	b.rerunJobs()
-	b.restartDependents()
-	b.formUnits()
-	b.provide(s)
-	b.planImages()
-	b.planNetworks()
-	b.planVolumes()
-	for _, name := range others {
-		b.emit(b.services[name])
-	}
-	b.emitOnce(s, once)
-	b.loneProviders()
-	b.planOrphans()
-	b.imageItems()
-	b.seal()
-	b.yieldPorts()
-	b.yieldNames()
-	return b.finish()
+	b.once = &once
+	return b.build()
 }
 
 // ImagesOnce is [Images] for [RunOnce].
@@ -114,9 +88,13 @@ func anonymous(networks map[string]*project.ServiceNetwork) map[string]*project.
 	return out
 }
 
-// emitOnce writes the steps of the container. It is made when all that it depends on is as it wants it, so
+// emitOnce writes the steps of the container, if the plan is for one. It is made when all that it depends on is as it wants it, so
 // that nothing is left behind when something is not.
-func (b *builder) emitOnce(s *service, once Once) {
+func (b *builder) emitOnce() {
+	if b.once == nil {
+		return
+	}
+	once, s := *b.once, b.services[b.once.Service.Name]
 	gates := &gate{b: b, of: s}
 	why := []Change{{Path: s.path("run"), To: ranText(s.spec)}}
 	a := CreateContainer{
