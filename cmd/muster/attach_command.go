@@ -40,15 +40,11 @@ func (p *program) attachCommand() *cobra.Command {
 
 // attach is the command.
 func (p *program) attach(ctx context.Context, o attachOptions, service string) error {
-	on, err := p.open(ctx, p.globals.at)
+	on, c, err := p.oneContainer(ctx, service, o.index, true)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	c, err := p.oneContainer(ctx, on, service, o.index, true)
-	if err != nil {
-		return err
-	}
 	if c.Status == "paused" {
 		return &usageError{problem: c.Name + " is paused", hint: "`muster unpause " + service + "` lets it go on"}
 	}

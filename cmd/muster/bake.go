@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -51,10 +50,7 @@ func (p *program) printBake(plan planner.Plan, o buildOptions) error {
 		}
 	}
 	out.Group["default"] = bakeGroup{Targets: slices.Sorted(maps.Keys(out.Target))}
-	encoder := json.NewEncoder(p.out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(out)
+	return encodeIndented(p.out, out)
 }
 
 func newBakeTarget(a planner.BuildImage, o buildOptions) bakeTarget {

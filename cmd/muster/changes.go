@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,11 +65,7 @@ func (p *program) history(ctx context.Context, o historyOptions, number string) 
 	if o.format != "table" && o.format != "json" {
 		return &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are table and json"}
 	}
-	t, err := p.target(ctx, loading{quiet: true})
-	if err != nil {
-		return err
-	}
-	on, err := p.open(ctx, p.globals.at)
+	on, t, err := p.openFor(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,10 +94,7 @@ func (p *program) history(ctx context.Context, o historyOptions, number string) 
 	}
 	switch {
 	case o.format == "json":
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(rows)
+		return encodeIndented(p.out, rows)
 	case number != "":
 		p.printChange(rows[0])
 		return nil

@@ -46,15 +46,11 @@ func (p *program) commitCommand() *cobra.Command {
 
 // commit is the command.
 func (p *program) commit(ctx context.Context, o commitOptions, service string) error {
-	on, err := p.open(ctx, p.globals.at)
+	on, c, err := p.oneContainer(ctx, service, o.index, false)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	c, err := p.oneContainer(ctx, on, service, o.index, false)
-	if err != nil {
-		return err
-	}
 	l, err := p.look(c.project.files)
 	if err != nil {
 		return err

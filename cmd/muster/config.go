@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -203,10 +202,7 @@ func hashes(want *project.Project, which string) (string, error) {
 func (p *program) printSupport(format string) error {
 	rows := project.SupportTable()
 	if format == "json" {
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(rows)
+		return encodeIndented(p.out, rows)
 	}
 	counts := map[project.Support]int{}
 	tabs := tabwriter.NewWriter(p.out, 8, 1, 2, ' ', 0)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 
@@ -82,9 +81,7 @@ func workingLine(line progressLine, word string, p runner.Progress) progressLine
 
 // print writes one line; what cannot be written has no reader.
 func (d *jsonDisplay) print(line progressLine) {
-	encoder := json.NewEncoder(d.w)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(line)
+	_ = encodeLine(d.w, line)
 }
 
 func (d *jsonDisplay) note(*board, string, string) {}

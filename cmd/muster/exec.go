@@ -93,15 +93,11 @@ func (p *program) wantsTerminal(noTerminal, terminal bool) bool {
 
 // exec is the command.
 func (p *program) exec(ctx context.Context, o execOptions, service string, command []string) error {
-	on, err := p.open(ctx, p.globals.at)
+	on, c, err := p.oneContainer(ctx, service, o.index, true)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	c, err := p.oneContainer(ctx, on, service, o.index, true)
-	if err != nil {
-		return err
-	}
 	if p.globals.dryRun {
 		fmt.Fprintf(p.out, "%s: would run %s in %s\n", c.project.name, strings.Join(command, " "), c.Name)
 		return nil

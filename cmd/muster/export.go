@@ -61,15 +61,11 @@ func (p *program) export(ctx context.Context, o exportOptions, service string) e
 	if o.output == "" && p.outScreen != nil {
 		return &usageError{problem: "output option is required when exporting to terminal", hint: "say -o FILE, or pipe it on"}
 	}
-	on, err := p.open(ctx, p.globals.at)
+	on, c, err := p.oneContainer(ctx, service, o.index, false)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	c, err := p.oneContainer(ctx, on, service, o.index, false)
-	if err != nil {
-		return err
-	}
 	l, err := p.look(c.project.files)
 	if err != nil {
 		return err

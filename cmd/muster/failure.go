@@ -82,9 +82,7 @@ func (p *program) printJSONFailure(err error) {
 		}
 		line.Failures = append(line.Failures, l)
 	}
-	encoder := json.NewEncoder(p.err)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(line)
+	_ = encodeLine(p.err, line)
 }
 
 // failureText is the whole message.

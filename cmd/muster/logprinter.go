@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -215,7 +214,5 @@ func (p *logPen) printJSON(item logItem) {
 			line.Time = item.chunk.at.UTC().Format(time.RFC3339Nano)
 		}
 	}
-	encoder := json.NewEncoder(p.out)
-	encoder.SetEscapeHTML(false)
-	_ = encoder.Encode(line)
+	_ = encodeLine(p.out, line)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -103,9 +102,7 @@ func (p *program) printLs(rows []lsRow, o lsOptions) error {
 		}
 		return nil
 	case o.format == "json":
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(rows)
+		return encodeLine(p.out, rows)
 	case o.format == "" || o.format == "table":
 		return printColumns(p.out, broad, `table {{.Name}}\t{{.Status}}\t{{.ConfigFiles}}`,
 			map[string]string{"Name": "NAME", "Status": "STATUS", "ConfigFiles": "CONFIG FILES"}, asAny(rows))

@@ -15,19 +15,19 @@ type chosen struct {
 	project observed
 }
 
-// oneContainer finds container number index of a service; 0 is the first one that runs, or else, unless it has to
-// run, the first.
-func (p *program) oneContainer(ctx context.Context, on observer, service string, index int, mustRun bool) (chosen, error) {
-	t, err := p.target(ctx, loading{quiet: true})
+// oneContainer opens the engine and finds container number index of a service; 0 is the first one that runs, or else, unless
+// it has to run, the first. The caller closes the engine unless there is an error.
+func (p *program) oneContainer(ctx context.Context, service string, index int, mustRun bool) (engine, chosen, error) {
+	on, seen, err := p.observed(ctx, []string{service})
 	if err != nil {
-		return chosen{}, err
-	}
-	seen, err := observe(ctx, on, t, []string{service})
-	if err != nil {
-		return chosen{}, err
+		return nil, chosen{}, err
 	}
 	c, err := pick(seen.have.Containers, service, index, mustRun)
-	return chosen{Container: c, project: seen}, err
+	if err != nil {
+		on.Close()
+		return nil, chosen{}, err
+	}
+	return on, chosen{Container: c, project: seen}, nil
 }
 
 // pick chooses among containers; see [program.oneContainer].
@@ -61,11 +61,7 @@ func pick(from []planner.Container, service string, index int, mustRun bool) (pl
 
 // observed opens the engine and looks at what exists. The caller closes the engine unless there is an error.
 func (p *program) observed(ctx context.Context, services []string) (engine, observed, error) {
-	t, err := p.target(ctx, loading{quiet: true})
-	if err != nil {
-		return nil, observed{}, err
-	}
-	on, err := p.open(ctx, p.globals.at)
+	on, t, err := p.openFor(ctx)
 	if err != nil {
 		return nil, observed{}, err
 	}
@@ -75,4 +71,14 @@ func (p *program) observed(ctx context.Context, services []string) (engine, obse
 		return nil, seen, err
 	}
 	return on, seen, nil
+}
+
+// openFor finds the project and opens the engine. The caller closes the engine unless there is an error.
+func (p *program) openFor(ctx context.Context) (engine, target, error) {
+	t, err := p.target(ctx, loading{quiet: true})
+	if err != nil {
+		return nil, t, err
+	}
+	on, err := p.open(ctx, p.globals.at)
+	return on, t, err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
 	"net"
 	"os"
@@ -100,9 +99,7 @@ func isMetadata(args []string) bool {
 
 // printMetadata tells docker about the plugin.
 func printMetadata(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(metadata.Metadata{
+	return encodeLine(w, metadata.Metadata{
 		SchemaVersion: "0.1.0", Vendor: "the muster authors", Version: versionNumber(),
 		ShortDescription: "Bring a stack of containers to the state that a Compose file declares",
 		URL:              "https://github.com/musterhq/muster",

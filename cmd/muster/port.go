@@ -67,15 +67,11 @@ func (p *program) port(ctx context.Context, o portOptions, service string, priva
 			return &usageError{problem: fmt.Sprintf("%q is not a port", private[0])}
 		}
 	}
-	on, err := p.open(ctx, p.globals.at)
+	on, c, err := p.oneContainer(ctx, service, o.index, false)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
-	c, err := p.oneContainer(ctx, on, service, o.index, false)
-	if err != nil {
-		return err
-	}
 	found := publishedAt(c.Ports, target, protocol)
 	if target > 0 && len(found) > 1 {
 		found = found[:1] // docker compose tells the first, and scripts count on one line

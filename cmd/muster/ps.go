@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -127,14 +126,7 @@ func (p *program) printPs(rows []psRow, o psOptions) error {
 		}
 		return nil
 	case o.format == "json":
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		for _, r := range rows {
-			if err := encoder.Encode(r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeLines(p.out, rows)
 	}
 	format := o.format
 	if format == "" || format == "table" {

@@ -52,11 +52,7 @@ func (p *program) rollbackCommand() *cobra.Command {
 
 // rollback is the command.
 func (p *program) rollback(ctx context.Context, o rollbackOptions, number string) error {
-	t, err := p.target(ctx, loading{quiet: true})
-	if err != nil {
-		return err
-	}
-	on, err := p.open(ctx, p.globals.at)
+	on, t, err := p.openFor(ctx)
 	if err != nil {
 		return err
 	}
@@ -274,11 +270,7 @@ func (p *program) changeArgs(cmd *cobra.Command, args []string, typed string) ([
 	if len(args) > 0 {
 		return nil, none
 	}
-	t, err := p.target(cmd.Context(), loading{quiet: true})
-	if err != nil {
-		return nil, none
-	}
-	on, err := p.open(cmd.Context(), p.globals.at)
+	on, t, err := p.openFor(cmd.Context())
 	if err != nil {
 		return nil, none
 	}

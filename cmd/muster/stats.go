@@ -182,12 +182,7 @@ func (p *program) printStats(w io.Writer, m *measured, of []planner.Container, o
 		rows = append(rows, newStatsRow(c, usage, !o.noTrunc))
 	}
 	if o.format == "json" {
-		for _, r := range rows {
-			if err := encodeLine(w, r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeLines(w, rows)
 	}
 	format := o.format
 	if format == "" || format == "table" {

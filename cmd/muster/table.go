@@ -14,6 +14,24 @@ func encodeLine(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
+// encodeLines writes each of the values so.
+func encodeLines[T any](w io.Writer, values []T) error {
+	for _, v := range values {
+		if err := encodeLine(w, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeIndented writes a value as JSON for people, too.
+func encodeIndented(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
 // checkFormat refuses a format that is none of those that a command knows.
 func checkFormat(format string, known ...string) error {
 	for _, k := range known {

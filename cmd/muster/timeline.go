@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -80,10 +79,7 @@ func (p *program) showTimeline(ctx context.Context, format, file string) error {
 	case file != "":
 		return writeTrace(r, file)
 	case format == "json":
-		encoder := json.NewEncoder(p.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
+		return encodeIndented(p.out, r)
 	}
 	fmt.Fprint(p.out, r.Text(timeline.Options{Columns: columnsOf(p.outScreen)}))
 	return nil

@@ -93,12 +93,7 @@ func (p *program) volumes(ctx context.Context, o volumesOptions, services []stri
 		}
 		return nil
 	case o.format == "json":
-		for _, r := range rows {
-			if err := encodeLine(p.out, r); err != nil {
-				return err
-			}
-		}
-		return nil
+		return encodeLines(p.out, rows)
 	}
 	format := o.format
 	if format == "" || format == "table" {
