@@ -32,7 +32,7 @@ func (b *builder) putBack(u *unit, order Order, pace Pace) []Step {
 	forward := b.graph
 	defer func() { b.graph = forward }()
 	b.graph = newGraph()
-	group := "put back" + u.group[len(groupPrefix)-1:]
+	group := "put back" + u.group[len(ReplaceGroup)-1:]
 	var last []StepID
 	if order == StopFirst {
 		last = b.stopNew(u, last, group)

@@ -98,7 +98,7 @@ func (s *story) checkUndo(t *testing.T, plan Plan, i int) {
 				}
 			}
 		}
-		for _, name := range strings.Split(strings.TrimPrefix(group, groupPrefix), ", ") {
+		for _, name := range strings.Split(strings.TrimPrefix(group, ReplaceGroup), ", ") {
 			was := s.world.container(successorName(name))
 			if c := w.container(successorName(name)); c != nil && (was == nil || was.ID != c.ID) {
 				t.Errorf("%s fails: %s stays as %s", plan.Steps[i].ID, c.Name, c.Status)

@@ -1,5 +1,7 @@
 package planner
 
+import "strings"
+
 // The labels that the ecosystem reads (docker compose, Docker Desktop,
 // Portainer, lazydocker, Traefik); muster writes them as docker compose does.
 const (
@@ -48,3 +50,8 @@ const (
 	// LabelHook says which hook a container was made for, as "pre_start 1".
 	LabelHook = "dev.muster.hook"
 )
+
+// OwnLabel says whether a label is one of those that muster and docker compose write for themselves, and not the user's.
+func OwnLabel(key string) bool {
+	return strings.HasPrefix(key, "com.docker.compose.") || strings.HasPrefix(key, "dev.muster.")
+}

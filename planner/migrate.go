@@ -37,12 +37,8 @@ func migratingName(volume string) string { return volume + ".muster-migrating" }
 
 // findMigrations looks for volumes to carry over, before anything is decided about containers.
 func (b *builder) findMigrations() {
-	used := b.usedVolumes()
-	for _, key := range keys(b.want.Volumes) {
+	for _, key := range b.ownVolumes() {
 		v := b.want.Volumes[key]
-		if !used[key] || bool(v.External) {
-			continue
-		}
 		name := volumeName(b.want, key, v)
 		have, mark := b.have.volumes[name], b.have.volumes[migratingName(name)]
 		m := &migration{key: key, name: name, volume: v}
@@ -180,7 +176,7 @@ func (b *builder) keepAnonymous(a *CreateContainer, r *replica) {
 
 // anonymousMounts are those of volumes whose names the engine has made up.
 func anonymousMounts(c *Container) []Mount {
-	return slices.DeleteFunc(slices.Clone(c.Mounts), func(m Mount) bool { return m.Type != "volume" || !nameless(m.Name) })
+	return slices.DeleteFunc(slices.Clone(c.Mounts), func(m Mount) bool { return m.Type != "volume" || !Nameless(m.Name) })
 }
 
 // writeAnonymous is the value of [LabelAnonymous]: a line a mount, with the container's name, the volume's, and the target.

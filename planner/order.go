@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/musterhq/muster/project"
 )
@@ -98,22 +99,14 @@ func (b *builder) imageVolume(s *service, c *Container) string {
 	}
 	for _, m := range c.Mounts {
 		listed := slices.ContainsFunc(s.spec.Volumes, func(v project.ServiceVolume) bool { return v.Target == m.Target })
-		if m.Type == "volume" && !m.ReadOnly && !listed && nameless(m.Name) {
+		if m.Type == "volume" && !m.ReadOnly && !listed && Nameless(m.Name) {
 			return m.Target
 		}
 	}
 	return ""
 }
 
-// nameless says whether a volume has the name that an engine gives to one of nobody's.
-func nameless(name string) bool {
-	if len(name) != 64 {
-		return false
-	}
-	for _, r := range name {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
-			return false
-		}
-	}
-	return true
+// Nameless says whether a volume has the name that an engine gives to one of nobody's: 64 hexadecimal digits.
+func Nameless(name string) bool {
+	return len(name) == 64 && strings.Trim(name, "0123456789abcdef") == ""
 }

@@ -199,7 +199,7 @@ type batches struct {
 	wait     StepID // between the two
 }
 
-// admit puts a replica into the current batch, or into the next one where that is full.
+// admitTo puts a replica into the current batch, or into the next one where that is full.
 func (b *builder) admitTo(c *batches, s *service, r *replica) {
 	if c.pace.Parallelism > 0 && len(c.current) == c.pace.Parallelism {
 		c.previous, c.current, c.wait = c.current, nil, ""

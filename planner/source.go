@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -67,19 +68,12 @@ func (b *builder) injections(s project.Service) []Injection {
 			in.Model = m.Model
 			in.ModelVar, in.URLVar = EnvName(name)+"_MODEL", EnvName(name)+"_URL"
 			if use := s.Models[name]; use != nil {
-				in.ModelVar, in.URLVar = either(use.ModelVariable, in.ModelVar), either(use.EndpointVariable, in.URLVar)
+				in.ModelVar, in.URLVar = cmp.Or(use.ModelVariable, in.ModelVar), cmp.Or(use.EndpointVariable, in.URLVar)
 			}
 		}
 		out = append(out, in)
 	}
 	return out
-}
-
-func either(a, otherwise string) string {
-	if a != "" {
-		return a
-	}
-	return otherwise
 }
 
 // bringSources adds the steps that bring up what a new container of s gets variables from.

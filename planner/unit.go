@@ -31,11 +31,11 @@ func groupOf(members []member) string {
 	for i, m := range members {
 		names[i] = m.r.name
 	}
-	return groupPrefix + strings.Join(names, ", ")
+	return ReplaceGroup + strings.Join(names, ", ")
 }
 
-// groupPrefix begins the name of every undo group.
-const groupPrefix = "replace "
+// ReplaceGroup begins the name of the undo group of every replacement; the names of the containers follow, joined by ", ".
+const ReplaceGroup = "replace "
 
 func (u *unit) together() bool { return len(u.members) > 1 }
 

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -13,12 +14,8 @@ const defaultDriver = "local"
 // planVolumes makes the volumes that are missing, and carries those over that were asked for. One that differs only in
 // what is no other place for its data stays as it is, with a warning.
 func (b *builder) planVolumes() {
-	used := b.usedVolumes()
-	for _, key := range keys(b.want.Volumes) {
+	for _, key := range b.ownVolumes() {
 		v := b.want.Volumes[key]
-		if !used[key] || bool(v.External) {
-			continue
-		}
 		name := volumeName(b.want, key, v)
 		if m := b.migrations[name]; m != nil {
 			b.migrate(m)
@@ -47,6 +44,12 @@ func (b *builder) planVolumes() {
 	}
 }
 
+// ownVolumes are the keys of the volumes that a service uses and that are the project's to make, sorted.
+func (b *builder) ownVolumes() []string {
+	used := b.usedVolumes()
+	return slices.DeleteFunc(keys(b.want.Volumes), func(key string) bool { return !used[key] || bool(b.want.Volumes[key].External) })
+}
+
 // listed names the fields that differ, with their values.
 func listed(changes []Change, prefix string) string {
 	parts := make([]string, len(changes))
@@ -66,10 +69,10 @@ func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Ch
 	if label := have.Labels[LabelSpec]; label != "" {
 		changes := b.recordedChanges("volumes."+key+".", label, spec, plainRules{})
 		return slices.DeleteFunc(changes, func(c Change) bool {
-			return fieldOf(c.Path) == "driver" && either(c.From, defaultDriver) == either(c.To, defaultDriver)
+			return fieldOf(c.Path) == "driver" && cmp.Or(c.From, defaultDriver) == cmp.Or(c.To, defaultDriver)
 		})
 	}
-	driver := either(v.Driver, defaultDriver)
+	driver := cmp.Or(v.Driver, defaultDriver)
 	if have.Driver != "" && have.Driver != driver {
 		return []Change{{Path: "volumes." + key + ".driver", From: have.Driver, To: driver}}
 	}

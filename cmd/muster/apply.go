@@ -90,15 +90,11 @@ func (p *program) apply(ctx context.Context, o applyOptions, file string) error 
 
 // printPromise says whether a saved plan still holds, and prints it.
 func (p *program) printPromise(ctx context.Context, on engine, b bringing, o applyOptions, file string) error {
-	have, err := survey(ctx, on, b.want, b.how)
+	have, plan, err := preview(ctx, on, b.want, b.how)
 	if err != nil {
 		return err
 	}
-	if err := b.promise.kept(p, b.want, have, b.how); err != nil {
-		return err
-	}
-	plan, err := planner.Preview(b.want, have, b.how)
-	if err != nil {
+	if err := b.promise.keeps(p, b.want, have, b.how, plan); err != nil {
 		return err
 	}
 	return p.printWithin(plan, planOptions{policyFlags: policyFlags{limit: o.limit}}, commandLine([]string{"apply", file}))

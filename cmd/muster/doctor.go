@@ -134,7 +134,7 @@ func engineFindings(c docker.Checkup) []finding {
 	if c.Rootless {
 		engine.Text += ", rootless"
 	}
-	if apiBelow(c.Engine.API, docker.MinAPI) {
+	if c.TooOld() {
 		engine.State, engine.Hint = bad, "muster needs API "+docker.MinAPI+": update the engine"
 	}
 	builds := finding{"builds", fine, "by the engine's BuildKit", ""}
@@ -165,19 +165,6 @@ func engineFindings(c docker.Checkup) []finding {
 		out = append(out, finding{"engine", doubtful, strings.TrimPrefix(w, "WARNING: "), ""})
 	}
 	return out
-}
-
-// apiBelow compares versions such as 1.41.
-func apiBelow(have, need string) bool {
-	minor := func(v string) int {
-		_, after, _ := strings.Cut(v, ".")
-		n, err := strconv.Atoi(after)
-		if err != nil {
-			return 0
-		}
-		return n
-	}
-	return have != "" && minor(have) < minor(need)
 }
 
 // loginFindings tell which registries somebody has logged in to.

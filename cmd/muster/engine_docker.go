@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/runner/docker"
@@ -30,23 +28,9 @@ func (e dockerEngine) Logs(ctx context.Context, container string, o logOptions, 
 	if err != nil {
 		return err
 	}
-	defer func() { _ = stream.Close() }()
-	stop := context.AfterFunc(ctx, func() { _ = stream.Close() })
-	defer stop()
-	for {
-		line, err := stream.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err != nil:
-			return err
-		}
-		if err := each(logChunk{at: line.At, stderr: line.Stderr, text: line.Text, more: line.Partial}); err != nil {
-			return err
-		}
-	}
+	return stream.Each(ctx, func(line docker.LogLine) error {
+		return each(logChunk{at: line.At, stderr: line.Stderr, text: line.Text, more: line.Partial})
+	})
 }
 
 // Exec begins a command in a running container.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
 )
 
@@ -74,7 +75,7 @@ func (p *program) events(ctx context.Context, o eventsOptions, services []string
 func newEventLine(e docker.Event) eventLine {
 	attributes := map[string]string{}
 	for key, value := range e.Labels {
-		if !strings.HasPrefix(key, "com.docker.compose.") && !strings.HasPrefix(key, "dev.muster.") {
+		if !planner.OwnLabel(key) {
 			attributes[key] = value
 		}
 	}

@@ -157,10 +157,7 @@ func (e *runFailure) who(s planner.Step) string {
 	return string(ref.Kind) + " " + ref.Name
 }
 
-// replacePrefix begins the group of a replacement; the names of the containers follow.
-const replacePrefix = "replace "
-
-func isReplacement(s planner.Step) bool { return strings.HasPrefix(s.Group, replacePrefix) }
+func isReplacement(s planner.Step) bool { return strings.HasPrefix(s.Group, planner.ReplaceGroup) }
 
 // rest says what else was and was not done, and how to go on.
 func (e *runFailure) rest(failures runner.Errors) string {
@@ -192,7 +189,7 @@ func (e *runFailure) rest(failures runner.Errors) string {
 
 // takenBack are the containers of which the change was taken back when a step failed.
 func (e *runFailure) takenBack(f *runner.StepError) []string {
-	if rest, ok := strings.CutPrefix(f.Step.Group, replacePrefix); ok {
+	if rest, ok := strings.CutPrefix(f.Step.Group, planner.ReplaceGroup); ok {
 		return strings.Split(rest, ", ")
 	}
 	return []string{e.board.finalRef(f.Step.Action).Name}

@@ -83,11 +83,7 @@ func (p *program) plan(ctx context.Context, o planOptions, services []string) er
 		return err
 	}
 	defer on.Close()
-	have, err := survey(ctx, on, want, how)
-	if err != nil {
-		return err
-	}
-	plan, err := planner.Preview(want, have, how)
+	have, plan, err := preview(ctx, on, want, how)
 	if err != nil {
 		return err
 	}
@@ -108,15 +104,21 @@ func (p *program) plan(ctx context.Context, o planOptions, services []string) er
 
 // printPlanOf plans the way to what is wanted and prints it: that is what --dry-run does.
 func (p *program) printPlanOf(ctx context.Context, on closeObserver, want *project.Project, how planner.Policy, o policyFlags, command string) error {
-	have, err := survey(ctx, on, want, how)
-	if err != nil {
-		return err
-	}
-	plan, err := planner.Preview(want, have, how)
+	_, plan, err := preview(ctx, on, want, how)
 	if err != nil {
 		return err
 	}
 	return p.printWithin(plan, planOptions{policyFlags: o}, command)
+}
+
+// preview looks at the engine and plans for those who only look.
+func preview(ctx context.Context, on closeObserver, want *project.Project, how planner.Policy) (planner.State, planner.Plan, error) {
+	have, err := survey(ctx, on, want, how)
+	if err != nil {
+		return have, planner.Plan{}, err
+	}
+	plan, err := planner.Preview(want, have, how)
+	return have, plan, err
 }
 
 // printWithin prints a plan, and then refuses it where it does more than the limit lets it.

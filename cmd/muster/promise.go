@@ -24,6 +24,11 @@ func (pr *promise) kept(p *program, want *project.Project, have planner.State, h
 	if err != nil {
 		return err
 	}
+	return pr.keeps(p, want, have, how, now)
+}
+
+// keeps refuses a preview that is another one than the saved plan.
+func (pr *promise) keeps(p *program, want *project.Project, have planner.State, how planner.Policy, now planner.Plan) error {
 	notes, err := pr.plan.Check(saved.Source{Want: want, Have: have, How: how, Plan: now})
 	var moved *saved.Moved
 	if errors.As(err, &moved) && pr.engine != pr.plan.Inputs.Engine {

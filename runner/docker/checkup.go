@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/versions"
 
 	"github.com/musterhq/muster/planner"
 )
@@ -31,6 +32,11 @@ type Checkup struct {
 	// Logins are the registries that docker's configuration has credentials for, sorted; LoginsError says why they cannot be read.
 	Logins      []string
 	LoginsError string
+}
+
+// TooOld says whether the engine does not speak [MinAPI].
+func (c Checkup) TooOld() bool {
+	return c.Engine.API != "" && versions.LessThan(c.Engine.API, MinAPI)
 }
 
 // Checkup asks an engine how it is.

@@ -139,18 +139,13 @@ func (e *Engine) inherit(ctx context.Context, a planner.CreateContainer, h *cont
 		taken[f.Target] = true
 	}
 	for _, m := range old.Mounts {
-		if m.Type != mount.TypeVolume || !isAnonymous(m.Name) || taken[m.Destination] {
+		if m.Type != mount.TypeVolume || !planner.Nameless(m.Name) || taken[m.Destination] {
 			continue
 		}
 		h.Mounts = withoutTarget(h.Mounts, m.Destination)
 		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Source: m.Name, Target: m.Destination, ReadOnly: !m.RW})
 	}
 	return nil
-}
-
-// isAnonymous recognises the names that the engine makes up: 64 hexadecimal digits.
-func isAnonymous(name string) bool {
-	return len(name) == 64 && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 func withoutTarget(mounts []mount.Mount, target string) []mount.Mount {

@@ -120,8 +120,7 @@ func (d *describer) config(s *types.ServiceConfig) {
 		s.Environment[key] = &value
 	}
 	for key, value := range c.Labels {
-		foreign := !strings.HasPrefix(key, "com.docker.compose.") && !strings.HasPrefix(key, "dev.muster.")
-		if foreign && d.image.labels[key] != value {
+		if !planner.OwnLabel(key) && d.image.labels[key] != value {
 			if s.Labels == nil {
 				s.Labels = types.Labels{}
 			}
@@ -175,11 +174,11 @@ func (d *describer) mounts(s *types.ServiceConfig) {
 	for _, m := range d.got.Mounts {
 		v := types.ServiceVolumeConfig{Type: string(m.Type), Source: m.Source, Target: m.Destination, ReadOnly: !m.RW}
 		if m.Type == mount.TypeVolume {
-			if _, declared := d.image.volumes[m.Destination]; declared && isAnonymous(m.Name) {
+			if _, declared := d.image.volumes[m.Destination]; declared && planner.Nameless(m.Name) {
 				continue
 			}
 			v.Source = m.Name
-			if isAnonymous(m.Name) {
+			if planner.Nameless(m.Name) {
 				v.Source = ""
 			} else {
 				d.project.Volumes[m.Name] = types.VolumeConfig{Name: m.Name, External: true}

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/musterhq/muster/lock"
+	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker/buildkit"
 )
 
@@ -25,11 +26,9 @@ import (
 // The holder opens its session before it makes the volume, and removes the volume before it closes the session. So a
 // session that is gone with the volume still there is that of a holder that was killed or cut off.
 
-// The labels of the volume.
+// The labels of the volume, beside who took it and when.
 const (
 	labelLock     = "dev.muster.lock" // the name of the holder's session
-	labelLockedBy = "dev.muster.by"
-	labelLockedAt = "dev.muster.at"
 	labelLockPID  = "dev.muster.pid"
 	labelLockWhat = "dev.muster.command"
 	labelLockHome = "dev.muster.home" // see [lock.Folder.Identity]
@@ -56,8 +55,8 @@ func (e *Engine) Hold(ctx context.Context, project, home string, me lock.Holder,
 		return nil, fmt.Errorf("lock project %s on the engine: %w", project, err)
 	}
 	labels := map[string]string{
-		labelLock: session, labelLockHome: home, labelLockedBy: me.By, labelLockPID: strconv.Itoa(me.PID),
-		labelLockWhat: me.Command, labelLockedAt: me.Since.UTC().Format(time.RFC3339),
+		labelLock: session, labelLockHome: home, planner.LabelBy: me.By, labelLockPID: strconv.Itoa(me.PID),
+		labelLockWhat: me.Command, planner.LabelAt: me.Since.UTC().Format(time.RFC3339),
 	}
 	for {
 		other, err := e.claim(ctx, project, labels)
@@ -130,6 +129,6 @@ func (e *Engine) isDead(ctx context.Context, holder map[string]string, home stri
 // holderOf reads the labels back.
 func holderOf(labels map[string]string) lock.Holder {
 	pid, _ := strconv.Atoi(labels[labelLockPID])
-	since, _ := time.Parse(time.RFC3339, labels[labelLockedAt])
-	return lock.Holder{By: labels[labelLockedBy], PID: pid, Command: labels[labelLockWhat], Since: since}
+	since, _ := time.Parse(time.RFC3339, labels[planner.LabelAt])
+	return lock.Holder{By: labels[planner.LabelBy], PID: pid, Command: labels[labelLockWhat], Since: since}
 }

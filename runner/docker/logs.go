@@ -342,19 +342,31 @@ func (e *Engine) lines(ctx context.Context, name string, o healthcheck.Excerpt, 
 		}
 		return err
 	}
-	defer func() { _ = stream.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = stream.Close() })()
+	failed := stream.Each(ctx, func(line LogLine) error {
+		err = each(string(line.Text))
+		return err
+	})
+	if failed == nil || err != nil || ctx.Err() != nil {
+		return failed
+	}
+	return e.wrap(ctx, failed, "read the logs of container", name)
+}
+
+// Each hands the lines over until they end, do returns an error, which it passes on, or ctx ends; then it closes the stream.
+func (s *LogStream) Each(ctx context.Context, do func(LogLine) error) error {
+	defer func() { _ = s.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = s.Close() })()
 	for {
-		line, err := stream.Next()
+		line, err := s.Next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
-			return e.wrap(ctx, err, "read the logs of container", name)
+			return err
 		}
-		if err := each(string(line.Text)); err != nil {
+		if err := do(line); err != nil {
 			return err
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,7 +63,7 @@ func (e *Engine) probeTCP(ctx context.Context, name string, port int) (healthche
 	if address := w.published[port]; address != "" {
 		return holdsOpen(ctx, address), nil
 	}
-	return result, noWay(port)
+	return result, noWay(port, noShell)
 }
 
 func dialFor(ctx context.Context, bound time.Duration, address string) (net.Conn, error) {
@@ -177,7 +179,7 @@ func (e *Engine) probeHTTP(ctx context.Context, name string, h healthcheck.HTTPC
 	case noTool && last != nil:
 		return failed(shortNetError(last)), nil
 	case errors.Is(err, errNoShell):
-		return healthcheck.ProbeResult{}, noWay(h.Port)
+		return healthcheck.ProbeResult{}, noWay(h.Port, noShell)
 	}
 	return healthcheck.ProbeResult{}, err
 }
@@ -268,7 +270,7 @@ func (e *Engine) fetches(ctx context.Context, w ways, h healthcheck.HTTPCheck) (
 	port := strconv.Itoa(h.Port)
 	args := []string{"http://" + net.JoinHostPort(w.inside, port) + h.Path, w.inside, port, h.Path}
 	host := "Host: localhost:" + port
-	for _, name := range sorted(keysOf(h.Headers)) {
+	for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
 		if strings.EqualFold(name, "Host") {
 			host = ""
 		}
@@ -282,10 +284,7 @@ func (e *Engine) fetches(ctx context.Context, w ways, h healthcheck.HTTPCheck) (
 		return 0, err
 	}
 	if code == 99 {
-		return 0, &healthcheck.CannotCheck{
-			Reason: "port " + port + " cannot be reached from here: the container's network is not on this machine, it does not publish the port, and its image has neither curl nor wget nor bash",
-			Advice: "publish the port, or let x-muster.ready look for a line of the log or run a program of the image (log, exec)",
-		}
+		return 0, noWay(h.Port, "its image has neither curl nor wget nor bash")
 	}
 	// The first one is the container's own; what follows are redirects.
 	if found := statusLine.FindStringSubmatch(text); found != nil {

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -54,7 +55,7 @@ func (e *Engine) waysTo(ctx context.Context, name string) (ways, error) {
 
 // endpointWays are the ways to a container that is in networks.
 func (e *Engine) endpointWays(ctx context.Context, w *ways, settings *container.NetworkSettings) {
-	for _, name := range sorted(keysOf(settings.Networks)) {
+	for _, name := range slices.Sorted(maps.Keys(settings.Networks)) {
 		p := settings.Networks[name]
 		if p == nil {
 			continue
@@ -167,18 +168,13 @@ func (e *Engine) sharesNetwork(ctx context.Context) bool {
 	})
 }
 
-func keysOf[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	return out
-}
+// noShell is why nothing in a container can be asked.
+const noShell = "its image has no shell to look from inside"
 
-// noWay is the error where a port can be reached by no way.
-func noWay(port int) error {
+// noWay is the error where a port can be reached by no way, and lacks is why not from inside.
+func noWay(port int, lacks string) error {
 	return &healthcheck.CannotCheck{
-		Reason: "port " + strconv.Itoa(port) + " cannot be reached from here: the container's network is not on this machine, it does not publish the port, and its image has no shell to look from inside",
+		Reason: "port " + strconv.Itoa(port) + " cannot be reached from here: the container's network is not on this machine, it does not publish the port, and " + lacks,
 		Advice: "publish the port, or let x-muster.ready look for a line of the log or run a program of the image (log, exec)",
 	}
 }
