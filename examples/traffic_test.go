@@ -29,11 +29,14 @@ type traffic struct {
 	answers  map[string]int
 }
 
+// patience is how long a client waits for an answer. A request that a busy machine answers late has not failed.
+const patience = time.Minute
+
 // startTraffic begins to ask for a page.
 func startTraffic(url string) *traffic {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &traffic{cancel: cancel, answers: map[string]int{}}
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 50}}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 50}}
 	t.all.Go(func() {
 		ticks := time.NewTicker(pace)
 		defer ticks.Stop()
@@ -101,7 +104,9 @@ func (t *traffic) until(more int) {
 	}
 }
 
-// TestRollingTraffic: while the replicas are replaced, or turn out bad and stay, no request of a client fails.
+// TestRollingTraffic: while the replicas are replaced, or turn out bad and stay, no request of a client fails. One case at
+// a time, and beside no other of this package: the proxy gives a replica half a second to take a connection, as one in production
+// would, and a machine that is short of processors takes longer.
 func TestRollingTraffic(t *testing.T) {
 	for _, c := range []struct {
 		name, override string
@@ -115,7 +120,6 @@ func TestRollingTraffic(t *testing.T) {
 		{"crash", "image: ${TESTAPP_IMAGE}\n    command: [run, -http=:80, -exit-after=300ms, -exit=7]\n    healthcheck: {test: [CMD, /testapp, health, -http=:80]}", 1, "7", "version 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			s := newStack(t, "rolling", "ROLLING_PORT")
 			s.muster("up", "-d", "--wait")
 			before := s.containers()
