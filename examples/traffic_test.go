@@ -117,7 +117,7 @@ func TestRollingTraffic(t *testing.T) {
 		{"good", "", 0, "", "version 2"},
 		{"bad image", "image: ${TESTAPP_IMAGE}\n    command: [exit, \"3\"]", 1, "exit", "version 1"},
 		{"unhealthy", "healthcheck: {test: [CMD, \"false\"], interval: 200ms, retries: 2}", 1, "unhealthy", "version 1"},
-		{"crash", "image: ${TESTAPP_IMAGE}\n    command: [run, -http=:80, -exit-after=300ms, -exit=7]\n    healthcheck: {test: [CMD, /testapp, health, -http=:80]}", 1, "7", "version 1"},
+		{"crash", "image: ${TESTAPP_IMAGE}\n    command: [run, -http=:80, -exit-after=300ms, -exit=7]\n    healthcheck: {test: [CMD, /testapp, health, -http=:81]}", 1, "7", "version 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStack(t, "rolling", "ROLLING_PORT")
