@@ -7,10 +7,10 @@ ENGINE ?=
 MODULES = . examples/shop/web
 
 # Tests on an engine mostly wait for it: more of them at a time than there are cores.
-# One package at a time there (-p 1): traffic and outages are judged without the load of the others.
 TEST = go test -race -timeout 15m -parallel 8
-# The packages with such tests: the others would do the same again.
-ON_ENGINE = $(call packages_with,MUSTER_TEST_ENGINE)
+# Only the packages with such tests, as the others would do the same again; and one after the other, as some measure how
+# traffic fares, which the load of another package would change.
+TEST_ON_ENGINE = $(TEST) -p 1 -count=1 $(call packages_with,MUSTER_TEST_ENGINE)
 packages_with = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' '$(1)' *))))
 LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
@@ -39,11 +39,11 @@ test-fast: ## the same without the race detector, for when it has to be quick
 	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE go test ./...) &&) true
 
 test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any that answers
-	hack/with-engine $(ENGINE) $(TEST) -p 1 -count=1 $(ON_ENGINE)
+	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE)
 
 # Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.
 test-oldest: ## run the tests on the oldest engine that muster supports
-	hack/with-engine oldest $(TEST) -p 1 -count=1 $(ON_ENGINE) || [ $$? = 3 -a -z "$$CI" ]
+	hack/with-engine oldest $(TEST_ON_ENGINE) || [ $$? = 3 -a -z "$$CI" ]
 
 bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
 	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
