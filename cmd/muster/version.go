@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -40,7 +39,7 @@ func (p *program) printVersion(o versionOptions) error {
 	case o.short:
 		fmt.Fprintln(p.out, strings.TrimPrefix(number, "v"))
 	case o.format == "json":
-		return json.NewEncoder(p.out).Encode(map[string]string{"version": number})
+		return encodeLine(p.out, map[string]string{"version": number})
 	case o.format == "" || o.format == "pretty":
 		fmt.Fprintln(p.out, "muster version "+number)
 	default:
