@@ -54,6 +54,7 @@ func (w *location) mergeEnv(files []string) Errors {
 		return Errors{w.envError(files, err)}
 	}
 	w.env.Merge(vars)
+	w.merged = append(w.merged, files...)
 	return nil
 }
 

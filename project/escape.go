@@ -196,22 +196,8 @@ func (e *escaping) mount(n, at *yaml.Node, path []string) {
 	if len(path) != 4 || path[0] != "services" || path[2] != "volumes" {
 		return
 	}
-	source := ""
-	switch at.Kind {
-	case yaml.ScalarNode:
-		source, _, _ = strings.Cut(e.doc.substitute(at.Value), ":")
-		if !strings.HasPrefix(source, "/") && !strings.HasPrefix(source, ".") && !strings.HasPrefix(source, "~") {
-			return
-		}
-	case yaml.MappingNode:
-		if _, kind := child(at, "type"); kind == nil || kind.Value != types.VolumeTypeBind {
-			return
-		}
-		if _, v := child(at, "source"); v != nil {
-			source = e.doc.substitute(v.Value)
-		}
-	}
-	if source == "" || e.inside(source) {
+	source, bound := boundSource(e.doc, at)
+	if !bound || source == "" || e.inside(source) {
 		return
 	}
 	w := spot{doc: e.doc, value: n}.at()

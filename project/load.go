@@ -70,6 +70,15 @@ var ErrNoFile = errors.New("no compose file found")
 // back as [Errors], all of it at once; [ErrNoFile] says that there is no file.
 // Files are read and nothing else happens.
 func Load(ctx context.Context, o Options) (*Project, error) {
+	l, err := begin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return l.load(ctx)
+}
+
+// begin finds the files and reads them.
+func begin(ctx context.Context, o Options) (*loading, error) {
 	where, err := locate(ctx, o)
 	if err != nil {
 		return nil, err
@@ -85,8 +94,7 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loading{o: o, where: where, src: src, name: name, places: newPlaces(where, src)}
-	return l.load(ctx)
+	return &loading{o: o, where: where, src: src, name: name, places: newPlaces(where, src)}, nil
 }
 
 // Name finds the project's name without reading more than it must: -p, then

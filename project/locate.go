@@ -25,6 +25,7 @@ type location struct {
 	env      types.Mapping // the process environment over the env files
 	files    []string      // Compose files, absolute or "-"
 	envFiles []string      // given ones, absolute
+	merged   []string      // env files that were read
 	profiles []string
 	warnings []Warning
 	remotes  *remotes

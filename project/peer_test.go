@@ -3,6 +3,7 @@ package project
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/hack/registry"
+	"github.com/musterhq/muster/project/remote"
 )
 
 // peer is docker compose 2.40.3, to measure against.
@@ -178,5 +182,57 @@ func TestHashesAsPeer(t *testing.T) {
 				t.Errorf("hashes (- docker compose, + muster):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestPublishIsReadByThePeer publishes with muster and reads with docker compose, and the other way round.
+func TestPublishIsReadByThePeer(t *testing.T) {
+	peer := peer(t)
+	files := publishable()
+	files["plain.yaml"] = "services:\n  web:\n    image: web:9\n    environment: {A: b}\n"
+	files["compose.yaml"] = strings.Replace(files["compose.yaml"], "    configs: [proxy]\n", "", 1)
+	publication, err := publish(t, files, Publishing{EnvFiles: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := filepath.Join(dir, "cert.pem")
+	host := registry.Start(t, registry.Options{TLS: true, CertFile: cert})
+	to, err := remote.Parse("oci://" + host + "/ours:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := remote.Publish(t.Context(), to, publication.Files, remote.Publishing{}); err != nil {
+		t.Fatal(err)
+	}
+	run := func(stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), peer, append([]string{"-p", "shop"}, args...)...)
+		cmd.Env = append(os.Environ(), "HOME="+dir, "SSL_CERT_FILE="+cert, "XDG_CACHE_HOME="+filepath.Join(dir, "cache-of-the-peer"))
+		cmd.Stdin = strings.NewReader(stdin)
+		out, err := cmd.Output()
+		if err != nil {
+			var failed *exec.ExitError
+			_ = errors.As(err, &failed)
+			t.Fatalf("docker compose %q: %v\n%s", args, err, failed.Stderr)
+		}
+		return string(out)
+	}
+	model := run("y\ny\ny\n", "-f", "oci://"+host+"/ours:1", "config")
+	for _, want := range []string{"image: web:2", "image: db", "image: cache", "W: \"1\"", "a: b", "LOG_LEVEL: info"} {
+		if !strings.Contains(model, want) {
+			t.Errorf("docker compose reads what muster published without %q:\n%s", want, model)
+		}
+	}
+	run("y\ny\ny\n", "-f", "plain.yaml", "-f", "compose.override.yaml", "publish", "--with-env", "--yes", host+"/theirs:1")
+	p, err := Load(t.Context(), Options{Files: []string{"oci://" + host + "/theirs:1"}, Environ: []string{"HOME=" + dir, "MUSTER_ALLOW_REMOTE=" + host}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Services["web"].Image; got != "web:9" {
+		t.Errorf("muster reads what docker compose published with the image %q", got)
 	}
 }

@@ -23,7 +23,7 @@ func (p *program) alphaCommand() *cobra.Command {
 			return nil
 		},
 	}
-	for _, sub := range []*cobra.Command{dry, p.scaleCommand(), p.vizCommand(), p.generateCommand()} {
+	for _, sub := range []*cobra.Command{dry, p.scaleCommand(), p.vizCommand(), p.generateCommand(), p.publishCommand()} {
 		sub.GroupID = ""
 		cmd.AddCommand(sub)
 	}

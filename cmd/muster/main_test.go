@@ -15,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/musterhq/muster/hack/registry"
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/planner"
@@ -50,7 +51,12 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"private": private},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"private": private,
+			"registry": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv(args[0], registry.Start(t, registry.Options{}))
+			},
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MUSTER_TEST_MEMORY", filepath.Join(env.WorkDir, "engine.json"))
 			env.Setenv("HOME", env.WorkDir)

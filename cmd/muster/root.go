@@ -95,7 +95,7 @@ func (p *program) commands() []*cobra.Command {
 // containerCommands are those that look into containers, or work with what is in them.
 func (p *program) containerCommands() []*cobra.Command {
 	return []*cobra.Command{
-		p.execCommand(), p.runCommand(), p.buildCommand(), p.pullCommand(), p.pushCommand(), p.doctorCommand(),
+		p.execCommand(), p.runCommand(), p.buildCommand(), p.pullCommand(), p.pushCommand(), p.publishCommand(), p.doctorCommand(),
 		p.vizCommand(), p.generateCommand(), p.alphaCommand(),
 		p.topCommand(), p.statsCommand(), p.portCommand(), p.imagesCommand(), p.volumesCommand(), p.eventsCommand(),
 		p.pauseCommand(), p.unpauseCommand(), p.cpCommand(), p.attachCommand(), p.exportCommand(), p.commitCommand(),
