@@ -48,15 +48,18 @@ debian_mirror() {
 	"${ask[@]}" | sed -n 1p
 }
 
+# have COMMAND PACKAGE: installs the package of a command, unless it is there.
+have() {
+	! command -v "$1" >/dev/null || return 0
+	say "installing $2"
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 "$2"; } >&2
+}
+
 # make_tree DIR SUITE PACKAGES: a minimal Debian with PACKAGES (a,b,c) in DIR, unless it is there. It has another name
 # until it is whole, so that an interrupted install is begun anew.
 make_tree() {
 	[ -e "$1" ] && return
-	if ! command -v debootstrap >/dev/null; then
-		say "installing debootstrap"
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 debootstrap; } >&2 ||
-			die "debootstrap cannot be installed"
-	fi
+	have debootstrap debootstrap || die "debootstrap cannot be installed"
 	local mirror
 	mirror=$(debian_mirror)
 	[ -n "$mirror" ] || die "apt knows no Debian archive here; set MUSTER_DEBIAN_MIRROR"

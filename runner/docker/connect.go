@@ -186,7 +186,7 @@ func reachReason(host string, err error) (reason, hint string) {
 	case strings.Contains(text, "bad certificate"), strings.Contains(text, "certificate required"):
 		return "it does not accept our certificate", "put cert.pem and key.pem that its CA has signed into DOCKER_CERT_PATH"
 	case strings.HasPrefix(host, "ssh://"):
-		return innermost(err), "try `ssh " + strings.TrimPrefix(host, "ssh://") + " docker version`"
+		return sshReason(err), "try `ssh " + strings.TrimPrefix(host, "ssh://") + " docker version`"
 	case os.IsTimeout(err), errors.Is(err, context.DeadlineExceeded):
 		return "it took too long", "look at the network between, or " + setHost
 	}
@@ -205,6 +205,16 @@ func otherSocket(than, otherwise string) string {
 		}
 	}
 	return otherwise
+}
+
+// sshReason is the last that ssh, or the far end's shell, has said: what docker's helper puts before it is the command.
+func sshReason(err error) string {
+	text := innermost(err)
+	if _, said, found := strings.Cut(text, "stderr="); found && strings.TrimSpace(said) != "" {
+		lines := strings.Split(strings.TrimSpace(said), "\n")
+		return strings.TrimSpace(lines[len(lines)-1])
+	}
+	return text
 }
 
 // innermost is the text of the error that started it all.
