@@ -27,6 +27,9 @@ build: ## build bin/muster
 install-plugin: build ## let `docker muster` work, for this user; AS=compose takes `docker compose` over
 	install -D bin/muster "$(or $(DOCKER_CONFIG),$(HOME)/.docker)/cli-plugins/docker-$(or $(AS),muster)"
 
+man: build ## write manual pages into dist/man
+	bin/muster man dist/man
+
 demo: build ## bring examples/shop up and show that it answers
 	hack/demo
 
@@ -72,4 +75,4 @@ generate: ## write anew what is made from tables: docs, schema
 clean: ## remove what was built; engines and images stay (hack/engine stop)
 	rm -rf bin dist examples/shop/web/dist
 
-.PHONY: help build install-plugin demo test test-unit test-fast test-engine test-oldest bench race setup lint fmt bless generate clean
+.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest bench race setup lint fmt bless generate clean

@@ -109,7 +109,7 @@ func (p *program) takeInputs(plan *saved.Plan, file string) error {
 	}
 	g.files, g.name, g.dir, g.envFiles, g.profiles = in.Files, plan.Project, in.Directory, in.EnvFiles, in.Profiles
 	g.compatibility, g.allResources, g.strict = in.Compatibility, in.AllResources, in.Strict
-	if g.at == (address{}) {
+	if g.at.host == "" && g.at.context == "" && len(g.at.dial) == 0 {
 		g.at = address{host: in.Host, context: in.Context}
 	}
 	return nil

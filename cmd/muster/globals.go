@@ -32,6 +32,8 @@ type globals struct {
 type address struct {
 	host    string // -H: such as ssh://me@example.com
 	context string // -c: the name of a docker context
+	// dial is a command that connects to the engine; docker names it to its plugins.
+	dial []string
 }
 
 // define adds the global flags to a set.

@@ -30,6 +30,6 @@ func start(args []string) int {
 			return exitFailed
 		}
 	}
-	p.environ, p.called = append(p.environ, in.environ...), in.name
+	p.environ, p.called, p.globals.at.dial = append(p.environ, in.environ...), in.name, in.dial
 	return run(context.Background(), p, in.args)
 }

@@ -25,6 +25,8 @@ type invocation struct {
 	args []string // with docker's own taken out
 	// environ is what docker's flags come to, as KEY=VALUE.
 	environ []string
+	// dial is a command whose standard input and output are a connection to the engine, where docker wants it used.
+	dial []string
 }
 
 // invoked reads the command line. program is the path that the program was started by.
@@ -41,7 +43,11 @@ func invoked(program string, args []string, getenv func(string) string) invocati
 	if completing {
 		in.args, args = args[:1:1], args[1:]
 	}
+	given := args
 	args = in.takeGlobals(args)
+	if getenv(dialVariable) != "" {
+		in.dial = slices.Concat([]string{getenv(metadata.ReexecEnvvar)}, given[:len(given)-len(args)], []string{"system", "dial-stdio"})
+	}
 	if len(args) > 0 && args[0] == plugin {
 		args = args[1:]
 	}
@@ -107,6 +113,8 @@ func printMetadata(w io.Writer) error {
 }
 
 const (
+	// dialVariable is set where docker's own way to the engine has to be gone, such as through a context of a kind that only it knows.
+	dialVariable = "DOCKER_CLI_PLUGIN_USE_DIAL_STDIO"
 	// pluginSocket names the socket that docker closes when the user wants us to end.
 	pluginSocket = "DOCKER_CLI_PLUGIN_SOCKET"
 	// signalFirst is how long a signal may be behind the socket: in a terminal both come, and mean one Ctrl-C.

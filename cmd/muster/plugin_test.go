@@ -48,6 +48,16 @@ func TestInvoked(t *testing.T) {
 	}
 }
 
+// Where docker wants its own way to the engine used, the plugin asks docker for it, with the flags that docker got.
+func TestInvokedToDial(t *testing.T) {
+	in := invoked("/x/docker-muster", []string{"-c", "other", "muster", "ps"}, func(key string) string {
+		return map[string]string{"DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND": "/usr/bin/docker", "DOCKER_CLI_PLUGIN_USE_DIAL_STDIO": "1"}[key]
+	})
+	if got, want := strings.Join(in.dial, " "), "/usr/bin/docker -c other system dial-stdio"; got != want {
+		t.Errorf("dials by %q, want %q", got, want)
+	}
+}
+
 func TestMetadata(t *testing.T) {
 	var out strings.Builder
 	if err := printMetadata(&out); err != nil {

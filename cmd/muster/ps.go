@@ -37,7 +37,7 @@ func (p *program) psCommand() *cobra.Command {
 		f.BoolVar(&o.services, "services", false, "Print services only")
 		f.StringArrayVar(&o.status, "status", nil, "Only those in a `STATUS`: running, exited, created, paused, restarting, dead or removing")
 		f.StringArrayVar(&o.filters, "filter", nil, "The same as a `FILTER`: status=STATUS")
-		f.StringVar(&o.format, "format", "", "`FORMAT`: table, json, or a Go template")
+		f.StringVar(&o.format, "format", "", "`FORMAT`: table, json, raw, or a Go template")
 		f.BoolVar(&o.noTrunc, "no-trunc", false, "Do not shorten anything")
 		f.BoolVar(&o.orphans, "orphans", true, "Also list services that the files do not have")
 	})
@@ -129,11 +129,18 @@ func (p *program) printPs(rows []psRow, o psOptions) error {
 		return encodeLines(p.out, rows)
 	}
 	format := o.format
+	if format == "raw" {
+		format = rawFormat
+	}
 	if format == "" || format == "table" {
 		format = `table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Service}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}`
 	}
 	return printTemplate(p.out, format, psHeadings(), asAny(rows))
 }
+
+// rawFormat is what docker calls raw: a field a line, and an empty line after each container.
+const rawFormat = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\n" +
+	"status: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}{{println}}"
 
 // psHeadings are the heads of the columns by field.
 func psHeadings() map[string]string {

@@ -26,14 +26,15 @@ func (p *program) publishCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "publish REPOSITORY[:TAG]", GroupID: groupMore,
 		Short: "Publish the files in a registry, for others to run",
-		Long: `Publish the Compose files as an artifact in a registry. Others run it with ` + "`muster -f oci://REPOSITORY:TAG up`" + ` or name it in an include.
+		Long: `Publish the Compose files as an artifact in a registry. Others run it with
+` + "`muster -f oci://REPOSITORY:TAG up`" + `, or name it in an include.
 
-The files go as they are written, variables and all. Values, env files and mounts of the host are shown and asked about first, as everybody who can read
-the repository will read them. Images that the files say how to build are pushed before.`,
+The files go as they are written, variables and all. Values, env files and
+mounts of the host are shown and asked about first: whoever can read the
+repository will read them. Images that are built here are pushed before.`,
 		Example: `  muster publish registry.example.com/shop:1.4
-  muster publish --resolve-image-digests registry.example.com/shop:1.4   # the images as they are today
-  muster publish --app registry.example.com/shop:1.4                     # with copies of all images
-  muster publish --dry-run registry.example.com/shop:1.4                 # only say what would be published`,
+  muster publish --resolve-image-digests registry.example.com/shop:1.4
+  muster --dry-run publish registry.example.com/shop:1.4  # only say what would go`,
 		Args: needs(1, "a repository"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -46,7 +47,7 @@ the repository will read them. Images that the files say how to build are pushed
 		f.BoolVar(&o.withEnv, "with-env", false, "Publish values of variables and env files too")
 		f.BoolVar(&o.digests, "resolve-image-digests", false, "Publish the digest of each image too")
 		f.BoolVar(&o.app, "app", false, "Publish the images too, beside the files")
-		f.StringVar(&o.format, "oci-version", "", "Use `VERSION` of the OCI image specification: 1.0 or 1.1; without it the newest that the registry knows")
+		f.StringVar(&o.format, "oci-version", "", "`VERSION` of the OCI image format: 1.0 or 1.1; else what the registry takes")
 		f.BoolVarP(&o.yes, "yes", "y", false, "Do not ask")
 		f.BoolVar(&o.anyConnection, "insecure-registry", false, "Use HTTP, or HTTPS without a valid certificate")
 		_ = f.MarkHidden("insecure-registry")

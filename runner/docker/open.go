@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,9 @@ type Options struct {
 	// ConfigDir is the folder of docker's config.json; empty is DOCKER_CONFIG,
 	// then ~/.docker.
 	ConfigDir string
+	// Dial is a command, such as docker system dial-stdio, whose standard input and output are a connection to the engine. Where it
+	// is given, it finds the engine, and no host or context counts.
+	Dial []string
 }
 
 // Engine is a connection to one container engine. It is safe for concurrent
@@ -73,7 +77,7 @@ const (
 // call the engine: the first call does, and answers with an [*UnreachableError]
 // when nobody is there.
 func Open(o Options) (*Engine, error) {
-	if o.Host != "" && o.Context != "" {
+	if o.Host != "" && o.Context != "" && len(o.Dial) == 0 {
 		return nil, errors.New("a host and a context were given: leave one out")
 	}
 	dir := o.ConfigDir
@@ -84,7 +88,10 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read docker's configuration: %w", err)
 	}
-	end, err := resolve(o, dir, file)
+	end := endpoint{host: strings.Join(o.Dial, " "), dial: o.Dial}
+	if len(o.Dial) == 0 {
+		end, err = resolve(o, dir, file)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +112,7 @@ func (e *Engine) Host() string { return e.host }
 type endpoint struct {
 	host string
 	tls  *tls.Config
+	dial []string // a command to connect by
 }
 
 // resolve finds the endpoint in the order that the docker command uses.
@@ -228,7 +236,13 @@ func dial(end endpoint, file *configfile.ConfigFile) (*client.Client, error) {
 		client.WithVersionFromEnv(),
 		client.WithUserAgent("muster"),
 	}
-	helper, err := connhelper.GetConnectionHelper(end.host)
+	var helper *connhelper.ConnectionHelper
+	var err error
+	if len(end.dial) > 0 {
+		helper, err = connhelper.GetCommandConnectionHelper(end.dial[0], end.dial[1:]...)
+	} else {
+		helper, err = connhelper.GetConnectionHelper(end.host)
+	}
 	if err != nil {
 		return nil, err
 	}

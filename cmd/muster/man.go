@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// manCommand is for who packages muster: the commands are their own manual.
+func (p *program) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "man FOLDER", Hidden: true, GroupID: groupMore,
+		Short: "Write a manual page for each command",
+		Example: `  muster man dist/man
+  muster man /usr/local/share/man/man1
+  muster man "$HOME/.local/share/man/man1"`,
+		Args: needs(1, "a folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return fmt.Errorf("make the folder of the manual pages: %w", err)
+			}
+			cmd.Root().DisableAutoGenTag = true // it would date pages that are the same every day
+			header := &doc.GenManHeader{Section: "1", Source: "muster " + versionNumber(), Manual: "muster"}
+			if err := doc.GenManTree(cmd.Root(), header, args[0]); err != nil {
+				return fmt.Errorf("write the manual pages: %w", err)
+			}
+			return nil
+		},
+	}
+}
