@@ -134,20 +134,29 @@ func TestKeysOnEngine(t *testing.T) {
 
 var errNothingToDo = errors.New("nothing to do")
 
-// load reads the project of a folder, under the test's own name.
-func (r *rig) load(dir string) *project.Project {
+// load reads the project of a folder, or all profiles of files in it, under the test's own name.
+func (r *rig) load(dir string, files ...string) *project.Project {
 	r.t.Helper()
-	environ := []string{"IMAGE=" + busybox(), "FROM_OUTSIDE=yes", "PROJECT=" + r.project, "OCTET=" + r.octet()}
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasSuffix(name, "_IMAGE") {
-			environ = append(environ, variable) // the images of the examples
-		}
+	o := project.Options{Name: r.project, Cwd: dir, Environ: r.environ()}
+	for _, file := range files {
+		o.Files, o.Profiles = append(o.Files, filepath.Join(dir, file)), []string{"*"}
 	}
-	p, err := project.Load(r.ctx, project.Options{Name: r.project, Cwd: dir, Environ: environ})
+	p, err := project.Load(r.ctx, o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return p
+}
+
+// environ is what the files of tests and examples may ask for.
+func (r *rig) environ() []string {
+	out := []string{"IMAGE=" + busybox(), "FROM_OUTSIDE=yes", "PROJECT=" + r.project, "OCTET=" + r.octet()}
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasSuffix(name, "_IMAGE") {
+			out = append(out, variable) // the images of the examples
+		}
+	}
+	return out
 }
 
 // octet is a part of addresses that no other test is likely to use at the same time.
@@ -162,7 +171,12 @@ func (r *rig) octet() string {
 // bringUp goes the whole way from the files to the containers.
 func (r *rig) bringUp(dir string, how planner.Policy) error {
 	r.t.Helper()
-	p := r.load(dir)
+	return r.bring(r.load(dir), how)
+}
+
+// bring makes the containers of a project.
+func (r *rig) bring(p *project.Project, how planner.Policy) error {
+	r.t.Helper()
 	have, err := r.Observe(r.ctx, planner.ScopeOf(p))
 	if err != nil {
 		r.t.Fatal(err)
