@@ -34,6 +34,8 @@ const (
 // past is what a wait has seen of its container besides the last look.
 type past struct {
 	deaths int // times it ended
+	// fellIll: the engine has called it unhealthy during the wait, and may have called it healthy since.
+	fellIll bool
 	// dyingFor is the time since the first of them.
 	dyingFor time.Duration
 	// lastCode is the exit code of the last of them, where it is known.
@@ -154,7 +156,7 @@ func judgeSteady(t Target, s Status, p past) (verdict, *Failure) {
 		f := death(t, s, p.lastCode)
 		f.Reason += " and was started again by the engine"
 		return failed, f
-	case s.Health == "unhealthy":
+	case s.Health == "unhealthy" || p.fellIll:
 		return failed, &Failure{Name: t.Name, Reason: reasonSick, Probe: s.LastProbe}
 	case p.waitedFor < t.Monitor:
 		return undecided, nil

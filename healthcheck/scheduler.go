@@ -58,6 +58,7 @@ type container struct {
 	retryLook  time.Time
 
 	deaths       int
+	illnesses    int // times that the engine has come to call it unhealthy
 	lastCode     *int
 	exitedWell   bool
 	runningSince time.Time
@@ -78,6 +79,7 @@ type pending struct {
 	began      time.Time
 	deadline   time.Time // zero: none
 	deaths     int       // of the container when the wait began
+	illnesses  int       // the same
 	firstDeath time.Time // of the wait's own
 	result     chan error
 }
@@ -167,7 +169,7 @@ func (s *scheduler) add(p *pending) {
 	// What an earlier wait knew may be out of date in ways that events do
 	// not tell: a new wait begins with a look of its own.
 	c.seen = false
-	p.deaths = c.deaths
+	p.deaths, p.illnesses = c.deaths, c.illnesses
 	s.look(c)
 	s.plan(c)
 }
@@ -213,6 +215,9 @@ func (s *scheduler) happened(e Event) {
 			c.stale = c.looking
 			s.review(c)
 			return
+		}
+		if e.Health == "unhealthy" && c.seen && c.status.Health != e.Health {
+			c.illnesses++
 		}
 	case "die":
 		if c.seen {
@@ -318,7 +323,7 @@ func (s *scheduler) review(c *container) {
 }
 
 func (s *scheduler) past(c *container, p *pending) past {
-	out := past{deaths: c.deaths - p.deaths, probedGood: c.probe.good,
+	out := past{deaths: c.deaths - p.deaths, fellIll: c.illnesses > p.illnesses, probedGood: c.probe.good,
 		waitedFor: c.asOf.Sub(p.began), verdictIsOld: c.verdictIsOld, cannot: c.probe.cannot(), exitedWell: c.exitedWell, lastCode: c.lastCode}
 	if since, known := s.good[c.name]; known {
 		out.startedAgain = !since.Equal(c.status.StartedAt)

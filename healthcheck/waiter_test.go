@@ -188,6 +188,23 @@ func TestWait(t *testing.T) {
 				f.at(2*s, func() { f.set("c", checked("starting"), Event{What: "health", Health: "unhealthy"}) })
 				f.at(6*s, func() { f.set("c", checked("healthy"), Event{What: "health", Health: "healthy"}) })
 			}},
+		{name: "a check that flaps: sick and well again before the look", before: checked("starting"), engineOnly: true, target: Target{Condition: Healthy},
+			takes: 2 * s, script: func(f *fake) {
+				f.at(2*s, func() {
+					f.set("c", checked("healthy"), Event{What: "health", Health: "unhealthy"}, Event{What: "health", Health: "healthy"})
+				})
+			}},
+		{name: "a check that flaps: sick by the time of the look", before: checked("starting"), target: Target{Condition: Healthy},
+			takes: 2 * s, want: "c unhealthy", script: func(f *fake) {
+				f.at(2*s, func() { f.set("c", checked("unhealthy"), Event{What: "health", Health: "unhealthy"}) })
+				f.at(3*s, func() { f.set("c", checked("healthy"), Event{What: "health", Health: "healthy"}) })
+			}},
+		{name: "not steady: a check that flaps", before: checked("healthy"), target: Target{Condition: Steady, Monitor: 5 * s}, takes: 3 * s,
+			want: "c unhealthy", script: func(f *fake) {
+				f.at(3*s, func() {
+					f.set("c", checked("healthy"), Event{What: "health", Health: "unhealthy"}, Event{What: "health", Health: "healthy"})
+				})
+			}},
 		{name: "healthy without a check", before: running, target: Target{Condition: Healthy}, want: "c has no health check"},
 		{name: "healthy with check NONE", before: Status{Running: true, Test: []string{"NONE"}}, target: Target{Condition: Healthy}, want: "c has no health check"},
 		{name: "exit while waiting for health", before: checked("starting"), target: Target{Condition: Healthy}, takes: 2 * s,
