@@ -91,7 +91,7 @@ func (b *builder) startOld(u *unit, needs []StepID, group string, pace Pace) []S
 		for i, a := range b.startAgain(old, name) {
 			step := Step{Action: a, Needs: needs, Because: wentWrong(m.of), Group: group}
 			if i == 0 {
-				step.Undo = []Action{StopContainer{Name: name, Service: m.of.name, Grace: b.how.Timeout}}
+				step.Undo = b.stopAgain(b.madeWith(old).PreStop, name, m.of.name)
 			}
 			needs = []StepID{b.graph.add(step)}
 		}

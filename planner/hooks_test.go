@@ -25,16 +25,28 @@ func TestHooksOnEveryPath(t *testing.T) {
 			if err != nil {
 				return // the story is about a refusal
 			}
+			for _, r := range plan.Rollouts {
+				if r.Back == nil {
+					continue
+				}
+				for _, u := range r.Back.Units {
+					for i, step := range u.Steps {
+						checkBackHooked(t, u.Steps, i, checked)
+						checkUndoHooked(t, u.Steps, step, checked)
+					}
+				}
+			}
 			w := s.world.copy()
 			for i, step := range plan.Steps {
 				checkHooked(t, w, plan.Steps, i, checked)
+				checkUndoHooked(t, plan.Steps, step, checked)
 				if err := w.apply(step.Action); err != nil {
 					t.Fatalf("%s: %v", step.ID, err)
 				}
 			}
 		})
 	}
-	for _, what := range []string{"start", "stop", "restart"} {
+	for _, what := range []string{"start", "stop", "restart", "undo start", "undo stop", "back start", "back stop"} {
 		if checked[what] < 5 {
 			t.Errorf("only %d stories have a %s", checked[what], what)
 		}
@@ -65,12 +77,7 @@ func checkHooked(t *testing.T, w *world, steps []Step, i int, checked map[string
 	if ref.Kind != KindContainer || c == nil || c.OneOff || c.Labels[LabelHook] != "" {
 		return
 	}
-	hooked := func(when string, among []Step) bool {
-		return slices.ContainsFunc(among, func(s Step) bool {
-			h, ok := s.Action.(RunHook)
-			return ok && h.When == when && h.Name == ref.Name
-		})
-	}
+	hooked := func(when string, among []Step) bool { return hasHook(when, ref.Name, actionsOf(among)) }
 	running := c.Status == Running
 	ends := func(what string) {
 		checked[what]++
@@ -97,4 +104,63 @@ func checkHooked(t *testing.T, w *world, steps []Step, i int, checked map[string
 			begins("start")
 		}
 	}
+}
+
+// checkUndoHooked looks at the hooks in a step's undo. What starts may have its hooks in another undo of the same group.
+func checkUndoHooked(t *testing.T, steps []Step, step Step, checked map[string]int) {
+	t.Helper()
+	for i, a := range step.Undo {
+		name := a.Resource().Name
+		switch a.(type) {
+		case StopContainer:
+			checked["undo stop"]++
+			if !hasHook("pre_stop", name, step.Undo[:i]) {
+				t.Errorf("%s: its undo stops %s without its pre_stop hooks", step.ID, name)
+			}
+		case StartContainer:
+			checked["undo start"]++
+			var all []Action
+			for _, s := range steps {
+				if s.Group == step.Group {
+					all = append(all, s.Undo...)
+				}
+			}
+			if !hasHook("post_start", name, all) {
+				t.Errorf("%s: its undo starts %s without its post_start hooks", step.ID, name)
+			}
+		}
+	}
+}
+
+// checkBackHooked looks at the hooks around step i of a way back.
+func checkBackHooked(t *testing.T, steps []Step, i int, checked map[string]int) {
+	t.Helper()
+	name := steps[i].Action.Resource().Name
+	switch steps[i].Action.(type) {
+	case StopContainer:
+		checked["back stop"]++
+		if !hasHook("pre_stop", name, actionsOf(steps[:i])) {
+			t.Errorf("%s: its pre_stop hooks have not run", steps[i].ID)
+		}
+	case StartContainer:
+		checked["back start"]++
+		if !hasHook("post_start", name, actionsOf(steps[i+1:])) {
+			t.Errorf("%s: its post_start hooks do not run", steps[i].ID)
+		}
+	}
+}
+
+func hasHook(when, container string, among []Action) bool {
+	return slices.ContainsFunc(among, func(a Action) bool {
+		h, ok := a.(RunHook)
+		return ok && h.When == when && h.Name == container
+	})
+}
+
+func actionsOf(steps []Step) []Action {
+	var out []Action
+	for _, s := range steps {
+		out = append(out, s.Action)
+	}
+	return out
 }

@@ -3,6 +3,8 @@ package planner
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/musterhq/muster/project"
 )
 
 // emitReplace replaces one container. The successor is made beside the old one, which is given up only
@@ -48,7 +50,7 @@ func (b *builder) emitReplace(s *service, r *replica, gates []StepID) {
 		if len(late) > 0 {
 			ready = b.beforeStart(s, r, next, append(ready, late...), u.group)
 		}
-		ready = []StepID{b.prove(s, r, next, ready, []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}})}
+		ready = []StepID{b.prove(s, r, next, ready, b.stopAgain(s.spec.PreStop, next, s.name))}
 		if u.order == StartFirst && old.up() {
 			ready = []StepID{b.stopLate(r, oldName, ready)}
 		}
@@ -105,12 +107,34 @@ func (b *builder) stopLate(r *replica, oldName string, needs []StepID) StepID {
 	return r.stopLate
 }
 
+// stopAgain stops a container that was started and is to go again, after its hooks where it runs.
+func (b *builder) stopAgain(hooks []project.ServiceHook, name, service string) []Action {
+	var out []Action
+	for i, h := range hooks {
+		out = append(out, RunHook{Name: name, Service: service, When: "pre_stop", Index: i, Hook: h})
+	}
+	return append(out, StopContainer{Name: name, Service: service, Grace: b.how.Timeout})
+}
+
 // startAgain brings a container back that gave way, with the hooks that it was made with: what they did to its
 // process ended with that.
 func (b *builder) startAgain(old *Container, name string) []Action {
 	out := []Action{StartContainer{Name: name, Service: old.Service}}
-	for i, h := range b.codec.recorded(old.Labels).PostStart {
+	for i, h := range b.madeWith(old).PostStart {
 		out = append(out, RunHook{Name: name, Service: old.Service, When: "post_start", Index: i, Hook: h})
+	}
+	return out
+}
+
+// madeWith are the settings of a container: those on record, or where docker compose made it, which keeps none, those of the file.
+func (b *builder) madeWith(c *Container) applied {
+	if c.Labels[LabelSpec] != "" {
+		return b.codec.recorded(c.Labels)
+	}
+	var out applied
+	if b.want != nil {
+		s := b.want.Services[c.Service]
+		out.PreStop, out.PostStart = s.PreStop, s.PostStart
 	}
 	return out
 }
@@ -195,8 +219,7 @@ func (b *builder) emitFinish(s *service, r *replica) {
 		return
 	case !u.together():
 		// Starting what runs does nothing; the step is there for its undo.
-		undo := []Action{StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}}
-		undo = append(undo, b.startAgain(old, old.Name)...)
+		undo := append(b.stopAgain(s.spec.PreStop, next, s.name), b.startAgain(old, old.Name)...)
 		undo = append(undo, RemoveContainer{Name: next, Service: s.name, Volumes: true})
 		needs = []StepID{b.prove(s, r, next, needs, undo)}
 	default:
@@ -212,8 +235,7 @@ func (b *builder) emitFinish(s *service, r *replica) {
 // steps are there for their undos, so that all of the unit can go back in the right order.
 func (b *builder) resume(s *service, r *replica, needs []StepID) StepID {
 	old, next, group := r.old, r.next.Name, r.unit.group
-	stop := StopContainer{Name: next, Service: s.name, Grace: b.how.Timeout}
-	undo := []Action{stop}
+	undo := b.stopAgain(s.spec.PreStop, next, s.name)
 	if !old.up() {
 		undo = append(undo, b.startAgain(old, old.Name)...)
 	}
@@ -226,7 +248,8 @@ func (b *builder) resume(s *service, r *replica, needs []StepID) StepID {
 	})
 	last := r.first
 	if !old.up() {
-		r.gaveWay = b.stop(old, old.Name, []StepID{last}, r.because, group, []Action{stop, StartContainer{Name: old.Name, Service: s.name}})
+		r.gaveWay = b.stop(old, old.Name, []StepID{last}, r.because, group,
+			append(b.stopAgain(s.spec.PreStop, next, s.name), StartContainer{Name: old.Name, Service: s.name}))
 		last = r.gaveWay
 	}
 	needs = []StepID{last}

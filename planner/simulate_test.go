@@ -146,7 +146,7 @@ func (w *world) apply(a Action) error {
 			c.Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == a.Network })
 		}
 	case RunHook:
-		if c := w.container(a.Name); c == nil || c.Status != Running {
+		if c := w.container(a.Name); (c == nil || c.Status != Running) && a.When != "pre_stop" {
 			return fmt.Errorf("container is not running")
 		}
 	}

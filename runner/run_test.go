@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -313,6 +314,51 @@ func TestUndoThatFailsIsTold(t *testing.T) {
 		}
 		equal(t, "undone", []planner.Action{start("web"), remove("web.next")}, failure.Undone)
 	})
+}
+
+// The hook before the stop of a successor is run, but it does not keep the old container from coming back.
+func TestPartingHookOfAnUndo(t *testing.T) {
+	for name, test := range map[string]struct {
+		does  memory.Behaviour
+		fault memory.Fate
+		took  time.Duration
+		told  string
+	}{
+		"works":                  {does: memory.Behaviour{NeverReady: true}, told: "done"},
+		"fails":                  {does: memory.Behaviour{NeverReady: true, HookCode: 3}, told: "failed"},
+		"hangs":                  {does: memory.Behaviour{NeverReady: true}, fault: memory.Stall, told: "failed", took: 5 * time.Second},
+		"is not needed any more": {does: memory.Behaviour{Exits: true, ExitCode: 2}, told: "done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := withOld(t, "web")
+				e.Behave("web.next", test.does)
+				if test.fault != "" {
+					e.Fail(memory.Fault{Action: "RunHook", Name: "web.next", Do: test.fault})
+				}
+				steps := replacement("web", "")
+				for i := range steps {
+					if steps[i].ID == "start web" {
+						hook := planner.RunHook{Name: "web.next", Service: "web", When: "pre_stop", Hook: types.ServiceHook{Command: []string{"leave"}}}
+						steps[i].Undo = append([]planner.Action{hook}, steps[i].Undo...)
+					}
+					if a, ok := steps[i].Action.(planner.Await); ok {
+						a.Timeout = time.Second
+						steps[i].Action = a
+					}
+				}
+				h, err := run(t.Context(), t, e, runner.Options{UndoTimeout: 10 * time.Second}, steps...)
+				equal(t, "containers", map[string]planner.Status{"web": planner.Running}, statuses(t, e))
+				if want := test.told + " undo of start web: RunHook web.next"; !slices.Contains(h.lines, want) {
+					t.Errorf("%q is not among %q", want, h.lines)
+				}
+				var failure *runner.StepError
+				if !errors.As(err, &failure) || failure.UndoErr != nil {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
 }
 
 // What a group needs from outside fails when the group is half way.

@@ -138,9 +138,12 @@ func (w *walk) undo(g *group, todo []undo) {
 			})
 		}
 		tell(Begun, Progress{}, nil)
-		err := w.apply(ctx, u.action, func(p Progress) { tell(Working, p, nil) })
+		err := w.applyUndo(ctx, u.action, func(p Progress) { tell(Working, p, nil) })
 		if err != nil {
 			tell(Failed, Progress{}, err)
+			if isParting(u.action) {
+				continue // told, and no more: its container goes all the same
+			}
 			errs = append(errs, fmt.Errorf("take back %s: %w", step.ID, err))
 			continue
 		}
@@ -151,6 +154,24 @@ func (w *walk) undo(g *group, todo []undo) {
 		w.running--
 		w.tookBack(g, todo[0].step, undone, errors.Join(errs...))
 	})
+}
+
+// applyUndo does one action of an undo. A hook gets half of the time that is left: what comes after it brings back what worked.
+func (w *walk) applyUndo(ctx context.Context, a planner.Action, report func(Progress)) error {
+	if end, bounded := ctx.Deadline(); bounded {
+		if _, hook := a.(planner.RunHook); hook {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+			defer cancel()
+		}
+	}
+	return w.apply(ctx, a, report)
+}
+
+// isParting says whether an action is a hook that runs before a stop.
+func isParting(a planner.Action) bool {
+	h, ok := a.(planner.RunHook)
+	return ok && h.When == "pre_stop"
 }
 
 // tookBack notes what an undo came to, and lets those go on that waited for it.

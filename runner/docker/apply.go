@@ -238,7 +238,8 @@ func (e *Engine) removeImage(ctx context.Context, ref string) error {
 	return e.wrap(ctx, err, "remove image", ref)
 }
 
-// hook runs a command of post_start or pre_stop and reports what it prints.
+// hook runs a command of post_start or pre_stop and reports what it prints. Before the end of a container that does not run
+// any more there is nothing to do.
 func (e *Engine) hook(ctx context.Context, a planner.RunHook, report func(runner.Progress)) error {
 	what := fmt.Sprintf("%s hook %d of %s", a.When, a.Index+1, a.Service)
 	if len(a.Hook.Command) == 0 {
@@ -253,13 +254,26 @@ func (e *Engine) hook(ctx context.Context, a planner.RunHook, report func(runner
 		Env:        environment(a.Hook.Environment, nil),
 	}, out)
 	out.end()
-	if err != nil {
+	if err == nil && code == 0 {
+		return nil
+	}
+	ended := e.ended(ctx, a.Name)
+	switch {
+	case ended && a.When == "pre_stop":
+		return nil
+	case err != nil && !ended:
 		return e.wrap(ctx, err, "run "+what+" in container", a.Name)
 	}
-	if code != 0 {
-		return &HookError{What: what, ExitCode: code, Output: out.tail}
+	return &HookError{What: what, ExitCode: code, Output: out.tail, Ended: ended}
+}
+
+// ended says whether a container is gone, or does not run.
+func (e *Engine) ended(ctx context.Context, name string) bool {
+	c, err := e.client.ContainerInspect(ctx, name)
+	if err != nil {
+		return gone(err)
 	}
-	return nil
+	return !c.State.Running || c.State.Restarting
 }
 
 // HookError is a hook that ended with another code than 0.
@@ -267,10 +281,14 @@ type HookError struct {
 	What     string // such as "post_start hook 1 of web"
 	ExitCode int
 	Output   []string // its last lines
+	Ended    bool     // its container had ended by then
 }
 
 // Error says how it ended and the last thing that it printed.
 func (h *HookError) Error() string {
+	if h.Ended {
+		return h.What + ": the container ended before the hook did"
+	}
 	text := fmt.Sprintf("%s exited with code %d", h.What, h.ExitCode)
 	if n := len(h.Output); n > 0 {
 		text += ": " + h.Output[n-1]

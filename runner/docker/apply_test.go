@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +209,17 @@ func TestHooks(t *testing.T) {
 	if err == nil || err.Error() != "post_start hook 1 of web exited with code 4: no way" {
 		t.Errorf("%v", err)
 	}
+	// What has ended, or is gone, can be told nothing before its end; and what should have been done after its start was not.
+	r.do(planner.StopContainer{Name: r.name("web")})
+	parting := hook
+	parting.When = "pre_stop"
+	r.do(parting)
+	err = r.Apply(r.ctx, hook, nil)
+	var failed *HookError
+	if !errors.As(err, &failed) || !failed.Ended || err.Error() != "post_start hook 1 of web: the container ended before the hook did" {
+		t.Errorf("%v", err)
+	}
+	r.do(planner.RemoveContainer{Name: r.name("web")}, parting)
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -260,9 +260,12 @@ func (e *Engine) pause(name string, paused bool) error {
 	return nil
 }
 
-// hook runs a command in a container.
+// hook runs a command in a container. Before the end of one that runs no more there is nothing to do.
 func (e *Engine) hook(a planner.RunHook) error {
 	c, err := e.container(a.Name)
+	if a.When == "pre_stop" && (err != nil || c.Status != planner.Running) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
