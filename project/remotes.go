@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,21 +84,19 @@ func cacheDir(env map[string]string) string {
 func (r *remotes) allowed() []string { return list(r.process[allowVariable], ",") }
 
 func (r *remotes) allowsLocal() bool {
-	for _, a := range r.allowed() {
-		if strings.HasPrefix(a, "file://") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.allowed(), isLocal)
 }
+
+// isLocal says whether an address is one of this machine. git would read what lies anywhere on it.
+func isLocal(address string) bool { return strings.HasPrefix(address, "file://") }
 
 // allows says whether the user's environment agrees to a source: all of them, or those
 // below a host, an organisation or a repository.
 func (r *remotes) allows(ref remote.Reference) bool {
 	place := remote.Place(ref.Location)
-	local := strings.HasPrefix(ref.Location, "file://")
+	local := isLocal(ref.Location)
 	for _, a := range r.allowed() {
-		if strings.HasPrefix(a, "file://") != local {
+		if isLocal(a) != local {
 			continue
 		}
 		if !local && (a == allowEverybody || truth(a)) {
@@ -147,6 +146,9 @@ func (r *remotes) fetch(ctx context.Context, f *fetched) error {
 		if value := r.where.env[variable]; ref.Kind == kind && value != "" && !truth(value) {
 			return &remote.Problem{Text: "is not read: " + variable + " is " + value, Hint: "take the variable out, or name a local file"}
 		}
+	}
+	if isLocal(ref.Location) && !r.allowsLocal() {
+		return &remote.Problem{Text: "is a repository of this machine, which is not read", Hint: "name the file itself, or allow it with " + allowVariable + "=" + ref.Location}
 	}
 	version, known, err := r.version(ref)
 	if err != nil {
@@ -201,7 +203,7 @@ func (r *remotes) confirm(ref remote.Reference, source RemoteSource) error {
 		return nil
 	}
 	hint := "allow it with " + allowVariable + "=" + remote.Place(ref.Location)
-	if strings.HasPrefix(ref.Location, "file://") {
+	if isLocal(ref.Location) {
 		hint = "allow it with " + allowVariable + "=" + ref.Location
 	}
 	if r.where.o.Confirm == nil {

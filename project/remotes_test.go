@@ -172,6 +172,22 @@ func TestRemoteIsConfirmed(t *testing.T) {
 	d.wants(place, "COMPOSE_EXPERIMENTAL_GIT_REMOTE is false")
 }
 
+// A repository of this machine is read by nobody who has not allowed it beforehand: there is nothing to ask.
+func TestRepositoryOfThisMachine(t *testing.T) {
+	address, commit := gitRepository(t)
+	commit(map[string]string{"compose.yaml": "services: {db: {image: postgres}}\n"})
+	for name, file := range map[string]string{
+		"include": "include: ['" + address + "']\nservices: {web: {image: web}}\n",
+		"extends": "services: {web: {extends: {file: '" + address + "', service: db}}}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, file, "X=1")
+			d.o.Confirm = func(s RemoteSource) (bool, error) { t.Errorf("asked about %+v", s); return true, nil }
+			d.wants("is a repository of this machine, which is not read", "name the file itself", "MUSTER_ALLOW_REMOTE="+address)
+		})
+	}
+}
+
 func TestRemoteGivenFile(t *testing.T) {
 	address, commit := gitRepository(t)
 	commit(map[string]string{"compose.yaml": "include: [more.yaml]\nservices: {db: {image: postgres}}\n", "more.yaml": "services: {mail: {image: mail}}\n"})
