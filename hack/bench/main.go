@@ -91,6 +91,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(b.folder)
+	before := load()
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "case\tservices\tmuster\tcompose\tfloor\tmuster/floor\tcompose/floor\tmuster/compose\t")
 	for _, c := range cases() {
@@ -108,7 +109,8 @@ func run(ctx context.Context, args []string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Printf("Medians of %d turns, one tool after the other. The floor:\n", b.runs)
+	fmt.Printf("Medians of %d turns, one tool after the other. The machine's load (1, 5, 15 minutes) was %s before and %s after.\n", b.runs, before, load())
+	fmt.Println("The floor:")
 	said := map[string]bool{}
 	for _, c := range cases() {
 		if !said[c.name] && wanted.MatchString(fmt.Sprintf("%s %d", c.name, c.n)) {
@@ -117,6 +119,15 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	return nil
+}
+
+// load is how busy the machine is; a table that was made on a busy one says little but its ratios.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if fields := strings.Fields(string(text)); err == nil && len(fields) > 2 {
+		return strings.Join(fields[:3], " ")
+	}
+	return "unknown"
 }
 
 // times are what the turns of each tool took.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// project is that of all cases. Whoever runs two benches at a time measures nothing anyway.
-const project = "musterbench"
+// project is that of all cases. Two benches at a time disturb each other's figures, but not each other's containers.
+var project = fmt.Sprintf("musterbench%d", os.Getpid())
 
 func (b *bench) file() string { return filepath.Join(b.folder, "compose.yaml") }
 
