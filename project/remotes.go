@@ -69,14 +69,8 @@ func newRemotes(w *location, process map[string]string) *remotes {
 
 // cacheDir is where copies are kept.
 func cacheDir(env map[string]string) string {
-	if dir := env["XDG_CACHE_HOME"]; filepath.IsAbs(dir) {
-		return filepath.Join(dir, "muster")
-	}
-	if dir := env["LOCALAPPDATA"]; filepath.IsAbs(dir) {
-		return filepath.Join(dir, "muster", "cache")
-	}
-	if home := env["HOME"]; filepath.IsAbs(home) {
-		return filepath.Join(home, ".cache", "muster")
+	if dir := userCache(env); dir != "" {
+		return dir
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("muster-%d", os.Getuid()))
 }
