@@ -161,5 +161,14 @@ func (a *api) removeProject(ctx context.Context, name string) error {
 			return fmt.Errorf("clean up project %s: %w", name, err)
 		}
 	}
+	var volumes struct{ Volumes []struct{ Name string } }
+	if err := a.call(ctx, http.MethodGet, filtered("/volumes"), nil, &volumes); err != nil {
+		return err
+	}
+	for _, v := range volumes.Volumes {
+		if err := a.call(ctx, http.MethodDelete, "/volumes/"+v.Name, nil, nil); err != nil {
+			return fmt.Errorf("clean up project %s: %w", name, err)
+		}
+	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ func cases() []benchCase {
 	out := []benchCase{chain(10)}
 	for _, n := range []int{1, 20} {
 		out = append(out, coldUp(n), noopUp(n), down(n), ps(n), config(n))
+	}
+	if os.Getenv("POSTGRES_IMAGE") != "" { // set by hack/with-engine, as are the others that it needs
+		out = append(out, shop())
 	}
 	return out
 }

@@ -28,6 +28,7 @@ type bench struct {
 	image           string
 	folder          string // for Compose files
 	runs            int
+	environ         []string // that tools get besides
 	verbose         bool
 }
 
@@ -91,6 +92,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer os.RemoveAll(b.folder)
+	defer b.removeShopImage(context.WithoutCancel(ctx))
 	before := load()
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "case\tservices\tmuster\tcompose\tfloor\tmuster/floor\tcompose/floor\tmuster/compose\t")
