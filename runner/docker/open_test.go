@@ -128,7 +128,7 @@ func TestReachReasons(t *testing.T) {
 		{"tcp://h:2376", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "its certificate is not trusted*", "put the right ca.pem*"},
 		{"tcp://h:2376", errors.New("remote error: tls: certificate required"), "it does not accept our certificate", "put cert.pem*"},
 		{"ssh://me@far", fmt.Errorf("command [ssh] has exited with 255: %w", errors.New("Permission denied (publickey)")), "Permission denied (publickey)", "try `ssh me@far docker version`"},
-		{"ssh://far", errors.New("command [ssh far] has exited with exit status 255, make sure the URL is valid: stderr=Welcome\nbash: docker: command not found\n"),
+		{"ssh://far", errors.New("command [ssh far] has exited with exit status 255, make sure the URL is valid: stderr=Welcome\nbash: docker: command not found"),
 			"bash: docker: command not found", "try `ssh far docker version`"},
 		{"ssh://far", errors.New("command [ssh far] has exited with exit status 255: stderr="), "command [ssh far] has exited*", "try `ssh far*"},
 		{"tcp://h:2375", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, "it took too long", "look at the network between*"},
