@@ -331,11 +331,13 @@ type UpdateContainer struct {
 // ConnectNetwork puts a container into a network with the service's full
 // endpoint settings (aliases, addresses, MAC, priorities).
 type ConnectNetwork struct {
-	Name    string          `json:"name"` // of the container
-	Service string          `json:"service"`
-	Network string          `json:"network"` // its name on the engine
-	Key     string          `json:"key"`     // in Spec.Networks
-	Spec    project.Service `json:"-"`
+	Name    string `json:"name"` // of the container
+	Service string `json:"service"`
+	Network string `json:"network"` // its name on the engine
+	Key     string `json:"key"`     // in Spec.Networks
+	// As is the name that it has in the end, where that is another one: others find it by that.
+	As   string          `json:"as,omitempty"`
+	Spec project.Service `json:"-"`
 }
 
 // DisconnectNetwork takes a container off a network. "Not in it" is success.

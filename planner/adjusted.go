@@ -2,7 +2,7 @@ package planner
 
 import "github.com/musterhq/muster/project"
 
-// An engine can change limits of a container while it runs, but not the labels that say how it is set. After that
+// An engine can change limits and networks of a container while it runs, but not the labels that say how it is set. After that
 // the record cannot be trusted, not even where it fits the file: the file may have gone back to it. Inspecting
 // every container at every up would tell, at a price that grows with the project. So a volume without content is made
 // before the first such change; it comes with the list of volumes, and only where it is there does anybody look closer.
@@ -16,10 +16,12 @@ func NoteAdjusted(of string) CreateVolume {
 	return CreateVolume{Name: name, Spec: project.Volume{Name: name}, Labels: map[string]string{LabelProject: of, LabelAdjusted: "true"}}
 }
 
-// asRecorded says whether settings are those of the container's own record.
+// asRecorded says whether settings are those of the container's own record, and its places in networks, once they
+// are as the file says.
 func (b *builder) asRecorded(c *Container, now Settings) bool {
-	recorded := b.recordedTree(c)
-	if recorded == nil {
+	s := b.services[c.Service]
+	recorded := b.recordedTree(s, c)
+	if recorded == nil || s != nil && b.hiddenPlaces(s, c) {
 		return false
 	}
 	was := settingsOf(recorded)
@@ -41,11 +43,19 @@ func (b *builder) rememberAdjusted() StepID {
 	name := note.Name
 	b.adjusted = b.graph.add(Step{
 		Action:  note,
-		Because: []Change{{Path: "volumes." + name, To: "limits are not as the labels say"}},
+		Because: []Change{{Path: "volumes." + name, To: "containers are not as their labels say"}},
 	})
 	b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Create,
-		Summary: "remembers that limits are not as the labels say"})
+		Summary: "remembers that containers are not as their labels say"})
 	return b.adjusted
+}
+
+// rememberPlaces makes it where a container's names in a network are about to be others than its record says.
+func (b *builder) rememberPlaces(s *service, c *Container) StepID {
+	if !b.hiddenPlaces(s, c) {
+		return ""
+	}
+	return b.rememberAdjusted()
 }
 
 // forgetAdjusted removes the volume once every container is set as its label says, after all else is done.
@@ -57,7 +67,7 @@ func (b *builder) forgetAdjusted() {
 	for _, s := range b.graph.steps {
 		needs = append(needs, s.ID)
 	}
-	b.dropAdjusted(needs, "all limits are as the labels say")
+	b.dropAdjusted(needs, "all containers are as their labels say")
 }
 
 // allAsRecorded says so of the containers that stay, as they are when the plan is done.
@@ -73,7 +83,7 @@ func (b *builder) allAsRecorded() bool {
 	}
 	for _, list := range b.have.services {
 		for _, c := range list {
-			if c.Labels[LabelSpec] == "" || gone[c.Name] {
+			if gone[c.Name] || c.foreign() && b.services[c.Service] == nil {
 				continue
 			}
 			settings, known := updated[c.Name]

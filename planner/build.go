@@ -152,17 +152,21 @@ func (b *builder) warn(format string, args ...any) {
 // hashes are the config hashes that a container of s may carry. Shared
 // namespaces are hashed as the container IDs that they lead to, as docker compose does.
 func (b *builder) hashes(s *service) []string {
-	spec := resolved(s.spec, func(name string) string {
+	hashes, err := project.ServiceHashes(b.joinedByID(s.spec))
+	if err != nil {
+		return nil
+	}
+	return hashes
+}
+
+// joinedByID replaces references to services by the IDs of the containers that they lead to now.
+func (b *builder) joinedByID(s project.Service) project.Service {
+	return resolved(s, func(name string) string {
 		if list := b.have.services[name]; len(list) > 0 {
 			return list[0].ID
 		}
 		return ""
 	})
-	hashes, err := project.ServiceHashes(spec)
-	if err != nil {
-		return nil
-	}
-	return hashes
 }
 
 // image is the local image that a reference stands for; nil where there is none.

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"fmt"
 	"sort"
 	"strings"
 
@@ -11,7 +10,7 @@ import (
 // changes says in what a container differs from its service so that only another
 // container can mend it.
 func (b *builder) changes(s *service, c *Container) []Change {
-	out := b.specChanges(s, c)
+	out, beside := b.specChanges(s, c)
 	if !mentions(out, s.path("image")) {
 		out = append(out, b.imageChanges(s, c)...)
 	}
@@ -19,8 +18,8 @@ func (b *builder) changes(s *service, c *Container) []Change {
 	out = append(out, b.mountChanges(s, c)...)
 	out = append(out, b.staleEndpoints(s, c)...)
 	inPlace, anew, _ := b.adjustments(s, c)
-	if out = append(out, anew...); len(out) > 0 {
-		out = append(out, inPlace...)
+	if out = append(append(out, anew...), b.lostNetworks(s, c, beside)...); len(out) > 0 {
+		out = append(append(out, inPlace...), beside...)
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Path < out[j].Path })
 	return out
@@ -35,20 +34,45 @@ func mentions(changes []Change, path string) bool {
 	return false
 }
 
-// specChanges compares the file with what the container was made from.
-func (b *builder) specChanges(s *service, c *Container) []Change {
-	label := c.Labels[LabelSpec]
-	if label == "" {
-		return b.foreignChanges(s, c)
+// specChanges compares the file with what the container was made from. beside are those changes of its networks that
+// need no other container.
+func (b *builder) specChanges(s *service, c *Container) (changes, beside []Change) {
+	if c.foreign() {
+		return b.foreignChanges(s, c), nil
 	}
-	var changes []Change
-	for _, d := range b.recordedChanges(s.path(""), label, s.json, serviceRules{}) {
-		if !adjustable(strings.TrimPrefix(d.Path, s.path(""))) {
+	for _, d := range b.recordedChanges(s.path(""), c.Labels[LabelSpec], s.json, serviceRules{}) {
+		switch path := strings.TrimPrefix(d.Path, s.path("")); {
+		case adjustable(path):
+		case placed(path) && s.spec.NetworkMode == "":
+			beside = append(beside, d)
+		default:
 			changes = append(changes, d)
 		}
 	}
+	if mentions(changes, s.path("network_mode")) {
+		return append(changes, beside...), nil
+	}
 	b.nameImages(s, c, changes)
-	return changes
+	return changes, beside
+}
+
+// lostNetworks are networks that the file has taken from a service and that a container may still be in: they are not in the
+// file any more, so that nobody knows by what name to leave them.
+func (b *builder) lostNetworks(s *service, c *Container, beside []Change) []Change {
+	unknown := false
+	for _, e := range c.Endpoints {
+		unknown = unknown || b.have.networks[e.Network] == nil && !builtIn(e.Network)
+	}
+	var out []Change
+	for _, d := range beside {
+		key := strings.TrimPrefix(d.Path, s.path("networks."))
+		_, wanted := s.spec.Networks[key]
+		_, defined := b.want.Networks[key]
+		if _, had := b.codec.recorded(c.Labels).Networks[key]; had && !wanted && !defined && unknown {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // nameImages adds short digests to a change of the image's name, where they are known.
@@ -69,64 +93,6 @@ func withDigest(ref, id string) string {
 		return ref
 	}
 	return ref + " (" + short(id) + ")"
-}
-
-// foreignChanges judge a container that muster did not make. docker compose's hash says whether it is
-// what the file says; where it does not fit, all that State knows is compared, so that at least some of
-// the reason can be named.
-func (b *builder) foreignChanges(s *service, c *Container) []Change {
-	have := c.Labels[LabelConfigHash]
-	if have != "" {
-		for _, h := range b.hashes(s) {
-			if h == have {
-				return nil
-			}
-		}
-	}
-	maker := "something else than muster"
-	if v := c.Labels[LabelVersion]; v != "" && have != "" {
-		maker = "docker compose " + v
-	}
-	what := "its config-hash differs"
-	if have == "" {
-		what = "it carries no record of its service"
-	}
-	var out []Change
-	if ref := b.want.ImageName(s.spec); c.Image != "" && familiar(ref) != familiar(c.Image) && !strings.HasPrefix(c.Image, "sha256:") {
-		out = append(out, Change{Path: s.path("image"), From: c.Image, To: ref})
-	}
-	for _, k := range keys(s.spec.Labels) {
-		if was, ok := c.Labels[k]; !ok || was != s.spec.Labels[k] {
-			out = append(out, Change{Path: s.path("labels." + k), From: was, To: s.spec.Labels[k], Secret: secretive(k, s.spec.Labels[k])})
-		}
-	}
-	out = append(out, b.foreignPorts(s, c)...)
-	return append(out, Change{Path: s.path("config-hash"), From: "made by " + maker + "; " + what, To: "this file"})
-}
-
-// foreignPorts compares fixed host ports with what the engine reports of a running container.
-func (b *builder) foreignPorts(s *service, c *Container) []Change {
-	if c.Status != Running {
-		return nil
-	}
-	was := map[string]bool{}
-	for _, p := range c.Ports {
-		if p.Published > 0 {
-			was[fmt.Sprintf("%d:%d/%s", p.Published, p.Target, p.Protocol)] = true
-		}
-	}
-	var out []Change
-	for _, p := range s.spec.Ports {
-		protocol := p.Protocol
-		if protocol == "" {
-			protocol = "tcp"
-		}
-		text := fmt.Sprintf("%s:%d/%s", p.Published, p.Target, protocol)
-		if fixed(p) && !was[text] {
-			out = append(out, Change{Path: s.path(fmt.Sprintf("ports.%d", p.Target)), To: text})
-		}
-	}
-	return out
 }
 
 // imageChanges notices that the tag means other content by now.

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -11,8 +12,9 @@ import (
 // without another container.
 type mend struct {
 	change     Change
-	connect    string // key of a network to join
-	disconnect string // name of a network to leave
+	connect    string   // key of a network to join
+	disconnect string   // name of a network to leave, before it is joined again where connect is said too
+	place      []Change // of its place in the network that it joins again; change is the first of them
 	rename     bool
 	adjust     []Change // of the settings; change is the first of them
 	settings   Settings // with adjust: how it is set then
@@ -98,35 +100,72 @@ func (b *builder) mendEndpoints(s *service, r *replica) {
 	if s.spec.NetworkMode != "" {
 		return
 	}
+	record, known := b.recordOf(s, r.old)
 	wanted := map[string]bool{}
 	for _, key := range networkKeys(s.spec) {
 		name := b.network(key)
 		wanted[name] = true
-		if builtIn(name) || r.old.endpoint(name) != nil {
+		if _, defined := b.want.Networks[key]; builtIn(name) || !defined {
 			continue
 		}
-		if _, known := b.want.Networks[key]; !known {
+		if r.old.endpoint(name) != nil {
+			b.mendPlace(s, r, key)
 			continue
 		}
 		m := mend{connect: key, change: Change{Path: s.path("networks." + key), From: "not connected", To: name, Drift: true}}
 		if was := b.formerly(r.old, key); was != "" {
 			m.change.From, m.change.Drift = was, false
+		} else if _, had := record.Networks[key]; !known || !had && len(record.Networks) > 0 {
+			m.change.From, m.change.Drift = "", false
 		}
 		r.mends = append(r.mends, m)
 	}
 	for _, e := range r.old.Endpoints {
 		n := b.have.networks[e.Network]
-		// Other networks are none of our business: somebody may be looking on.
-		if wanted[e.Network] || n == nil || n.Labels[LabelProject] != b.want.Name {
+		if wanted[e.Network] || n == nil {
 			continue
 		}
-		key := n.Labels[LabelNetwork]
+		key := b.keyOf(n)
+		_, had := record.Networks[key]
+		// Other networks are none of our business: somebody may be looking on.
+		if n.Labels[LabelProject] != b.want.Name && !had {
+			continue
+		}
 		m := mend{disconnect: e.Network, change: Change{Path: s.path("networks." + key), From: e.Network, To: "not connected", Drift: true}}
 		if _, used := s.spec.Networks[key]; used {
 			m.change.To, m.change.Drift = b.network(key), false
+		} else if !known || had {
+			m.change.To, m.change.Drift = "", false
 		}
 		r.mends = append(r.mends, m)
 	}
+}
+
+// keyOf is the key in the file of a network; that of an external one stands on no label.
+func (b *builder) keyOf(n *Network) string {
+	if key := n.Labels[LabelNetwork]; key != "" && n.Labels[LabelProject] == b.want.Name {
+		return key
+	}
+	for _, key := range keys(b.want.Networks) {
+		if b.network(key) == n.Name {
+			return key
+		}
+	}
+	return ""
+}
+
+// mendPlace lets a container join a network again where its place there is another one than its service wants. --no-recreate
+// leaves what the file has changed.
+func (b *builder) mendPlace(s *service, r *replica, key string) {
+	changes := b.misplaced(s, r.old, key)
+	if b.how.Recreate == RecreateNever {
+		changes = slices.DeleteFunc(changes, func(c Change) bool { return !c.Drift })
+	}
+	if len(changes) == 0 {
+		return
+	}
+	sort.SliceStable(changes, func(i, j int) bool { return !changes[i].Drift && changes[j].Drift })
+	r.mends = append(r.mends, mend{connect: key, disconnect: b.network(key), change: changes[0], place: changes})
 }
 
 // formerly is the network that a container is in for a key whose network has another name by now.

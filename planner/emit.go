@@ -54,9 +54,12 @@ func (b *builder) emitMends(s *service, r *replica) []StepID {
 		case m.rename:
 			step.Action = RenameContainer{Name: r.old.Name, To: r.name, Service: s.name}
 			step.Needs = append(step.Needs, needs...)
+		case m.place != nil:
+			needs = append(needs, b.rejoin(s, r, m, needs)...)
+			continue
 		case m.connect != "":
 			name := b.network(m.connect)
-			step.Action = ConnectNetwork{Name: r.old.Name, Service: s.name, Network: name, Key: m.connect, Spec: b.resolve(s.spec)}
+			step.Action = b.connection(s, r, m.connect)
 			step.Needs = append(step.Needs, b.networkSteps[name])
 		default:
 			// Joined first, left last: it shall not be without any network.
@@ -67,6 +70,31 @@ func (b *builder) emitMends(s *service, r *replica) []StepID {
 	}
 	r.done = needs
 	return needs
+}
+
+// rejoin takes a container off a network and brings it back with all that its service wants there. A network that is
+// made anew does so by itself.
+func (b *builder) rejoin(s *service, r *replica, m mend, needs []StepID) []StepID {
+	name := b.network(m.connect)
+	if b.networkSteps[name] != "" {
+		return nil
+	}
+	needs = append(append(b.after(r.old.Name), needs...), b.rememberPlaces(s, r.old))
+	off := b.graph.add(Step{
+		Action: DisconnectNetwork{Name: r.old.Name, Service: s.name, Network: name}, Needs: needs, Because: m.place, Impact: InPlace,
+	})
+	return []StepID{b.graph.add(Step{
+		Action: b.connection(s, r, m.connect), Needs: []StepID{off}, Because: m.place, Impact: InPlace,
+	})}
+}
+
+// connection puts the container of a replica into the network with that key.
+func (b *builder) connection(s *service, r *replica, key string) ConnectNetwork {
+	a := ConnectNetwork{Name: r.old.Name, Service: s.name, Network: b.network(key), Key: key, Spec: b.resolve(s.spec)}
+	if a.Name != r.name {
+		a.As = r.name
+	}
+	return a
 }
 
 func (b *builder) emitStart(s *service, r *replica, gates []StepID) {

@@ -92,7 +92,7 @@ func (t *tally) add(r *replica) {
 		}
 		t.inPlace = true
 		t.note(m.change)
-		for _, c := range m.adjust {
+		for _, c := range append(m.adjust, m.place...) {
 			t.note(c)
 		}
 	}
@@ -158,8 +158,8 @@ func (t *tally) note(c Change) {
 
 func mendText(m mend) string {
 	switch {
-	case m.adjust != nil:
-		return adjustText(m.adjust)
+	case m.adjust != nil, m.place != nil:
+		return adjustText(append(m.adjust, m.place...))
 	case m.rename:
 		return "named " + m.change.From + " → rename"
 	case m.connect != "":
@@ -172,7 +172,9 @@ func mendText(m mend) string {
 func adjustText(changes []Change) string {
 	parts := make([]string, len(changes))
 	for i, c := range changes {
-		c.From, c.To = orNone(c.From), orNone(c.To)
+		if !strings.HasSuffix(c.Path, ".aliases") {
+			c.From, c.To = orNone(c.From), orNone(c.To)
+		}
 		parts[i] = fieldOf(c.Path) + " " + arrow(c, false)
 	}
 	return strings.Join(parts, ", ")

@@ -1,6 +1,11 @@
 package planner
 
-import "github.com/musterhq/muster/project"
+import (
+	"errors"
+	"slices"
+
+	"github.com/musterhq/muster/project"
+)
 
 // planNetworks makes the networks that are missing, and anew those whose definition has changed.
 func (b *builder) planNetworks() {
@@ -62,11 +67,47 @@ func (b *builder) networkChanges(key string, n project.Network, have *Network) [
 	if was == "" || was == hash {
 		return nil
 	}
-	if n.Driver != "" && have.Driver != "" && n.Driver != have.Driver {
-		return []Change{{Path: "networks." + key + ".driver", From: have.Driver, To: n.Driver}}
+	if have.Made != nil {
+		made, wanted := alike(*have.Made, n)
+		was, wasErr := project.NetworkSpec(made)
+		is, isErr := project.NetworkSpec(wanted)
+		if changes, err := diffSpecs("networks."+key+".", was, is, plainRules{}); errors.Join(wasErr, isErr, err) == nil {
+			return changes
+		}
 	}
 	return []Change{{Path: "networks." + key + ".config-hash",
 		From: "made by docker compose " + have.Labels[LabelVersion] + "; its config-hash differs", To: "this file"}}
+}
+
+// alike takes from two definitions of a network what the engine fills in and what says nothing.
+func alike(made, wanted project.Network) (project.Network, project.Network) {
+	made.Name = wanted.Name
+	if wanted.Driver == "" && made.Driver == "bridge" {
+		made.Driver = ""
+	}
+	made.Ipam.Config = slices.Clone(made.Ipam.Config)
+	if len(wanted.Ipam.Config) == 0 {
+		made.Ipam.Config = nil
+	}
+	for i, pool := range made.Ipam.Config {
+		if i < len(wanted.Ipam.Config) && pool != nil && wanted.Ipam.Config[i] != nil && wanted.Ipam.Config[i].Gateway == "" {
+			own := *pool
+			own.Gateway = ""
+			made.Ipam.Config[i] = &own
+		}
+	}
+	for _, n := range []*project.Network{&made, &wanted} {
+		if n.Ipam.Driver == "default" {
+			n.Ipam.Driver = ""
+		}
+		if n.EnableIPv4 != nil && *n.EnableIPv4 {
+			n.EnableIPv4 = nil
+		}
+		if n.EnableIPv6 != nil && !*n.EnableIPv6 {
+			n.EnableIPv6 = nil
+		}
+	}
+	return made, wanted
 }
 
 // recordedChanges compares a spec with the one that a label has.
@@ -105,12 +146,24 @@ func (b *builder) renewNetwork(key string, n project.Network, why []Change) int 
 	b.networkSteps[name] = made
 	for _, c := range back {
 		id := b.graph.add(Step{
-			Action: ConnectNetwork{Name: c.Name, Service: c.Service, Network: name, Key: key, Spec: b.endpointSpec(c, key, name)},
+			Action: ConnectNetwork{Name: c.Name, As: b.becomes(c), Service: c.Service, Network: name, Key: key, Spec: b.endpointSpec(c, key, name)},
 			Needs:  []StepID{made}, Because: why, Impact: InPlace,
 		})
 		b.before[c.Name] = append(b.before[c.Name], id)
 	}
 	return len(back)
+}
+
+// becomes is the name that a container gets in the end; empty where it keeps its own.
+func (b *builder) becomes(c *Container) string {
+	if s := b.services[c.Service]; s != nil {
+		for _, r := range s.replicas {
+			if (r.old == c && r.verb != replace || r.next == c) && r.name != c.Name {
+				return r.name
+			}
+		}
+	}
+	return ""
 }
 
 // attached are the project's containers on a network, one-offs included.

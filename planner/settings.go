@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -236,13 +237,8 @@ func adjustable(path string) bool {
 // when only the former are changed. Where nobody has looked at the container it is as its record says.
 func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change, to Settings) {
 	wanted := s.tree()
-	recorded := wanted
-	if c.Labels[LabelSpec] != s.label(&b.codec) {
-		recorded = b.recordedTree(c)
-	} else if c.Settings == nil {
-		return nil, nil, to
-	}
-	if recorded == nil || wanted == nil {
+	recorded := b.recordedTree(s, c)
+	if wanted == nil || c.Settings == nil && (recorded == nil || c.Labels[LabelSpec] == s.label(&b.codec)) {
 		return nil, nil, to
 	}
 	was, want := settingsOf(recorded), settingsOf(wanted)
@@ -250,13 +246,16 @@ func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change,
 	if c.Settings != nil {
 		have = *c.Settings
 	}
+	if recorded == nil {
+		was = have
+	}
 	to = have
 	for _, x := range settingTable() {
 		w, h, r := x.value(want), x.value(have), x.value(was)
 		switch {
 		case x.fits(w, h):
 			continue
-		case h == "" && r != "":
+		case h == "" && (r != "" || recorded == nil && x.picky):
 			continue // the engine has discarded it once, and would again
 		case b.how.IgnoreDrift && r == w:
 			continue
@@ -277,10 +276,13 @@ func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change,
 	return inPlace, anew, to
 }
 
-// recordedTree is what a container was made from; nil where it has no readable record.
-func (b *builder) recordedTree(c *Container) map[string]any {
+// recordedTree is what a container was made from; nil where nothing tells.
+func (b *builder) recordedTree(s *service, c *Container) map[string]any {
 	label := c.Labels[LabelSpec]
-	if label == "" {
+	switch {
+	case s != nil && (label == s.label(&b.codec) || label == "" && b.hashFits(s, c)):
+		return s.tree()
+	case label == "":
 		return nil
 	}
 	text, err := b.codec.decode(label)
@@ -302,13 +304,13 @@ func (s *service) tree() map[string]any {
 	return s.parts
 }
 
-// Unsure names the containers whose labels leave open what Build has to know: how they are set now. Whoever
-// plans inspects them and puts what is found into Container.Settings. Containers that are
-// replaced anyway are not among them.
+// Unsure are the containers whose labels leave open what Build has to know: how they are set now and, of those
+// that carry no record of their service, how they were made. Whoever plans looks at them and puts what is found into
+// Container.Settings, Endpoints and Made. Containers that are replaced anyway are not among them.
 //
-// Without Policy.Thorough there are none, or those whose limits the file changes, until muster has changed some
-// in place: labels cannot be changed with them, and from then on a volume with [LabelAdjusted] says so.
-func Unsure(want *project.Project, have State, how Policy) []string {
+// Without Policy.Thorough there are none, or those that the file may change without another container, until muster has changed
+// some so: labels cannot be changed with them, and from then on a volume with [LabelAdjusted] says so.
+func Unsure(want *project.Project, have State, how Policy) []Doubt {
 	if how.Recreate == RecreateNever {
 		return nil
 	}
@@ -317,25 +319,30 @@ func Unsure(want *project.Project, have State, how Policy) []string {
 	if len(b.problems) > 0 {
 		return nil
 	}
-	var out []string
+	var out []Doubt
 	for _, name := range b.order {
 		s := b.services[name]
 		if s.forced {
 			continue
 		}
 		for _, c := range b.have.services[name] {
-			if b.unsure(s, c) {
-				out = append(out, c.Name)
+			switch {
+			case c.Settings != nil:
+			case c.foreign() && !b.hashFits(s, c):
+				out = append(out, Doubt{Name: c.Name, Meant: b.meant(s, c)})
+			case b.unsure(s, c):
+				out = append(out, Doubt{Name: c.Name})
 			}
 		}
 	}
-	return distinct(out)
+	slices.SortFunc(out, func(a, b Doubt) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // unsure: the record may be out of date where somebody used docker update, or muster itself changed something in
 // place, even where it fits the file again.
 func (b *builder) unsure(s *service, c *Container) bool {
-	if c.Settings != nil || c.Labels[LabelSpec] == "" || len(b.changes(s, c)) > 0 {
+	if len(b.changes(s, c)) > 0 {
 		return false
 	}
 	if !b.how.IgnoreDrift && (b.how.Thorough || b.have.adjusted != nil) {
@@ -348,5 +355,5 @@ func (b *builder) unsure(s *service, c *Container) bool {
 		}
 	}
 	inPlace, _, _ := b.adjustments(s, c)
-	return len(inPlace) > 0
+	return len(inPlace) > 0 || b.hiddenPlaces(s, c)
 }

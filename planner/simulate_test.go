@@ -18,27 +18,50 @@ type world struct {
 	state State
 	clock int
 	specs map[string]project.Service // of containers, by name
-	// settings are those that an inspection finds, by ID.
+	// settings are those that an inspection finds, by ID, and aliases the names in a network, by ID and network.
 	settings map[string]Settings
+	aliases  map[string][]string
 	// data is what is in the volumes, by name.
 	data map[string]string
 }
 
-// inspected is the State when the containers with these names have been looked at.
-func (w *world) inspected(names []string) State {
+// inspected is the State when the containers in doubt have been looked at.
+func (w *world) inspected(doubts []Doubt) State {
 	state := w.state
 	state.Containers = append([]Container(nil), state.Containers...)
-	for i := range state.Containers {
-		c := &state.Containers[i]
-		if settings := w.settings[c.ID]; contains(names, c.Name) {
+	for _, doubt := range doubts {
+		for i := range state.Containers {
+			c := &state.Containers[i]
+			if c.Name != doubt.Name {
+				continue
+			}
+			settings := w.settings[c.ID]
 			c.Settings = &settings
+			c.Endpoints = append([]Endpoint(nil), c.Endpoints...)
+			for j := range c.Endpoints {
+				c.Endpoints[j].Aliases = append([]string{c.Name}, w.aliases[c.ID+c.Endpoints[j].Network]...)
+			}
+			if doubt.Meant != nil {
+				c.Made, c.Meant = described(w.specs[c.Name]), described(doubt.Meant.Spec)
+			}
 		}
 	}
 	return state
 }
 
+// described is a service as an engine tells of it.
+func described(s project.Service) []byte {
+	s.Networks, s.Deploy, s.Restart, s.Image, s.PreStop, s.PostStart = nil, nil, "", "", nil, nil
+	s.MemLimit, s.CPUS, s.PidsLimit = 0, 0, 0
+	text, err := project.Spec(s)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
 func newWorld() *world {
-	return &world{specs: map[string]project.Service{}, settings: map[string]Settings{}, data: map[string]string{}, state: State{Engine: EngineInfo{API: "1.51"}}}
+	return &world{specs: map[string]project.Service{}, settings: map[string]Settings{}, aliases: map[string][]string{}, data: map[string]string{}, state: State{Engine: EngineInfo{API: "1.51"}}}
 }
 
 func (w *world) container(name string) *Container {
@@ -140,7 +163,7 @@ func (w *world) apply(a Action) error {
 	case Await:
 		return w.await(a)
 	case ConnectNetwork:
-		w.connect(w.container(a.Name), a.Network)
+		w.join(w.container(a.Name), a.Network, a.Spec, a.Key)
 	case DisconnectNetwork:
 		if c := w.container(a.Name); c != nil {
 			c.Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == a.Network })
@@ -176,7 +199,7 @@ func (w *world) create(a CreateContainer) error {
 		c.Mounts = append(c.Mounts, m)
 	}
 	for _, key := range keys(a.Networks) {
-		w.connect(&c, a.Networks[key])
+		w.join(&c, a.Networks[key], a.Spec, key)
 	}
 	for _, ref := range []string{a.Spec.NetworkMode, a.Spec.Ipc, a.Spec.Pid} {
 		if name, ok := strings.CutPrefix(ref, "container:"); ok && w.container(name) == nil {
@@ -193,11 +216,21 @@ func (w *world) create(a CreateContainer) error {
 	return nil
 }
 
-func (w *world) connect(c *Container, network string) {
+// join puts a container into a network as its service wants it.
+func (w *world) join(c *Container, network string, spec project.Service, key string) {
+	n, _ := networkOf(applied{Networks: spec.Networks}, key)
+	w.connect(c, network, aliasesOf(spec.Name, n), FixedAddresses{n.Ipv4Address, n.Ipv6Address})
+	if e := c.endpoint(network); e != nil {
+		e.MAC, e.Priority = n.MacAddress, n.GatewayPriority
+	}
+}
+
+func (w *world) connect(c *Container, network string, aliases []string, fixed FixedAddresses) {
 	if c == nil || c.endpoint(network) != nil {
 		return
 	}
-	e := Endpoint{Network: network}
+	e := Endpoint{Network: network, Fixed: &fixed, IPv4: fixed.IPv4}
+	w.aliases[c.ID+network] = aliases
 	for _, n := range w.state.Networks {
 		if n.Name == network {
 			e.NetworkID = n.ID
@@ -295,6 +328,9 @@ func (w *world) copy() *world {
 	}
 	for k, v := range w.settings {
 		out.settings[k] = v
+	}
+	for k, v := range w.aliases {
+		out.aliases[k] = v
 	}
 	for k, v := range w.data {
 		out.data[k] = v

@@ -75,6 +75,7 @@ type applied struct {
 	PreStop       []project.ServiceHook              `json:"pre_stop"`
 	Ports         []project.ServicePort              `json:"ports"`
 	Networks      map[string]*project.ServiceNetwork `json:"networks"`
+	MacAddress    string                             `json:"mac_address"`
 }
 
 // recorded reads back what a container was made from; the zero value where it has no record.

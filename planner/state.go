@@ -6,7 +6,11 @@
 // every story about it is a text file.
 package planner
 
-import "time"
+import (
+	"time"
+
+	"github.com/musterhq/muster/project"
+)
 
 // State is what exists on the engine and concerns one project. Engines
 // list every slice sorted by name.
@@ -65,6 +69,10 @@ type Container struct {
 	Ports     []Port
 	// Settings are known of containers that were inspected; nil of others.
 	Settings *Settings `json:",omitempty"`
+	// Made is how a container without a record was made, as a canonical spec without networks and Settings, and Meant how it
+	// would be made now, written the same way; nil where nobody has looked. See [Doubt].
+	Made  []byte `json:"-"`
+	Meant []byte `json:"-"`
 }
 
 // Status is the engine's word for what a container is doing.
@@ -94,13 +102,22 @@ const (
 
 // Endpoint is a container's place in a network.
 type Endpoint struct {
-	Network   string   // the network's name on the engine
-	NetworkID string   `json:",omitempty"` // empty until the container has run once, on some engines
-	Aliases   []string `json:",omitempty"`
-	IPv4      string   `json:",omitempty"`
-	IPv6      string   `json:",omitempty"`
-	MAC       string   `json:",omitempty"`
+	Network   string // the network's name on the engine
+	NetworkID string `json:",omitempty"` // empty until the container has run once, on some engines
+	// Aliases are the names that it is found by there; nil where nobody has looked, as no list has them.
+	Aliases []string `json:",omitempty"`
+	IPv4    string   `json:",omitempty"`
+	IPv6    string   `json:",omitempty"`
+	MAC     string   `json:",omitempty"`
+	// Fixed are the addresses that were asked for; nil where none were, or the engine does not say.
+	Fixed *FixedAddresses `json:",omitempty"`
+	// Priority is that of the network as the container's way out.
+	Priority int               `json:",omitempty"`
+	Options  map[string]string `json:",omitempty"` // for the network's driver; nil as Aliases
 }
+
+// FixedAddresses are addresses that the engine did not choose.
+type FixedAddresses struct{ IPv4, IPv6 string }
 
 // Mount is a file tree that a container has from outside.
 type Mount struct {
@@ -125,6 +142,8 @@ type Network struct {
 	Name   string
 	Driver string
 	Labels map[string]string
+	// Made is how it is defined, as far as the engine says; nil where it does not.
+	Made *project.Network `json:"-"`
 }
 
 // Volume is a volume on the engine.
@@ -132,6 +151,7 @@ type Volume struct {
 	Name   string
 	Driver string
 	Labels map[string]string
+	Made   *project.Volume `json:"-"` // as [Network.Made]
 }
 
 // Image is a local image.

@@ -265,6 +265,9 @@ func (s *story) happen(t *testing.T, f []string) {
 			t.Fatal(err)
 		}
 		w.settings[c.ID] = settings
+	case "address": // NAME NETWORK IP MAC: what the engine chose
+		e := need().endpoint(f[2])
+		e.IPv4, e.MAC = f[3], f[4]
 	case "joined": // NAME KEY ID: it uses that container's namespace
 		need().Joined = map[string]string{f[2]: f[3]}
 	case "rename": // NAME NEW
@@ -273,8 +276,8 @@ func (s *story) happen(t *testing.T, f []string) {
 		w.state.Containers = remove(w.state.Containers, func(c Container) bool { return c.Name == f[1] })
 	case "disconnect": // NAME NETWORK
 		need().Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == f[2] })
-	case "connect": // NAME NETWORK
-		w.connect(need(), f[2])
+	case "connect": // NAME NETWORK [ALIAS...]
+		w.connect(need(), f[2], f[3:], FixedAddresses{})
 	case "rebuilt", "pulled": // IMAGE: its tag means other content
 		w.addImage(f[1])
 	case "fetched": // IMAGE TIME: pulled at that time

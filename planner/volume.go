@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
@@ -79,6 +80,15 @@ func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Ch
 	was := have.Labels[LabelConfigHash]
 	if was == "" || was == hash {
 		return nil
+	}
+	if made := have.Made; made != nil {
+		made, wanted := *made, v
+		made.Name, wanted.Driver = wanted.Name, driver
+		was, wasErr := project.VolumeSpec(made)
+		is, isErr := project.VolumeSpec(wanted)
+		if changes, err := diffSpecs("volumes."+key+".", was, is, plainRules{}); errors.Join(wasErr, isErr, err) == nil {
+			return changes
+		}
 	}
 	return []Change{{Path: "volumes." + key + ".config-hash",
 		From: "made by docker compose " + have.Labels[LabelVersion] + "; its config-hash differs", To: "this file"}}

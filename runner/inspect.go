@@ -13,10 +13,10 @@ import (
 // inspectors bounds the inspections at a time: over ssh each would open a connection of its own.
 const inspectors = 8
 
-// Inspect looks at the containers with these names and adds to have what a list of containers does
+// Inspect looks at the containers that are in doubt and adds to have what a list of containers does
 // not tell. A container that is gone meanwhile stays as it was seen: the steps on it will say so.
-func Inspect(ctx context.Context, engine Inspector, have *planner.State, names []string) error {
-	if len(names) == 0 {
+func Inspect(ctx context.Context, engine Inspector, have *planner.State, doubts []planner.Doubt) error {
+	if len(doubts) == 0 {
 		return nil
 	}
 	at := make(map[string]int, len(have.Containers))
@@ -25,24 +25,38 @@ func Inspect(ctx context.Context, engine Inspector, have *planner.State, names [
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(inspectors)
-	for _, name := range names {
-		i, known := at[name]
+	for _, doubt := range doubts {
+		i, known := at[doubt.Name]
 		if !known {
 			continue
 		}
 		group.Go(func() error {
-			c, err := engine.Inspect(ctx, have.Containers[i].ID)
+			c, err := closely(ctx, engine, have.Containers[i].ID, doubt)
 			if err != nil {
 				if errors.Is(err, healthcheck.ErrNoContainer) {
 					return nil
 				}
 				return err
 			}
-			have.Containers[i].Settings, have.Containers[i].Joined = c.Settings, c.Joined
+			now := &have.Containers[i]
+			now.Settings, now.Joined, now.Endpoints, now.Made, now.Meant = c.Settings, c.Joined, c.Endpoints, c.Made, c.Meant
 			return nil
 		})
 	}
 	return group.Wait()
+}
+
+// closely looks at a container and, where it has no record, at how it was made.
+func closely(ctx context.Context, engine Inspector, id string, doubt planner.Doubt) (planner.Container, error) {
+	if e, can := engine.(Comparer); can && doubt.Meant != nil {
+		return e.Compare(ctx, id, *doubt.Meant)
+	}
+	return engine.Inspect(ctx, id)
+}
+
+// Comparer is an engine that can say of a container without a record how it was made, and how it would be made now.
+type Comparer interface {
+	Compare(ctx context.Context, name string, meant planner.CreateContainer) (planner.Container, error)
 }
 
 // Inspector is an engine that looks at one container, by name or ID. There being none is

@@ -17,11 +17,7 @@ import (
 // into it. One that is there already and has not been started is completed: a run that
 // was cut off between the creation and the copy leaves such a one.
 func (e *Engine) createContainer(ctx context.Context, a planner.CreateContainer, report func(runner.Progress)) error {
-	w := writer{
-		service: a.Spec, action: a, api: e.client.ClientVersion(), local: isLocal(e.host), podman: e.isPodman(),
-		windows: e.runsWindows(), socket: engineSocket(e.host),
-		proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil),
-	}
+	w := e.writer(a)
 	r, err := w.request()
 	if err != nil {
 		return err
@@ -46,6 +42,15 @@ func (e *Engine) createContainer(ctx context.Context, a planner.CreateContainer,
 	}()
 	made, err = e.create(ctx, a, r, report)
 	return err
+}
+
+// writer writes an action down in the terms of this engine.
+func (e *Engine) writer(a planner.CreateContainer) writer {
+	return writer{
+		service: a.Spec, action: a, api: e.client.ClientVersion(), local: isLocal(e.host), podman: e.isPodman(),
+		windows: e.runsWindows(), socket: engineSocket(e.host),
+		proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil),
+	}
 }
 
 // create makes the container and completes it. It answers whether it is of its making, and not one of the same kind that was there.

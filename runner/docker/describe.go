@@ -2,14 +2,11 @@ package docker
 
 import (
 	"context"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/mount"
 
 	"github.com/musterhq/muster/planner"
@@ -28,38 +25,16 @@ func (e *Engine) Describe(ctx context.Context, names []string) (*types.Project, 
 		if err != nil && !gone(err) {
 			return nil, e.wrap(ctx, err, "inspect image", got.Config.Image)
 		}
-		d := describer{got: got, project: out}
-		if img.Config != nil {
-			d.image = imageDefaults(img)
-		}
+		d := describer{got: got, image: imageConfig(img), project: out}
 		d.add()
 	}
 	return out, nil
 }
 
-// defaults are what an image says by itself.
-type defaults struct {
-	env                 []string
-	command, entrypoint []string
-	user, dir           string
-	labels              map[string]string
-	volumes             map[string]struct{}
-	check               []string
-}
-
-func imageDefaults(img image.InspectResponse) defaults {
-	c := img.Config
-	d := defaults{env: c.Env, command: c.Cmd, entrypoint: c.Entrypoint, user: c.User, dir: c.WorkingDir, labels: c.Labels, volumes: c.Volumes}
-	if c.Healthcheck != nil {
-		d.check = c.Healthcheck.Test
-	}
-	return d
-}
-
 // describer writes one container down.
 type describer struct {
 	got     container.InspectResponse
-	image   defaults
+	image   container.Config // what the image says by itself
 	project *types.Project
 }
 
@@ -79,9 +54,11 @@ func (d *describer) add() {
 		d.project.Services[name] = s
 		return
 	}
-	s := types.ServiceConfig{Name: name}
-	d.config(&s)
-	d.host(&s)
+	s := asService(d.got.Config, d.got.HostConfig)
+	s.Name, s.Image, s.Volumes = name, d.got.Config.Image, nil
+	d.withoutImage(&s)
+	engineChose(d.got, types.ServiceConfig{}, &s)
+	d.limits(&s)
 	d.mounts(&s)
 	d.networks(&s)
 	if labels[planner.LabelService] == "" {
@@ -90,82 +67,42 @@ func (d *describer) add() {
 	d.project.Services[name] = s
 }
 
-// config is what would be the same on any host.
-func (d *describer) config(s *types.ServiceConfig) {
-	c := d.got.Config
-	s.Image, s.Tty, s.StdinOpen, s.StopSignal = c.Image, c.Tty, c.OpenStdin, c.StopSignal
-	if !slices.Equal(c.Cmd, d.image.command) {
-		s.Command = types.ShellCommand(c.Cmd)
+// withoutImage leaves out what the image says by itself.
+func (d *describer) withoutImage(s *types.ServiceConfig) {
+	said := asService(&d.image, &container.HostConfig{})
+	if slices.Equal(s.Command, said.Command) {
+		s.Command = nil
 	}
-	if !slices.Equal(c.Entrypoint, d.image.entrypoint) {
-		s.Entrypoint = types.ShellCommand(c.Entrypoint)
+	if slices.Equal(s.Entrypoint, said.Entrypoint) {
+		s.Entrypoint = nil
 	}
-	if c.User != d.image.user {
-		s.User = c.User
-	}
-	if c.WorkingDir != d.image.dir {
-		s.WorkingDir = c.WorkingDir
-	}
-	if !strings.HasPrefix(d.got.ID, c.Hostname) { // the engine's own choice is the short ID
-		s.Hostname = c.Hostname
-	}
-	for _, variable := range c.Env {
-		if slices.Contains(d.image.env, variable) {
-			continue
-		}
-		if s.Environment == nil {
-			s.Environment = types.MappingWithEquals{}
-		}
-		key, value, _ := strings.Cut(variable, "=")
-		s.Environment[key] = &value
-	}
-	for key, value := range c.Labels {
-		if !planner.OwnLabel(key) && d.image.labels[key] != value {
-			if s.Labels == nil {
-				s.Labels = types.Labels{}
-			}
-			s.Labels[key] = value
+	for key, value := range said.Environment {
+		if now, has := s.Environment[key]; has && value != nil && now != nil && *now == *value {
+			delete(s.Environment, key)
 		}
 	}
-	if h := c.Healthcheck; h != nil && !slices.Equal(h.Test, d.image.check) {
-		s.HealthCheck = &types.HealthCheckConfig{Test: types.HealthCheckTest(h.Test)}
-		if h.Interval > 0 {
-			interval := types.Duration(h.Interval)
-			s.HealthCheck.Interval = &interval
+	for key, value := range said.Labels {
+		if s.Labels[key] == value {
+			delete(s.Labels, key)
 		}
-		if h.Timeout > 0 {
-			timeout := types.Duration(h.Timeout)
-			s.HealthCheck.Timeout = &timeout
-		}
-		if h.StartPeriod > 0 {
-			start := types.Duration(h.StartPeriod)
-			s.HealthCheck.StartPeriod = &start
-		}
-		if h.Retries > 0 {
-			retries := uint64(h.Retries)
-			s.HealthCheck.Retries = &retries
+	}
+	s.Expose = slices.DeleteFunc(s.Expose, func(port string) bool { return slices.Contains(said.Expose, port) })
+	if s.HealthCheck != nil && said.HealthCheck != nil && slices.Equal(s.HealthCheck.Test, said.HealthCheck.Test) {
+		s.HealthCheck = nil
+	}
+	for _, of := range []struct{ now, by *string }{{&s.User, &said.User}, {&s.WorkingDir, &said.WorkingDir}, {&s.StopSignal, &said.StopSignal}} {
+		if *of.now == *of.by {
+			*of.now = ""
 		}
 	}
 }
 
-// host is what depends on the host.
-func (d *describer) host(s *types.ServiceConfig) {
+// limits are what can be changed while it runs.
+func (d *describer) limits(s *types.ServiceConfig) {
 	h := d.got.HostConfig
-	s.Privileged, s.ReadOnly, s.Init = h.Privileged, h.ReadonlyRootfs, h.Init
-	s.CapAdd, s.CapDrop, s.SecurityOpt, s.GroupAdd = h.CapAdd, h.CapDrop, h.SecurityOpt, h.GroupAdd
 	s.MemLimit, s.CPUS = types.UnitBytes(h.Memory), float32(h.NanoCPUs)/1e9
-	if name := string(h.RestartPolicy.Name); name != "" && name != "no" {
-		s.Restart = name
-		if n := h.RestartPolicy.MaximumRetryCount; n > 0 {
-			s.Restart += ":" + strconv.Itoa(n)
-		}
-	}
-	for _, port := range slices.Sorted(maps.Keys(h.PortBindings)) {
-		for _, at := range h.PortBindings[port] {
-			s.Ports = append(s.Ports, types.ServicePortConfig{
-				HostIP: at.HostIP, Published: at.HostPort, Target: uint32(port.Int()), Protocol: port.Proto(), Mode: "ingress",
-			})
-		}
+	if policy := planner.RestartText(string(h.RestartPolicy.Name), h.RestartPolicy.MaximumRetryCount); policy != "no" {
+		s.Restart = policy
 	}
 }
 
@@ -174,7 +111,7 @@ func (d *describer) mounts(s *types.ServiceConfig) {
 	for _, m := range d.got.Mounts {
 		v := types.ServiceVolumeConfig{Type: string(m.Type), Source: m.Source, Target: m.Destination, ReadOnly: !m.RW}
 		if m.Type == mount.TypeVolume {
-			if _, declared := d.image.volumes[m.Destination]; declared && planner.Nameless(m.Name) {
+			if _, declared := d.image.Volumes[m.Destination]; declared && planner.Nameless(m.Name) {
 				continue
 			}
 			v.Source = m.Name
@@ -193,9 +130,6 @@ func (d *describer) mounts(s *types.ServiceConfig) {
 func (d *describer) networks(s *types.ServiceConfig) {
 	mode := d.got.HostConfig.NetworkMode
 	if !mode.IsUserDefined() {
-		if !mode.IsDefault() && !mode.IsBridge() {
-			s.NetworkMode = string(mode)
-		}
 		return
 	}
 	if d.got.NetworkSettings == nil {

@@ -74,7 +74,7 @@ func fromInspect(got container.InspectResponse) planner.Container {
 	if got.NetworkSettings == nil {
 		return c
 	}
-	c.Endpoints = endpoints(got.NetworkSettings.Networks)
+	c.Endpoints = endpoints(got.NetworkSettings.Networks, true)
 	for port, bindings := range got.NetworkSettings.Ports {
 		if len(bindings) == 0 {
 			c.Ports = append(c.Ports, planner.Port{Target: port.Int(), Protocol: port.Proto()})

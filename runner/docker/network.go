@@ -126,7 +126,7 @@ func (e *Engine) removeVolume(ctx context.Context, name string) error {
 }
 
 func (e *Engine) connectNetwork(ctx context.Context, a planner.ConnectNetwork) error {
-	w := writer{service: a.Spec, action: planner.CreateContainer{Name: a.Name}, api: e.client.ClientVersion()}
+	w := writer{service: a.Spec, action: planner.CreateContainer{Name: a.Name, As: a.As}, api: e.client.ClientVersion()}
 	settings := w.endpoint(a.Key)
 	if err := w.err(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
@@ -84,7 +85,7 @@ func (e *Engine) networks(ctx context.Context, scope planner.Scope) ([]planner.N
 		if n.Labels[planner.LabelProject] != scope.Project && !slices.Contains(scope.Networks, n.Name) && !slices.Contains(scope.Networks, n.ID) {
 			continue
 		}
-		out = append(out, planner.Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels})
+		out = append(out, planner.Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels, Made: asNetwork(n)})
 	}
 	slices.SortFunc(out, func(a, b planner.Network) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
 	return out, nil
@@ -105,7 +106,9 @@ func (e *Engine) volumes(ctx context.Context, scope planner.Scope) ([]planner.Vo
 		if v.Labels[planner.LabelProject] != scope.Project && !slices.Contains(scope.Volumes, v.Name) {
 			continue
 		}
-		out = append(out, planner.Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels})
+		out = append(out, planner.Volume{Name: v.Name, Driver: v.Driver, Labels: v.Labels, Made: &types.VolumeConfig{
+			Name: v.Name, Driver: v.Driver, DriverOpts: v.Options, Labels: ownLabels(v.Labels),
+		}})
 	}
 	slices.SortFunc(out, func(a, b planner.Volume) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
@@ -128,7 +131,7 @@ func fromSummary(s container.Summary) planner.Container {
 	}
 	label(&c, s.Labels)
 	if s.NetworkSettings != nil {
-		c.Endpoints = endpoints(s.NetworkSettings.Networks)
+		c.Endpoints = endpoints(s.NetworkSettings.Networks, false)
 	}
 	c.Mounts = mountPoints(s.Mounts)
 	for _, p := range s.Ports {
@@ -197,18 +200,24 @@ func exitCodeFrom(status string) int {
 	return code
 }
 
-func endpoints(networks map[string]*network.EndpointSettings) []planner.Endpoint {
+// endpoints are the networks that a container is in. Only an inspection tells by what names and with which options.
+func endpoints(networks map[string]*network.EndpointSettings, inspected bool) []planner.Endpoint {
 	var out []planner.Endpoint
 	for name, s := range networks {
 		if s == nil {
 			continue
 		}
-		aliases := slices.Clone(s.Aliases)
-		slices.Sort(aliases)
-		out = append(out, planner.Endpoint{
-			Network: name, NetworkID: s.NetworkID, Aliases: aliases,
-			IPv4: s.IPAddress, IPv6: s.GlobalIPv6Address, MAC: s.MacAddress,
-		})
+		e := planner.Endpoint{
+			Network: name, NetworkID: s.NetworkID, IPv4: s.IPAddress, IPv6: s.GlobalIPv6Address, MAC: s.MacAddress, Priority: s.GwPriority,
+		}
+		if asked := s.IPAMConfig; asked != nil {
+			e.Fixed = &planner.FixedAddresses{IPv4: asked.IPv4Address, IPv6: asked.IPv6Address}
+		}
+		if inspected {
+			e.Aliases, e.Options = append([]string{}, s.Aliases...), s.DriverOpts
+			slices.Sort(e.Aliases)
+		}
+		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b planner.Endpoint) int { return strings.Compare(a.Network, b.Network) })
 	return out

@@ -119,11 +119,14 @@ func (e *Engine) endpoint(c *Container, network string, spec project.Service, ke
 	}
 	if settings := spec.Networks[key]; settings != nil {
 		p.Aliases = append(p.Aliases, settings.Aliases...)
-		p.MAC = settings.MacAddress
+		p.MAC, p.Priority, p.Options = settings.MacAddress, settings.GatewayPriority, settings.DriverOpts
 		if settings.Ipv4Address != "" {
 			ensure(&c.Static)
 			c.Static[network] = settings.Ipv4Address
 		}
+	}
+	if settings := spec.Networks[key]; !settings.ServiceNameAliasEnabled() {
+		p.Aliases = slices.DeleteFunc(p.Aliases, func(a string) bool { return a == c.Labels[planner.LabelService] })
 	}
 	slices.Sort(p.Aliases)
 	p.Aliases = slices.Compact(p.Aliases)
@@ -307,7 +310,7 @@ func (e *Engine) connect(a planner.ConnectNetwork) error {
 	if err != nil {
 		return err
 	}
-	if err := e.endpoint(c, a.Network, a.Spec, a.Key, ""); err != nil {
+	if err := e.endpoint(c, a.Network, a.Spec, a.Key, a.As); err != nil {
 		return err
 	}
 	if active(c) {
