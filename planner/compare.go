@@ -17,6 +17,11 @@ func (b *builder) changes(s *service, c *Container) []Change {
 	out = append(out, b.contentChanges(s, c)...)
 	out = append(out, b.mountChanges(s, c)...)
 	out = append(out, b.staleEndpoints(s, c)...)
+	for _, lost := range b.lostHardware(s, c) {
+		if !mentions(out, lost.Path) {
+			out = append(out, lost)
+		}
+	}
 	inPlace, anew, _ := b.adjustments(s, c)
 	if out = append(append(out, anew...), b.lostNetworks(s, c, beside)...); len(out) > 0 {
 		out = append(append(out, inPlace...), beside...)

@@ -15,7 +15,7 @@ import (
 // placed says whether a field of a service is about such a place, and not one of those few for which it takes another container.
 func placed(path string) bool {
 	rest, ok := strings.CutPrefix(path, "networks.")
-	return ok && !strings.HasSuffix(rest, ".priority") && !strings.Contains(rest, ".link_local_ips")
+	return ok && !strings.HasSuffix(rest, ".priority") && !strings.HasSuffix(rest, ".mac_address") && !strings.Contains(rest, ".link_local_ips")
 }
 
 // place is one field of a container's place in a network.
@@ -31,13 +31,10 @@ type place struct {
 func places() []place {
 	return []place{
 		{key: "ipv4_address", of: func(n *project.ServiceNetwork) string { return n.Ipv4Address }, is: func(e *Endpoint, asked, recorded string) string {
-			return addressIs(e.Fixed != nil, e.fixed().IPv4, e.IPv4, asked, recorded)
+			return e.addressIs(e.fixed().IPv4, e.IPv4, asked, recorded)
 		}},
 		{key: "ipv6_address", of: func(n *project.ServiceNetwork) string { return n.Ipv6Address }, is: func(e *Endpoint, asked, recorded string) string {
-			return addressIs(e.Fixed != nil, e.fixed().IPv6, e.IPv6, asked, recorded)
-		}},
-		{key: "mac_address", of: func(n *project.ServiceNetwork) string { return strings.ToLower(n.MacAddress) }, is: func(e *Endpoint, asked, recorded string) string {
-			return addressIs(false, "", strings.ToLower(e.MAC), asked, recorded)
+			return e.addressIs(e.fixed().IPv6, e.IPv6, asked, recorded)
 		}},
 		{key: "gw_priority", of: func(n *project.ServiceNetwork) string { return number(n.GatewayPriority) }, is: func(e *Endpoint, _, _ string) string {
 			return number(e.Priority)
@@ -56,9 +53,9 @@ func number(n int) string {
 }
 
 // addressIs tells a container's address where the file, or the record, has one; one that the engine chose does not count.
-func addressIs(told bool, fixed, now, asked, recorded string) string {
+func (e *Endpoint) addressIs(fixed, now, asked, recorded string) string {
 	switch {
-	case told:
+	case e.Fixed != nil:
 		return fixed
 	case now == "": // it does not run
 		return recorded
@@ -133,7 +130,7 @@ func (b *builder) misplaced(s *service, c *Container, key string) []Change {
 		if !f.hidden || e.Aliases != nil {
 			h = f.is(e, w, r)
 		}
-		if h != w && b.canPlace(f, w == r) {
+		if h != w {
 			note(f.key, h, w, w == r)
 		}
 	}
@@ -167,9 +164,26 @@ func (b *builder) misplaced(s *service, c *Container, key string) []Change {
 	return out
 }
 
-// canPlace says whether an engine can mend a field at all. Before API 1.44 a MAC address comes with the container alone.
-func (b *builder) canPlace(f place, drift bool) bool {
-	return f.key != "mac_address" || !drift || !b.have.olderThan(1, 44)
+// lostHardware are the MAC addresses that a container has lost, or is about to lose since their network is made anew. Engines
+// take them with the creation only, and ignore them where a container joins a network.
+func (b *builder) lostHardware(s *service, c *Container) []Change {
+	var out []Change
+	for _, key := range networkKeys(s.spec) {
+		want, _ := networkOf(wantedOf(s), key)
+		e := c.endpoint(b.network(key))
+		if e == nil || want.MacAddress == "" {
+			continue
+		}
+		path := s.path("networks." + key + ".mac_address")
+		n := b.have.networks[b.network(key)]
+		switch {
+		case n != nil && n.Labels[LabelProject] == b.want.Name && len(b.networkChanges(key, b.want.Networks[key], n)) > 0:
+			out = append(out, Change{Path: path, From: e.MAC, To: want.MacAddress + " (the network is made anew)"})
+		case e.MAC != "" && !strings.EqualFold(e.MAC, want.MacAddress) && !b.how.IgnoreDrift:
+			out = append(out, Change{Path: path, From: e.MAC, To: want.MacAddress, Drift: true})
+		}
+	}
+	return out
 }
 
 // aliasesOf are the names that a service is to be found by in a network, besides those of its containers.

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"fmt"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,21 +15,10 @@ type index struct {
 	images     map[string]*Image // by familiar reference and by ID
 	oneOffs    []*Container
 	adjusted   *Volume // the one with LabelAdjusted; nil where all containers are set as their labels say
-	api        string
-}
-
-// olderThan says whether the engine speaks an older version of its API; one that does not say is the newest.
-func (x index) olderThan(major, minor int) bool {
-	var a, b int
-	if _, err := fmt.Sscanf(x.api, "%d.%d", &a, &b); err != nil {
-		return false
-	}
-	return a < major || a == major && b < minor
 }
 
 func newIndex(have State) index {
 	x := index{
-		api:        have.Engine.API,
 		services:   map[string][]*Container{},
 		containers: make(map[string]*Container, len(have.Containers)),
 		networks:   make(map[string]*Network, len(have.Networks)),
