@@ -15,7 +15,7 @@ func (b *builder) wayBack(s *service, units []*unit) *Rollback {
 			back.Units = append(back.Units, Unit{Group: u.group, Steps: b.putBack(u, order, back.Pace)})
 		}
 	}
-	if back.Monitor == 0 && !s.checked() {
+	if back.Monitor == 0 {
 		back.Monitor = b.briefly()
 	}
 	return back

@@ -15,8 +15,8 @@ import (
 //
 // Up to the await all steps are one group: when one of them fails, what they did is taken back. From
 // then on the successor is the one that counts, and nothing is taken back any more; a later plan
-// finishes what is left. Where the whole rollout may have to go back, the old one is kept,
-// stopped, until all replicas have come to that point.
+// finishes what is left. Where several are replaced, the old one is kept, stopped, until those of the next batch have come to
+// that point or, where the whole rollout may have to go back, all of them.
 func (b *builder) emitReplace(s *service, r *replica, gates []StepID) {
 	old, oldName, u := r.old, r.oldName(), r.unit
 	next := successorName(r.name)
@@ -176,15 +176,19 @@ func (b *builder) proveRunning(s *service, r *replica, next string, needs []Step
 
 // watch waits until a container is good, and then for as long as the pace has it watched.
 func (b *builder) watch(wait Await, pace Pace, needs []StepID, because []Change, group string) StepID {
-	steady := pace.Monitor > 0 && wait.Condition != IsCompleted
-	if wait.Condition == IsStable && !steady {
+	monitor := pace.Monitor
+	switch {
+	case monitor == 0 && wait.Condition == IsStable:
 		wait.Monitor = b.briefly()
+	case monitor == 0:
+		monitor = b.briefly()
 	}
+	steady := monitor > 0 && wait.Condition != IsCompleted
 	last := b.graph.add(Step{Action: wait, Needs: needs, Group: group, Because: because})
 	if !steady {
 		return last
 	}
-	wait.Condition, wait.Monitor, wait.Timeout, wait.Ready = IsSteady, pace.Monitor, 0, nil
+	wait.Condition, wait.Monitor, wait.Timeout, wait.Ready = IsSteady, monitor, 0, nil
 	return b.graph.add(Step{Action: wait, Needs: []StepID{last}, Group: group, Because: because})
 }
 

@@ -182,8 +182,8 @@ func (b *builder) rollbackPace(s *service) Pace {
 	return p
 }
 
-// briefly is how long a new container without a health check is watched where nobody says: long enough to see
-// what crashes at its start, and short enough not to be in the way.
+// briefly is how long a new container is watched where nobody says, after it was healthy or, without a health check, from its
+// start: long enough to see what crashes as soon as it has something to do, and short enough not to be in the way.
 func (b *builder) briefly() time.Duration {
 	if b.how.DefaultMonitor > 0 {
 		return b.how.DefaultMonitor

@@ -17,7 +17,9 @@ type unit struct {
 	reach         map[string]bool
 	order         Order
 	notStartFirst string // why not, where it was asked for
-	deferred      bool   // old containers are kept until the whole rollout has been judged
+	// deferred: old containers are kept, stopped, until new ones that come later have been judged too: those of the next batch or,
+	// where all may have to go back, of the whole rollout.
+	deferred bool
 }
 
 type member struct {
@@ -65,7 +67,7 @@ func (b *builder) formUnits() {
 	for _, u := range units {
 		u.group = groupOf(u.members)
 		b.settleOrder(u)
-		u.deferred = count[u.root] > 1 && b.updatePace(u.root).OnFailure == RollBack && !b.how.NoStart
+		u.deferred = count[u.root] > 1 && !b.how.NoStart
 		if u.together() {
 			u.reach = map[string]bool{}
 			for _, m := range u.members {
@@ -188,6 +190,7 @@ func (b *builder) seal() {
 			if step := b.graph.byID[m.r.first]; step != nil && len(m.r.previous) > 0 {
 				step.After = append(step.After, m.r.wait)
 				step.After = append(step.After, ends(m.r.previous)...)
+				step.After = append(step.After, b.judged(u, m.r.previous)...)
 			}
 		}
 		if u.deferred {
@@ -245,19 +248,48 @@ func (b *builder) checkAgain(m member) {
 	need(b.graph.byID[m.r.removal], m.r.check)
 }
 
-// postpone lets the old containers of a unit go only when all others of the rollout have been judged too.
+// postpone lets the old containers of a unit go only when others of the rollout have been judged too: all of them where all
+// may have to go back, else those of the next batch. So a new container that crashes a while after it was good is noticed while
+// there is still something to go back to.
 func (b *builder) postpone(u *unit) {
+	all := b.updatePace(u.root).OnFailure == RollBack
 	for _, other := range b.units {
-		if other == u || other.root != u.root {
+		if other == u || other.root != u.root || !all && !other.comesAfter(u) {
 			continue
 		}
 		for _, m := range u.members {
 			for _, o := range other.members {
 				b.follow(m.r.check, o.r.last)
-				b.follow(m.r.removal, o.r.last, o.r.check)
+				if all {
+					b.follow(m.r.removal, o.r.last, o.r.check)
+				}
 			}
 		}
 	}
+}
+
+// comesAfter says whether u is of the batch after that of other.
+func (u *unit) comesAfter(other *unit) bool {
+	return slices.ContainsFunc(u.members, func(m member) bool {
+		return slices.ContainsFunc(m.r.previous, func(r *replica) bool { return r.unit == other })
+	})
+}
+
+// judged are the second looks at the batch before the previous one, without which no further batch begins: its new containers
+// have been watched for as long as the previous one took. Where all may go back they are at the end.
+func (b *builder) judged(u *unit, previous []*replica) []StepID {
+	if !u.deferred || b.updatePace(u.root).OnFailure == RollBack {
+		return nil
+	}
+	var out []StepID
+	for _, r := range previous {
+		for _, before := range r.previous {
+			for _, m := range before.unit.members {
+				out = append(out, m.r.check)
+			}
+		}
+	}
+	return out
 }
 
 // follow lets a step come after others, however they end.
@@ -336,7 +368,7 @@ func (b *builder) rollouts() []Rollout {
 			continue
 		}
 		r.Order, r.NotStartFirst = units[0].order, units[0].notStartFirst
-		if r.Monitor == 0 && !s.checked() {
+		if r.Monitor == 0 {
 			r.Monitor = b.briefly()
 		}
 		if r.OnFailure == RollBack {

@@ -26,13 +26,35 @@ type guard struct {
 	*memory.Engine
 	mu     sync.Mutex
 	broken []string
+	// batch is how many may be without a good new container when another one is begun; 0 is any number.
+	batch int
 }
 
 func (g *guard) Apply(ctx context.Context, a planner.Action, report func(runner.Progress)) error {
 	if r, ok := a.(planner.RemoveContainer); ok && !strings.HasSuffix(r.Name, ".next") {
 		g.checkRemoval(ctx, r.Name)
 	}
+	if c, ok := a.(planner.CreateContainer); ok && strings.HasSuffix(c.Name, ".next") && g.batch > 0 {
+		g.checkBatch(ctx, c.Name)
+	}
 	return g.Engine.Apply(ctx, a, report)
+}
+
+// checkBatch: no more are begun than may be on their way.
+func (g *guard) checkBatch(ctx context.Context, name string) {
+	s, err := g.Observe(ctx, planner.Scope{Project: "p"})
+	if err != nil {
+		return
+	}
+	others := 0
+	for _, c := range s.Containers {
+		if c.Name != name && strings.HasSuffix(c.Name, ".next") && !g.Good(c.Name) {
+			others++
+		}
+	}
+	if others >= g.batch {
+		g.fail("%s is begun while %d others are on their way", name, others)
+	}
 }
 
 // checkRemoval: an old container goes only when its successor is good.

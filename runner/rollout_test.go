@@ -126,6 +126,38 @@ func TestRolloutThatFails(t *testing.T) {
 	}
 }
 
+// New containers that crash a while after they were healthy are noticed although nobody asked for a monitor: the first before
+// it has cost the old one, a later one while the old one is still kept. There is always an old one that works.
+func TestReplicasThatCrashWhenHealthy(t *testing.T) {
+	for _, order := range []string{"stop-first", "start-first"} {
+		for after, want := range map[time.Duration]map[string]string{
+			300 * time.Millisecond:  {"p-web-1": "old", "p-web-2": "old", "p-web-3": "old"},
+			1500 * time.Millisecond: {"p-web-1": "old", "p-web-2": "new", "p-web-3": "old"},
+		} {
+			t.Run(order+" "+after.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := engine()
+					for _, name := range []string{"p-web-1.next", "p-web-2.next", "p-web-3.next"} {
+						e.Behave(name, memory.Behaviour{Exits: true, ExitAfter: memory.Span(after), ExitCode: 3})
+					}
+					update := types.UpdateConfig{Order: order}
+					first, second := web("1", 3, update, nil), web("2", 3, update, nil)
+					for _, p := range []*project.Project{first, second} {
+						s := p.Services["web"]
+						s.HealthCheck = &types.HealthCheckConfig{Test: types.HealthCheckTest{"CMD", "ok"}}
+						p.Services["web"] = s
+					}
+					got, _, err := replaced(t.Context(), t, e, first, second)
+					if err == nil {
+						t.Error("it went well")
+					}
+					equal(t, "containers", want, got)
+				})
+			})
+		}
+	}
+}
+
 // Batches are delay apart, and going back keeps to a delay of its own.
 func TestDelaysOfARollout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
