@@ -2,6 +2,7 @@ package planner
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/project"
@@ -127,12 +128,13 @@ func (b *builder) emitCreate(s *service, r *replica, gates *gate) {
 	needs := append(b.clear(r), b.resources(s, r)...)
 	r.create = b.graph.add(Step{Action: b.creation(s, r, r.name, "", ""), Needs: needs, Because: r.because})
 	r.done = []StepID{r.create}
+	marks := b.unmark(s, r.create)
 	if b.how.NoStart {
 		return
 	}
 	last := b.graph.add(Step{
 		Action: StartContainer{Name: r.name, Service: s.name},
-		Needs:  b.beforeStart(s, r, r.name, append([]StepID{r.create}, gates.needs()...), ""), Because: r.because,
+		Needs:  b.beforeStart(s, r, r.name, slices.Concat([]StepID{r.create}, marks, gates.needs()), ""), Because: r.because,
 	})
 	r.done = []StepID{b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")}
 }

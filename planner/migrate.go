@@ -22,6 +22,7 @@ import (
 
 // migration is one volume on its way to another definition.
 type migration struct {
+	unmarked        StepID // the removal of its mark
 	key, name, kept string
 	volume          project.Volume
 	why             []Change
@@ -174,6 +175,21 @@ func (b *builder) keepAnonymous(a *CreateContainer, r *replica) {
 	}
 }
 
+// unmark lets the mark of a migration go when the container has been made that gets the anonymous volumes of which it tells, and
+// answers with that: nothing may write the volume as long as a next run would fill it again.
+func (b *builder) unmark(s *service, made StepID) []StepID {
+	var out []StepID
+	for _, v := range s.spec.Volumes {
+		m := b.migrations[b.volume(v.Source)]
+		if v.Type != "volume" || v.Source == "" || m == nil || m.unmarked == "" {
+			continue
+		}
+		need(b.graph.byID[m.unmarked], made)
+		out = append(out, m.unmarked)
+	}
+	return out
+}
+
 // anonymousMounts are those of volumes whose names the engine has made up.
 func anonymousMounts(c *Container) []Mount {
 	return slices.DeleteFunc(slices.Clone(c.Mounts), func(m Mount) bool { return m.Type != "volume" || !Nameless(m.Name) })
@@ -227,7 +243,8 @@ func (b *builder) migrate(m *migration) {
 		Action: CopyVolume{From: m.kept, To: m.name, Image: b.copyImage(m)},
 		Needs:  append(gone, b.copyImageStep(m)), Because: m.why, Impact: Replace,
 	})
-	b.volumeSteps[m.name] = b.graph.add(Step{Action: RemoveVolume{Name: mark}, Needs: []StepID{filled}, Because: m.why, Impact: InPlace})
+	b.volumeSteps[m.name] = filled
+	m.unmarked = b.graph.add(Step{Action: RemoveVolume{Name: mark}, Needs: []StepID{filled}, Because: m.why, Impact: InPlace})
 	summary := "made anew, with its data; the old one is kept as " + m.kept
 	if m.filling {
 		summary = "drift: interrupted while its data was carried over → carry on from " + m.kept
