@@ -83,7 +83,7 @@ func (c *checker) add(f finding) {
 	if f.key {
 		e = s.atKey()
 	}
-	e.Path, e.Problem, e.Hint = dotted(f.path), f.problem, f.hint
+	e.Path, e.Problem, e.Hint = dotted(c.places.written(f.path)), f.problem, f.hint
 	c.errs = append(c.errs, e)
 }
 

@@ -40,7 +40,10 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 		p.sketch(l.where.profiles)
 		return p, nil // NoInterpolate: nothing in it can be judged
 	}
-	enabled, errs := l.enable(m.project)
+	enabled, errs := l.runnable(m.project)
+	if len(errs) == 0 {
+		enabled, errs = l.enable(enabled)
+	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -104,11 +107,16 @@ func (l *loading) enable(m *types.Project) (*types.Project, Errors) {
 		return m, nil
 	}
 	var errs Errors
-	known := slices.Concat(m.ServiceNames(), m.DisabledServiceNames())
+	known := slices.Concat(m.ServiceNames(), m.DisabledServiceNames(), l.jobNames(m))
 	for _, name := range l.o.Services {
-		if !slices.Contains(known, name) {
-			errs = append(errs, &Error{Problem: "no service " + quote(name), Hint: didYouMean(name, known)})
+		if slices.Contains(known, name) {
+			continue
 		}
+		hint := didYouMean(name, known)
+		if _, job := m.AllJobs()[name]; job {
+			hint = "it is a job: `muster run --rm " + name + "` runs it"
+		}
+		errs = append(errs, &Error{Problem: "no service " + quote(name), Hint: hint})
 	}
 	if len(errs) > 0 {
 		return nil, errs

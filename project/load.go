@@ -30,6 +30,8 @@ type Options struct {
 	// Services are those that the user named: they and what they depend on
 	// stay, and their profiles are activated. Empty is all.
 	Services []string
+	// Jobs lets Services name jobs as well: those become services.
+	Jobs bool
 	// NoDeps leaves out what Services depend on.
 	NoDeps bool
 	// Environ is the process environment as KEY=VALUE; nil is os.Environ.

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,8 @@ type places struct {
 	sought bool
 	// lost are the files that an include or extends names in vain.
 	lost Errors
+	// jobs are those that count as services.
+	jobs []string
 }
 
 func newPlaces(w *location, given []*document) *places { return &places{where: w, given: given} }
@@ -32,6 +35,7 @@ type spot struct {
 // path name keys; in lists they name an element by its text, by the
 // text before = or :, by its source, target, name or path, or as [index].
 func (ps *places) find(path ...string) spot {
+	path = ps.written(path)
 	best := spot{}
 	look := func(docs []*document) {
 		for i := len(docs) - 1; i >= 0; i-- {
@@ -48,6 +52,14 @@ func (ps *places) find(path ...string) spot {
 		look(others)
 	}
 	return best
+}
+
+// written is a path of the model as the files have it: what counts as a service may be a job.
+func (ps *places) written(path []string) []string {
+	if len(path) > 1 && path[0] == "services" && slices.Contains(ps.jobs, path[1]) {
+		return append([]string{"jobs"}, path[1:]...)
+	}
+	return path
 }
 
 func (ps *places) findIn(d *document, path []string) spot {

@@ -14,6 +14,7 @@ import (
 // loading says what a command wants of the files, beyond the global flags.
 type loading struct {
 	services []string // that the user named
+	jobs     bool     // those may be jobs
 	noDeps   bool
 	// onlyLook takes the services of every profile, for commands that do not
 	// bring anything up.
@@ -31,7 +32,7 @@ func (p *program) loadOptions(l loading) project.Options {
 	g := p.globals
 	return project.Options{
 		Files: g.files, Stdin: p.in, Name: g.name, Dir: g.dir, EnvFiles: g.envFiles,
-		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, NoDeps: l.noDeps,
+		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, Jobs: l.jobs, NoDeps: l.noDeps,
 		Environ: p.environ, Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,
 		TolerateMissing: l.mayMiss || l.onlyLook, NoContent: l.onlyLook,
 		Confirm: p.confirmRemote(), Attached: l.attached,

@@ -30,7 +30,7 @@ func (p *program) runCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
 		Use: "run SERVICE [COMMAND] [ARG...]", GroupID: groupMain,
-		Short: "Run one command as a service, in a container of its own",
+		Short: "Run a job, or one command as a service, in a container of its own",
 		Example: `  muster run --rm web rake db:migrate        # with what web needs up and ready
   muster run --rm --no-deps -it web sh       # look into the image
   muster run --rm -v ./out:/out -T db pg_dump > dump.sql`,
@@ -138,7 +138,7 @@ func (p *program) runService(ctx context.Context, o runOptions, service string, 
 func (p *program) prepareRun(ctx context.Context, o runOptions, service string, command []string) (once, error) {
 	r := once{options: o}
 	var err error
-	if r.want, err = p.load(ctx, loading{services: []string{service}, noDeps: o.noDeps}); err != nil {
+	if r.want, err = p.load(ctx, loading{services: []string{service}, jobs: true, noDeps: o.noDeps}); err != nil {
 		return r, err
 	}
 	if err := checkNames(r.want, []string{service}); err != nil {

@@ -414,6 +414,7 @@ func testedElsewhere() map[string]string {
 		"services.*.pull_refresh_after":     "planner/testdata/pull_refresh.txtar and pull_test.go: the same",
 		"services.*.provider":               "runner/plugin and planner/testdata/provider.txtar: a program, no container",
 		"services.*.models":                 "runner/plugin and planner/testdata/provider.txtar: variables from a program",
+		"jobs":                              "cmd/muster/testdata/script/jobs.txtar: run by a command, no part of what up makes",
 		"models":                            "runner/plugin: a program makes them ready",
 		"services.*.pre_stop":               "ready_test.go and planner/testdata/replace_hooks.txtar",
 		"services.*.deploy.update_config":   "planner/testdata/replace_in_batches.txtar: how replacements go, not what a container is",
