@@ -8,9 +8,9 @@ MODULES = . examples/shop/web
 
 # Tests on an engine mostly wait for it: more of them at a time than there are cores.
 TEST = go test -race -timeout 15m -parallel 8
-# Only the packages with such tests, as the others would do the same again; and one after the other, as some measure how
-# traffic fares, which the load of another package would change.
-TEST_ON_ENGINE = $(TEST) -p 1 -count=1 $(call packages_with,MUSTER_TEST_ENGINE)
+# Only the packages with such tests, as the others would do the same again, and without the scripts for the engine in memory; one
+# package after the other, as some measure how traffic fares, which the load of another package would change.
+TEST_ON_ENGINE = $(TEST) -p 1 -count=1 -skip '^TestScripts$$' $(call packages_with,MUSTER_TEST_ENGINE)
 packages_with = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' '$(1)' *))))
 LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
