@@ -48,8 +48,14 @@ func (e *Engine) inspect(ctx context.Context, name string) (container.InspectRes
 	if got.ContainerJSONBase == nil || got.State == nil || got.Config == nil || got.HostConfig == nil {
 		return got, e.wrap(ctx, errors.New("the engine's answer is not complete"), "inspect container", name)
 	}
+	if limit := got.HostConfig.PidsLimit; limit != nil && *limit == podmanPids && e.isPodman() {
+		got.HostConfig.PidsLimit = nil
+	}
 	return got, nil
 }
+
+// podmanPids is how many processes Podman allows a container that was given no limit (containers.conf, pids_limit); to us that is none.
+const podmanPids = 2048
 
 func fromInspect(got container.InspectResponse) planner.Container {
 	c := planner.Container{
