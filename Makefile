@@ -48,6 +48,9 @@ test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any 
 test-oldest: ## run the tests on the oldest engine that muster supports
 	hack/with-engine oldest $(TEST_ON_ENGINE) || [ $$? = 3 -a -z "$$CI" ]
 
+test-podman: ## run the engine adapter's tests on Podman
+	hack/with-engine podman $(TEST) -count=1 ./runner/docker
+
 bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
 	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
 
@@ -75,4 +78,4 @@ generate: ## write anew what is made from tables: docs, schema
 clean: ## remove what was built; engines and images stay (hack/engine stop)
 	rm -rf bin dist examples/shop/web/dist
 
-.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest bench race setup lint fmt bless generate clean
+.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest test-podman bench race setup lint fmt bless generate clean

@@ -39,6 +39,12 @@ func copyContainer(volume string) string { return "muster.copy." + volume }
 
 // copyVolume copies, and reads both afterwards.
 func (e *Engine) copyVolume(ctx context.Context, a planner.CopyVolume, report func(runner.Progress)) error {
+	if e.isPodman() {
+		return &refusal{
+			problem: fmt.Sprintf("volume %s cannot be carried over: Podman unpacks an archive beside the volumes of a container that does not run", a.From),
+			hint:    fmt.Sprintf("copy it yourself: `podman volume export %s | podman volume import %s -`", a.From, a.To),
+		}
+	}
 	for _, volume := range []string{a.From, a.To} {
 		if err := e.refuseForeign(ctx, volume); err != nil {
 			return err

@@ -268,6 +268,9 @@ func (w *writer) portBindings() nat.PortMap {
 	out := nat.PortMap{}
 	for _, p := range w.service.Ports {
 		port := containerPort(p)
+		if w.podman && strings.Contains(p.Published, "-") {
+			w.cannot("ports", "Podman takes no range of host ports to choose from; name one, or none")
+		}
 		out[port] = append(out[port], nat.PortBinding{HostIP: p.HostIP, HostPort: p.Published})
 	}
 	if len(out) == 0 {

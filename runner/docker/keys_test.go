@@ -87,6 +87,9 @@ func TestKeysOnEngine(t *testing.T) {
 	for _, f := range readKeyFiles(t) {
 		t.Run(f.name, func(t *testing.T) {
 			r := newRig(t)
+			if r.isPodman() {
+				t.Skip("Podman tells what a container is like in forms of its own")
+			}
 			dir := t.TempDir()
 			for _, file := range f.archive.Files {
 				if strings.Contains(file.Name, " ") || file.Name == "containers" {

@@ -336,7 +336,7 @@ func (e *Engine) lines(ctx context.Context, name string, o healthcheck.Excerpt, 
 	}
 	stream, err := e.Logs(ctx, name, options)
 	if err != nil {
-		if strings.Contains(err.Error(), "does not support reading") {
+		if text := err.Error(); strings.Contains(text, "does not support reading") || strings.Contains(text, "cannot read logs") { // Podman's words
 			return &healthcheck.CannotCheck{Reason: "its log driver does not keep its output where it can be read",
 				Advice: "choose another logging driver, or let x-muster.ready look for something else than a line of the log"}
 		}
