@@ -23,7 +23,9 @@ func (p *program) alphaCommand() *cobra.Command {
 			return nil
 		},
 	}
-	for _, sub := range []*cobra.Command{dry, p.scaleCommand(), p.vizCommand(), p.generateCommand(), p.publishCommand()} {
+	for _, sub := range []*cobra.Command{
+		dry, p.watchCommand(), p.scaleCommand(), p.vizCommand(), p.generateCommand(), p.publishCommand(),
+	} {
 		sub.GroupID = ""
 		cmd.AddCommand(sub)
 	}

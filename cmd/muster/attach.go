@@ -30,6 +30,8 @@ type attachment struct {
 	ended chan streamEnd
 	// planned is closed when no more starts come of the plan.
 	planned chan struct{}
+	// more brings further plans while it runs; see [attachment.expectMore].
+	more chan expectation
 	// keeper starts containers again as no engine does; nil: nobody does.
 	keeper restartKeeper
 	// left gets each container that keeper was to start again and has not.
@@ -91,6 +93,7 @@ type turn struct {
 // [attachment.run] takes over.
 func newAttachment(on engine, project string, printer *logPrinter, wanted func(string) bool) *attachment {
 	return &attachment{
+		more: make(chan expectation),
 		logs: on, health: on.Health(project), find: on.Inspect, printer: printer, project: project, wanted: wanted,
 		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
 		left: make(chan leftover), noMore: make(chan struct{}),
@@ -117,16 +120,39 @@ func (a *attachment) expect(ctx context.Context, plan planner.Plan, have planner
 	for _, c := range have.Containers {
 		f := a.by[c.Name]
 		switch {
-		case f != nil:
+		case f != nil && !f.reading: // where it is read, the position is the reader's
 			if err := a.skipOld(ctx, f); err != nil {
 				return err
 			}
-		case c.Status == planner.Running && a.wanted(c.Service) && !touches(plan, c.Name):
+		case f == nil && c.Status == planner.Running && a.wanted(c.Service) && !touches(plan, c.Name):
 			f = a.entry(c.Name, c.Service)
 			f.running, f.tail = true, -1
 		}
 	}
 	return nil
+}
+
+// expectation is a further plan, and where to say that it is known.
+type expectation struct {
+	plan  planner.Plan
+	have  planner.State
+	known chan error
+}
+
+// expectMore is [attachment.expect] for a plan that comes while [attachment.run] is at work.
+func (a *attachment) expectMore(ctx context.Context, plan planner.Plan, have planner.State) error {
+	x := expectation{plan: plan, have: have, known: make(chan error, 1)}
+	select {
+	case a.more <- x:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-x.known:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // touches says whether a plan does anything to a container.
@@ -207,6 +233,8 @@ func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) e
 			return context.Cause(ctx)
 		case <-planned:
 			planned = nil
+		case x := <-a.more:
+			x.known <- a.expect(ctx, x.plan, x.have)
 		case end := <-a.ended:
 			a.streamEnded(ctx, end)
 		case l := <-a.left:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
+	"github.com/musterhq/muster/watch"
 )
 
 // inside is the file that stands for a path in a container.
@@ -75,3 +76,29 @@ func (e memoryEngine) CheckBuild(_ context.Context, a planner.BuildImage) (docke
 	}
 	return docker.BuildCheck{}, nil
 }
+
+// Sync copies files and removes others.
+func (e memoryEngine) Sync(_ context.Context, container string, files watch.Files) error {
+	for _, path := range files.Remove {
+		if err := os.RemoveAll(e.inside(container, path)); err != nil {
+			return err
+		}
+	}
+	for _, f := range files.Copy {
+		text, err := os.ReadFile(f.From)
+		if err != nil {
+			continue // a folder
+		}
+		target := e.inside(container, f.To)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, text, 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leftovers has none.
+func (e memoryEngine) Leftovers(context.Context, string) ([]string, error) { return nil, nil }
+
+// DiscardImages has nothing to remove.
+func (e memoryEngine) DiscardImages(context.Context, []string) error { return nil }

@@ -22,6 +22,7 @@ type engine interface {
 	talker
 	inquirer
 	copier
+	syncer
 	buildChecker
 	examiner
 	describer

@@ -20,6 +20,7 @@ type upOptions struct {
 	attach, noAttach          []string
 	attachDeps                bool
 	noPrefix, noColor, stamps bool
+	watch                     bool
 	again                     string // the command to name when it did not go well
 }
 
@@ -30,7 +31,8 @@ func (p *program) upCommand() *cobra.Command {
 		Short: "Bring the stack, or some of its services, to what the files say",
 		Example: `  muster up -d               # bring all up in the background
   muster up --build web      # build web's image, bring it and what it needs up, show its output
-  muster up -d --scale web=3 # run three of web`,
+  muster up -d --scale web=3 # run three of web
+  muster up --watch          # and bring changes of files to the containers`,
 		ValidArgsFunction: p.serviceArgs,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			if err := o.check(cmd); err != nil {
@@ -73,6 +75,7 @@ func (o *upOptions) define(cmd *cobra.Command) {
 		f.BoolVar(&o.attachDeps, "attach-dependencies", false, "Show the output of what the named services need, too")
 		f.BoolVar(&o.noPrefix, "no-log-prefix", false, "Print lines without the container's name")
 		f.BoolVar(&o.noColor, "no-color", false, "Print lines without colour")
+		f.BoolVarP(&o.watch, "watch", "w", false, "Bring changes of files to the containers, as the watch command does")
 		f.BoolVar(&o.stamps, "timestamps", false, "Print the time of each line")
 		f.Bool("menu", false, "")
 		_ = f.MarkHidden("menu")
@@ -108,6 +111,7 @@ func upPairs() []pair {
 		{"detach", "attach"}, {"detach", "attach-dependencies"},
 		{"abort-on-container-exit", "abort-on-container-failure"},
 		{"attach", "attach-dependencies"},
+		{"detach", "watch"}, {"no-build", "watch"}, {"wait", "watch"}, {"no-start", "watch"},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/planner"
@@ -23,6 +24,9 @@ type attached struct {
 	b      bringing
 	output io.Writer
 	held   *heldRestarts // nil where the engine keeps all restarts
+	// watched is what brings changes of files to the containers; nil where nothing does.
+	watched *watching
+	planned sync.Once // closes the attachment's channel of that name
 }
 
 // upAttached brings the stack up and stays with it.
@@ -35,6 +39,13 @@ func (p *program) upAttached(ctx context.Context, on engine, o upOptions, b brin
 	if live, ok := b.display.(*liveDisplay); ok && p.outScreen != nil {
 		live.above = p.out
 		at.output = live
+	}
+	if o.watch {
+		release, err := at.prepareWatch()
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	return at.run(ctx)
 }
@@ -55,6 +66,8 @@ func (at *attached) run(ctx context.Context) error {
 		return err
 	}
 	a := newAttachment(at.on, at.b.want.Name, printer, at.shows)
+	watches := at.startWatch(readers, a)
+	defer watches.end()
 	if at.held != nil {
 		a.keeper = at.held
 		defer at.release(ctx)
@@ -84,7 +97,7 @@ func (at *attached) run(ctx context.Context) error {
 		}
 		up <- ended{err}
 	}()
-	return at.wait(ctx, attachedRun{signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp})
+	return at.wait(ctx, attachedRun{signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp, watches: watches})
 }
 
 // ended is how something that went on by itself has ended.
@@ -97,6 +110,7 @@ type attachedRun struct {
 	watched  <-chan ended // the containers have all ended
 	up       <-chan ended // the plan is done
 	cancelUp context.CancelCauseFunc
+	watches  *watchRun
 }
 
 // wait stays until something ends it.
@@ -109,7 +123,12 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 			if went.err != nil {
 				return went.err
 			}
-			close(r.a.planned)
+			if at.watched == nil {
+				at.closePlanned(r.a)
+			}
+			r.watches.begin() // there is always more to come
+		case err := <-r.watches.failed:
+			return err
 		case exit, ok := <-exits:
 			if !ok {
 				exits = nil
@@ -130,8 +149,14 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 
 // aborts says whether the end of a container ends the others.
 func (at *attached) aborts(exit containerExit) bool {
+	if at.watched != nil && at.watched.replaces(exit.service) {
+		return false
+	}
 	return at.o.abortOnExit || at.o.abortOnFail && exit.code != 0
 }
+
+// closePlanned says that no more starts come of a plan.
+func (at *attached) closePlanned(a *attachment) { at.planned.Do(func() { close(a.planned) }) }
 
 // abort stops all because one container has ended, and exits as it did.
 func (at *attached) abort(ctx context.Context, r attachedRun, up <-chan ended, exit containerExit) error {
@@ -190,11 +215,12 @@ func (at *attached) interrupted(ctx context.Context, r attachedRun, up <-chan en
 // then is shown. Another Ctrl-C kills them.
 func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan ended) error {
 	r.cancelUp(errInterrupted)
+	r.watches.end()
 	close(r.a.noMore)
 	if up != nil {
 		<-up // how far it came, the engine will say
-		close(r.a.planned)
 	}
+	at.closePlanned(r.a)
 	stopCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stopped := make(chan ended, 1)
@@ -250,11 +276,12 @@ func (at *attached) stopAll(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	have, err := at.on.Observe(ctx, planner.ScopeOf(at.b.want))
+	want := at.want()
+	have, err := at.on.Observe(ctx, planner.ScopeOf(want))
 	if err != nil {
 		return err
 	}
-	plan, err := planner.Stop(at.b.want, have, planner.Policy{Services: serviceNames(at.b.want), Timeout: at.o.timeout.duration()})
+	plan, err := planner.Stop(want, have, planner.Policy{Services: serviceNames(want), Timeout: at.o.timeout.duration()})
 	if err != nil {
 		return err
 	}
@@ -271,7 +298,7 @@ func (at *attached) killAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	plan := killPlan(at.b.want.Name, have, serviceNames(at.b.want), "SIGKILL")
+	plan := killPlan(at.b.want.Name, have, serviceNames(at.want()), "SIGKILL")
 	_, err = at.carryOut(ctx, at.on, job{plan: plan, goal: "killed", look: at.b.look, display: at.b.display})
 	var failed runner.Errors
 	if errors.As(err, &failed) {
@@ -282,7 +309,7 @@ func (at *attached) killAll(ctx context.Context) error {
 
 // shows says whether the output of a service is shown.
 func (at *attached) shows(service string) bool {
-	return showsOutput(at.b.want, at.b.how.Services, at.o, service)
+	return showsOutput(at.want(), at.b.how.Services, at.o, service)
 }
 
 // showsOutput decides by the flags, then by what was named, then by the file.

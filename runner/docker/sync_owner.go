@@ -1,0 +1,181 @@
+package docker
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/watch"
+)
+
+// owner is whose a file in a container is.
+type owner struct {
+	uid, gid int
+	folder   bool
+}
+
+// ownership is whose files are, by their paths. What is not in it does not exist.
+type ownership map[string]owner
+
+// of is the owner that a file is to have: its own, or that of the nearest folder that is there.
+func (o ownership) of(name string) (uid, gid int) {
+	for {
+		if found, there := o[name]; there {
+			return found.uid, found.gid
+		}
+		if name == "/" || name == "." {
+			return 0, 0
+		}
+		name = path.Dir(name)
+	}
+}
+
+func (o ownership) isFolder(name string) bool { return o[name].folder }
+
+const (
+	// askedEach is up to how many paths are asked for one by one; where there are more, a whole folder is read, up
+	// to so many bytes.
+	askedEach = 24
+	readMost  = 64 << 20
+)
+
+// owners finds out whose the files are, and the folders on the way to them.
+func (s *syncing) owners(ctx context.Context, root string, files []watch.File) (ownership, error) {
+	out := ownership{}
+	folders := map[string]bool{}
+	for _, f := range files {
+		for dir := path.Dir(f.To); !folders[dir] && within(root, dir); dir = path.Dir(dir) {
+			folders[dir] = true
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	if len(files) > askedEach {
+		top := common(files)
+		if complete, err := s.readOwners(ctx, top, out); err != nil {
+			return nil, err
+		} else if complete {
+			maps.DeleteFunc(folders, func(dir string, _ bool) bool { return within(top, dir) })
+		}
+		return out, s.askFolders(ctx, folders, out)
+	}
+	if err := s.askFolders(ctx, folders, out); err != nil {
+		return nil, err
+	}
+	// What is in a folder that is not there is not there.
+	var names []string
+	for _, f := range files {
+		if out[path.Dir(f.To)].folder || path.Dir(f.To) == "/" {
+			names = append(names, f.To)
+		}
+	}
+	return out, s.ask(ctx, names, out)
+}
+
+// common is the deepest folder that all files are in.
+func common(files []watch.File) string {
+	top := path.Dir(files[0].To)
+	for _, f := range files {
+		for !within(top, path.Dir(f.To)) {
+			top = path.Dir(top)
+		}
+	}
+	return top
+}
+
+// askFolders asks for the deepest ones first: those above are needed only where they are not there.
+func (s *syncing) askFolders(ctx context.Context, folders map[string]bool, into ownership) error {
+	left := slices.Collect(maps.Keys(folders))
+	for len(left) > 0 {
+		leaves := slices.DeleteFunc(slices.Clone(left), func(dir string) bool {
+			return slices.ContainsFunc(left, func(other string) bool { return other != dir && within(dir, other) })
+		})
+		if err := s.ask(ctx, leaves, into); err != nil {
+			return err
+		}
+		left = slices.DeleteFunc(left, func(dir string) bool {
+			return slices.Contains(leaves, dir) || slices.ContainsFunc(leaves, func(leaf string) bool {
+				_, there := into[leaf]
+				return there && within(dir, leaf)
+			})
+		})
+	}
+	return nil
+}
+
+// ask asks for paths one by one, some at a time: the first that an archive says is the thing itself.
+func (s *syncing) ask(ctx context.Context, names []string, into ownership) error {
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(atOnce)
+	var mu sync.Mutex
+	for _, name := range names {
+		all.Go(func() error {
+			head, err := s.head(ctx, name)
+			if err != nil || head == nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			into[name] = owner{uid: head.Uid, gid: head.Gid, folder: head.Typeflag == tar.TypeDir || head.Typeflag == tar.TypeSymlink}
+			return nil
+		})
+	}
+	return all.Wait()
+}
+
+// head is what an archive of a path says about it; nil where there is nothing.
+func (s *syncing) head(ctx context.Context, name string) (*tar.Header, error) {
+	archive, _, err := s.client.CopyFromContainer(ctx, s.got.ID, name)
+	if gone(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.wrap(ctx, err, "look into container", s.name)
+	}
+	defer archive.Close()
+	head, err := tar.NewReader(archive).Next()
+	if err != nil {
+		return nil, s.wrap(ctx, err, "look into container", s.name)
+	}
+	return head, nil
+}
+
+// readOwners reads the archive of a folder, and says whether it has seen all of it.
+func (s *syncing) readOwners(ctx context.Context, folder string, into ownership) (complete bool, err error) {
+	archive, _, err := s.client.CopyFromContainer(ctx, s.got.ID, folder)
+	if gone(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, s.wrap(ctx, err, "look into container", s.name)
+	}
+	defer archive.Close()
+	in := tar.NewReader(io.LimitReader(archive, readMost))
+	for {
+		head, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if err != nil { // cut off: what has been read will do
+			return false, nil
+		}
+		// Its names begin with the folder's own.
+		_, rest, _ := strings.Cut(path.Clean("/" + head.Name)[1:], "/")
+		name := folder
+		if folder != "/" {
+			name = path.Join(folder, rest)
+		} else {
+			name = path.Clean("/" + head.Name)
+		}
+		into[name] = owner{uid: head.Uid, gid: head.Gid, folder: head.Typeflag == tar.TypeDir || head.Typeflag == tar.TypeSymlink}
+	}
+}
