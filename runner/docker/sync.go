@@ -135,7 +135,7 @@ func (s *syncing) split(files []watch.File) (inside []watch.File, reach map[stri
 
 // put has the engine unpack files below one place.
 func (s *syncing) put(ctx context.Context, root string, files []watch.File) error {
-	owners, err := s.owners(ctx, root, files)
+	owners, err := s.owners(ctx, files)
 	if err != nil {
 		return err
 	}

@@ -48,23 +48,19 @@ const (
 )
 
 // owners finds out whose the files are, and the folders on the way to them.
-func (s *syncing) owners(ctx context.Context, root string, files []watch.File) (ownership, error) {
+func (s *syncing) owners(ctx context.Context, files []watch.File) (ownership, error) {
 	out := ownership{}
 	folders := map[string]bool{}
 	for _, f := range files {
-		for dir := path.Dir(f.To); !folders[dir] && within(root, dir); dir = path.Dir(dir) {
-			folders[dir] = true
-			if dir == "/" {
-				break
-			}
-		}
+		folders[path.Dir(f.To)] = true
 	}
 	if len(files) > askedEach {
 		top := common(files)
 		if complete, err := s.readOwners(ctx, top, out); err != nil {
 			return nil, err
 		} else if complete {
-			maps.DeleteFunc(folders, func(dir string, _ bool) bool { return within(top, dir) })
+			// Of those that it has not, the nearest one that it has is known; it is asked for where it has none at all.
+			maps.DeleteFunc(folders, func(dir string, _ bool) bool { return len(out) > 0 && within(top, dir) })
 		}
 		return out, s.askFolders(ctx, folders, out)
 	}
@@ -92,22 +88,23 @@ func common(files []watch.File) string {
 	return top
 }
 
-// askFolders asks for the deepest ones first: those above are needed only where they are not there.
+// askFolders asks for folders and, where one is not there, for that which it would be in.
 func (s *syncing) askFolders(ctx context.Context, folders map[string]bool, into ownership) error {
-	left := slices.Collect(maps.Keys(folders))
-	for len(left) > 0 {
-		leaves := slices.DeleteFunc(slices.Clone(left), func(dir string) bool {
-			return slices.ContainsFunc(left, func(other string) bool { return other != dir && within(dir, other) })
-		})
-		if err := s.ask(ctx, leaves, into); err != nil {
+	asked := map[string]bool{}
+	for len(folders) > 0 {
+		if err := s.ask(ctx, slices.Collect(maps.Keys(folders)), into); err != nil {
 			return err
 		}
-		left = slices.DeleteFunc(left, func(dir string) bool {
-			return slices.Contains(leaves, dir) || slices.ContainsFunc(leaves, func(leaf string) bool {
-				_, there := into[leaf]
-				return there && within(dir, leaf)
-			})
-		})
+		above := map[string]bool{}
+		for dir := range folders {
+			asked[dir] = true
+		}
+		for dir := range folders {
+			if _, there := into[dir]; !there && dir != "/" && !asked[path.Dir(dir)] {
+				above[path.Dir(dir)] = true
+			}
+		}
+		folders = above
 	}
 	return nil
 }
