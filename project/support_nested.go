@@ -102,9 +102,8 @@ func networkRows() []Row {
 // laterRows are below keys that are not honoured yet.
 func laterRows() []Row {
 	const s = "services.*."
-	const watch = "muster has no watch yet"
 	return slices.Concat(
-		informing(s+"develop.", watch, "watch", "watch.[].action", "watch.[].exec", "watch.[].exec.command", "watch.[].exec.environment",
+		honoured(s+"develop.", "watch", "watch.[].action", "watch.[].exec", "watch.[].exec.command", "watch.[].exec.environment",
 			"watch.[].exec.privileged", "watch.[].exec.user", "watch.[].exec.working_dir", "watch.[].ignore", "watch.[].include",
 			"watch.[].initial_sync", "watch.[].path", "watch.[].target"),
 		honoured(s+"models.*.", "endpoint_var", "model_var"),

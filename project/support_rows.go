@@ -42,8 +42,7 @@ func serviceRows() []Row {
 			{Key: s + "isolation", Support: Honoured, Note: "by engines of Windows containers; others have default only"},
 			{Key: s + "use_api_socket", Support: Honoured, Note: "the engine's socket, without your registry credentials: give those as a secret"},
 		},
-		informing(s, "muster has no watch yet", "develop"),
-		honoured(s, "models", "provider"),
+		honoured(s, "develop", "models", "provider"),
 		refused(s, "the engine's API has no umask", "umask"),
 	)
 }

@@ -55,11 +55,9 @@ func peerCommands(t *testing.T) []peerCommand {
 // lacking says why muster does not have a command, or "COMMAND --FLAG", of docker compose. What is not here has to be there.
 func lacking() map[string]string {
 	const (
-		watch  = "not yet: sync and rebuild while files change"
 		bridge = "left out: conversion by images that docker publishes; kompose does it without an engine"
 	)
 	return map[string]string{
-		"watch": watch, "alpha watch": watch, "up --watch": watch,
 		"bridge": bridge, "bridge convert": bridge, "bridge transformations": bridge, "bridge transformations create": bridge,
 		"bridge transformations list": bridge,
 	}

@@ -13,7 +13,7 @@ import (
 
 // cases are all that is measured. A case is a row of the table.
 func cases() []benchCase {
-	out := []benchCase{chain(10)}
+	out := []benchCase{chain(10), watchCase(1, 10<<10), watchCase(1000, 1<<10)}
 	for _, n := range []int{1, 20} {
 		out = append(out, coldUp(n), noopUp(n), down(n), ps(n), config(n))
 	}

@@ -40,6 +40,8 @@ type benchCase struct {
 	prepare func(ctx context.Context, b *bench, t tool) error
 	// muster and compose are the arguments; compose may be empty.
 	muster, compose []string
+	// session measures a part of what a program does, instead of all of it; may be nil.
+	session func(ctx context.Context, b *bench, program string) (time.Duration, error)
 	// floor does the raw calls, and says how long what counts of them took.
 	floor func(ctx context.Context, b *bench) (time.Duration, error)
 	// what says what the floor is.
@@ -138,7 +140,7 @@ type times map[tool][]time.Duration
 // measure lets the tools take turns; each turn begins with another one.
 func (b *bench) measure(ctx context.Context, c benchCase) (times, error) {
 	tools := []tool{muster}
-	if b.compose != "" && c.compose != nil {
+	if b.compose != "" && (c.compose != nil || c.session != nil) {
 		tools = append(tools, compose)
 	}
 	if c.floor != nil {
@@ -179,10 +181,14 @@ func (b *bench) turn(ctx context.Context, c benchCase, t tool) (took time.Durati
 			return 0, fmt.Errorf("prepare: %w", err)
 		}
 	}
-	switch t {
-	case muster:
+	switch {
+	case t == muster && c.session != nil:
+		return c.session(ctx, b, b.muster)
+	case t == compose && c.session != nil:
+		return c.session(ctx, b, b.compose)
+	case t == muster:
 		return b.command(ctx, b.muster, c.muster)
-	case compose:
+	case t == compose:
 		return b.command(ctx, b.compose, c.compose)
 	}
 	return c.floor(ctx, b)
