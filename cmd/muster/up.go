@@ -31,8 +31,7 @@ func (p *program) upCommand() *cobra.Command {
 		Short: "Bring the stack, or some of its services, to what the files say",
 		Example: `  muster up -d               # bring all up in the background
   muster up --build web      # build web's image, bring it and what it needs up, show its output
-  muster up -d --scale web=3 # run three of web
-  muster up --watch          # and bring changes of files to the containers`,
+  muster up --watch          # and bring changes of files to the containers, as you make them`,
 		ValidArgsFunction: p.serviceArgs,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			if err := o.check(cmd); err != nil {

@@ -27,8 +27,8 @@ func (p *program) watchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "watch [SERVICE...]", GroupID: groupMain,
 		Short: "Bring changes of files to the containers while you work",
-		Long: "Bring changes of files to the containers while you work, as develop.watch of the services says: copy them in, " +
-			"rebuild, restart or run a command. A change of the Compose file itself is applied, too.",
+		Long: "Bring changes of files to the containers while you work, as develop.watch of the services\n" +
+			"says: copy them in, rebuild, restart, run a command. Changes of the Compose file are applied.",
 		Example: `  muster watch            # bring the stack up, then watch all services that say how
   muster watch --no-up web # only watch, and only web
   muster up --watch        # with the output of the containers`,

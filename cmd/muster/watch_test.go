@@ -35,7 +35,8 @@ func newWatchStage(t *testing.T, compose string, args []string, files ...string)
 	t.Parallel()
 	st := &watchStage{t: t, dir: t.TempDir(), project: projectName(t), signals: make(chan os.Signal, 4), lines: make(chan string), code: make(chan int, 1)}
 	st.write("compose.yaml", compose)
-	for _, f := range files {
+	// What was built once need not be built again, unless it is of this very test.
+	for _, f := range append(files, "nonce="+st.project) {
 		name, text, _ := strings.Cut(f, "=")
 		st.write(name, text)
 	}
@@ -229,7 +230,7 @@ services:
       context: .
       dockerfile_inline: |
         FROM ${BUSYBOX_IMAGE}
-        COPY version wait* /built/
+        COPY nonce version wait* /built/
         RUN sh -c "echo this is $$(cat /built/version); test ! -e /built/wait || sleep 1.5"
     command: `+forever+`
     stop_grace_period: 1s
@@ -263,7 +264,7 @@ services:
 		t.Error("the container was replaced although the image is the same")
 	}
 	// A build that fails leaves the container, and the next one may do.
-	st.write("compose.yaml", strings.Replace(st.read("compose.yaml"), "echo this is $$(cat /built/version);", "grep -v 3 /built/version &&", 1))
+	st.write("compose.yaml", strings.Replace(st.read("compose.yaml"), "echo this is $$(cat /built/version);", "grep -v 3 /built/version || exit 1;", 1))
 	st.says("Applying what changed in the Compose files")
 	st.write("version", "3")
 	st.says("could not be built")

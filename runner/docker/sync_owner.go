@@ -167,10 +167,8 @@ func (s *syncing) readOwners(ctx context.Context, folder string, into ownership)
 		}
 		// Its names begin with the folder's own.
 		_, rest, _ := strings.Cut(path.Clean("/" + head.Name)[1:], "/")
-		name := folder
-		if folder != "/" {
-			name = path.Join(folder, rest)
-		} else {
+		name := path.Join(folder, rest)
+		if folder == "/" {
 			name = path.Clean("/" + head.Name)
 		}
 		into[name] = owner{uid: head.Uid, gid: head.Gid, folder: head.Typeflag == tar.TypeDir || head.Typeflag == tar.TypeSymlink}
