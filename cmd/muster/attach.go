@@ -30,6 +30,10 @@ type attachment struct {
 	ended chan streamEnd
 	// planned is closed when no more starts come of the plan.
 	planned chan struct{}
+	// keeps says whether others may start containers later on, such as a watch; see [attachment.keep].
+	keeps chan bool
+	// over is closed when nothing is shown any more.
+	over chan struct{}
 	// more brings further plans while it runs; see [attachment.expectMore].
 	more chan expectation
 	// keeper starts containers again as no engine does; nil: nobody does.
@@ -96,6 +100,7 @@ func newAttachment(on engine, project string, printer *logPrinter, wanted func(s
 		more: make(chan expectation),
 		logs: on, health: on.Health(project), find: on.Inspect, printer: printer, project: project, wanted: wanted,
 		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
+		keeps: make(chan bool), over: make(chan struct{}),
 		left: make(chan leftover), noMore: make(chan struct{}),
 		by: map[string]*followed{}, renames: map[string]string{},
 	}
@@ -152,6 +157,14 @@ func (a *attachment) expectMore(ctx context.Context, plan planner.Plan, have pla
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// keep says whether to stay although all containers have ended and nothing is planned: somebody may start some.
+func (a *attachment) keep(stay bool) {
+	select {
+	case a.keeps <- stay:
+	case <-a.over:
 	}
 }
 
@@ -216,9 +229,10 @@ func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) e
 			a.pump(ctx, f)
 		}
 	}
-	planned := a.planned
+	defer close(a.over)
+	planned, kept := a.planned, false
 	for {
-		if planned == nil && a.finished() {
+		if planned == nil && !kept && a.finished() {
 			return nil
 		}
 		var exits chan<- containerExit
@@ -233,6 +247,7 @@ func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) e
 			return context.Cause(ctx)
 		case <-planned:
 			planned = nil
+		case kept = <-a.keeps:
 		case x := <-a.more:
 			x.known <- a.expect(ctx, x.plan, x.have)
 		case end := <-a.ended:

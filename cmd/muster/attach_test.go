@@ -170,7 +170,7 @@ func newAttached(f *fakeContainers) *attachedTest {
 		find: func(_ context.Context, name string) (planner.Container, error) {
 			return planner.Container{Name: name, Service: "found"}, nil
 		},
-		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
+		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit), over: make(chan struct{}),
 		left: make(chan leftover), noMore: make(chan struct{}),
 		by: map[string]*followed{}, renames: map[string]string{},
 	}

@@ -27,6 +27,8 @@ type liveDisplay struct {
 	columns int // of the screen when drawn
 	tick    int
 	held    []byte // the unfinished last line of what was written above
+	foot    string // the line below all, while nothing else is drawn; empty is none
+	footed  bool   // it is on the screen
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -41,6 +43,7 @@ func newLiveDisplay(l look, s screen, now func() time.Time) *liveDisplay {
 func (d *liveDisplay) begin(b *board) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.eraseFoot()
 	d.board, d.stop = b, make(chan struct{})
 	d.draw()
 	d.stopped.Go(func() { d.animate(d.stop) })
@@ -80,8 +83,35 @@ func (d *liveDisplay) end(*board) {
 		_, _ = d.above.Write(append(d.held, '\n'))
 		d.held = nil
 	}
+	d.drawFoot()
 	d.mu.Unlock()
 	d.stopped.Wait()
+}
+
+// setFoot changes the line at the foot of the screen; empty takes it away.
+func (d *liveDisplay) setFoot(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.eraseFoot()
+	d.foot = text
+	d.drawFoot()
+}
+
+// drawFoot leaves the cursor behind the line, so that whatever is printed next has to erase it before.
+func (d *liveDisplay) drawFoot() {
+	if d.board != nil || d.foot == "" || d.footed {
+		return
+	}
+	columns, _ := d.size()
+	fmt.Fprint(d.w, d.paint.in(faint, plainCells(d.foot, columns-1)))
+	d.footed = true
+}
+
+func (d *liveDisplay) eraseFoot() {
+	if d.footed {
+		fmt.Fprint(d.w, "\r\x1b[K")
+		d.footed = false
+	}
 }
 
 // guard runs change while nothing is drawn: the board has one owner at a time.
@@ -96,7 +126,12 @@ func (d *liveDisplay) Write(text []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.board == nil {
-		return d.above.Write(text)
+		d.eraseFoot()
+		n, err := d.above.Write(text)
+		if bytes.HasSuffix(text, []byte("\n")) {
+			d.drawFoot()
+		}
+		return n, err
 	}
 	d.held = append(d.held, text...)
 	end := bytes.LastIndexByte(d.held, '\n') + 1
@@ -114,9 +149,11 @@ func (d *liveDisplay) Write(text []byte) (int, error) {
 func (d *liveDisplay) say(line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.eraseFoot()
 	d.erase()
 	fmt.Fprintln(d.w, line)
 	d.draw()
+	d.drawFoot()
 }
 
 // erase takes away what is drawn.

@@ -66,7 +66,6 @@ func lacking() map[string]string {
 // idle are flags that are accepted and do nothing, with the reason; the others that docker compose hides do nothing there either.
 func idle() map[string]string {
 	return map[string]string{
-		"up --menu":      "no menu of keys yet",
 		"build --memory": "BuildKit has no such limit",
 	}
 }

@@ -33,6 +33,9 @@ type console interface {
 	screen
 	// Raw hands over each key as it is pressed, Ctrl-C too, until Restore is called.
 	Raw() error
+	// Keys hands over each key as it is pressed, but for those that are signals, such as Ctrl-C, until Restore is called. Lines are
+	// printed as usual. It is an error where the system has no such mode.
+	Keys() error
 	// Restore puts the terminal back; it may be called at any time, and more than once.
 	Restore()
 	// Resized tells of each change of the size until ctx ends.
@@ -67,6 +70,20 @@ func (k *keyboard) Raw() error {
 	}
 	k.before = before
 	return nil
+}
+
+// Keys hands over each key as it is pressed, but for those that are signals.
+func (k *keyboard) Keys() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.before == nil {
+		before, err := term.GetState(k.fd)
+		if err != nil {
+			return err
+		}
+		k.before = before
+	}
+	return unbuffered(k.fd)
 }
 
 // Restore puts the terminal back.

@@ -46,3 +46,6 @@ func signalName(s os.Signal) string {
 	}
 	return names[s]
 }
+
+// resumed are the signals that come when a suspended program goes on.
+func resumed() []os.Signal { return []os.Signal{syscall.SIGCONT} }

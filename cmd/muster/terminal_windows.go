@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -47,3 +48,9 @@ func signalName(s os.Signal) string {
 	names := map[os.Signal]string{syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM"}
 	return names[s]
 }
+
+// unbuffered is not needed there yet: the menu of keys is left out.
+func unbuffered(int) error { return errors.ErrUnsupported }
+
+// resumed are the signals that come when a suspended program goes on.
+func resumed() []os.Signal { return nil }

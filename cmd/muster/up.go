@@ -20,7 +20,7 @@ type upOptions struct {
 	attach, noAttach          []string
 	attachDeps                bool
 	noPrefix, noColor, stamps bool
-	watch                     bool
+	watch, menu, menuGiven    bool
 	again                     string // the command to name when it did not go well
 }
 
@@ -76,8 +76,8 @@ func (o *upOptions) define(cmd *cobra.Command) {
 		f.BoolVar(&o.noColor, "no-color", false, "Print lines without colour")
 		f.BoolVarP(&o.watch, "watch", "w", false, "Bring changes of files to the containers, as the watch command does")
 		f.BoolVar(&o.stamps, "timestamps", false, "Print the time of each line")
-		f.Bool("menu", false, "")
-		_ = f.MarkHidden("menu")
+		f.BoolVar(&o.menu, "menu", true, "Take single keys on a terminal: d detaches, w watches files")
+		_ = f.MarkHidden("menu") // who wants none sets COMPOSE_MENU=false once
 	})
 }
 
@@ -86,6 +86,7 @@ func (o *upOptions) check(cmd *cobra.Command) error {
 	if err := refusePairs(cmd, append(policyPairs(), upPairs()...)); err != nil {
 		return err
 	}
+	o.menuGiven = cmd.Flags().Changed("menu")
 	if o.exitCodeFrom != "" && !o.abortOnFail {
 		o.abortOnExit = true
 	}

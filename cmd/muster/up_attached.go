@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/musterhq/muster/planner"
@@ -25,7 +26,10 @@ type attached struct {
 	output io.Writer
 	held   *heldRestarts // nil where the engine keeps all restarts
 	// watched is what brings changes of files to the containers; nil where nothing does.
-	watched *watching
+	watched atomic.Pointer[watching]
+	release func() // of the watch
+	// latest is what the files said when a watch ended; nil where none has.
+	latest  atomic.Pointer[project.Project]
 	planned sync.Once // closes the attachment's channel of that name
 }
 
@@ -40,12 +44,11 @@ func (p *program) upAttached(ctx context.Context, on engine, o upOptions, b brin
 		live.above = p.out
 		at.output = live
 	}
+	defer at.unwatch()
 	if o.watch {
-		release, err := at.prepareWatch()
-		if err != nil {
+		if err := at.prepareWatch(); err != nil {
 			return err
 		}
-		defer release()
 	}
 	return at.run(ctx)
 }
@@ -66,11 +69,9 @@ func (at *attached) run(ctx context.Context) error {
 		return err
 	}
 	a := newAttachment(at.on, at.b.want.Name, printer, at.shows)
-	watches := at.startWatch(readers, a)
-	defer watches.end()
 	if at.held != nil {
 		a.keeper = at.held
-		defer at.release(ctx)
+		defer at.releaseHeld(ctx)
 	}
 	watched := make(chan ended, 1)
 	at.b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
@@ -97,7 +98,9 @@ func (at *attached) run(ctx context.Context) error {
 		}
 		up <- ended{err}
 	}()
-	return at.wait(ctx, attachedRun{signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp, watches: watches})
+	return at.wait(ctx, attachedRun{
+		signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp, readers: readers, watches: at.startWatch(readers, a),
+	})
 }
 
 // ended is how something that went on by itself has ended.
@@ -111,11 +114,18 @@ type attachedRun struct {
 	up       <-chan ended // the plan is done
 	cancelUp context.CancelCauseFunc
 	watches  *watchRun
+	readers  context.Context // of what goes on beside
 }
 
 // wait stays until something ends it.
 func (at *attached) wait(ctx context.Context, r attachedRun) error {
 	up, exits := r.up, r.a.exits
+	defer func() { r.watches.end() }()
+	menuCtx, endMenu := context.WithCancel(ctx)
+	defer endMenu()
+	menu := at.menu(menuCtx)
+	defer menu.leave()
+	var keys <-chan byte // none before all is up
 	for {
 		select {
 		case went := <-up:
@@ -123,10 +133,24 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 			if went.err != nil {
 				return went.err
 			}
-			if at.watched == nil {
-				at.closePlanned(r.a)
+			r.a.keep(at.watched.Load() != nil) // there is always more to come of a watch
+			at.closePlanned(r.a)
+			r.watches.begin()
+			menu.show(at.watched.Load() != nil)
+			keys = menu.keys()
+		case key := <-keys:
+			switch key {
+			case keyDetach:
+				at.say("Detached. The containers run on: `muster logs -f` shows their output, `muster stop` stops them.")
+				return nil
+			case keyWatch:
+				if err := at.toggleWatch(&r); err != nil {
+					at.say(withHint(err))
+				}
+				menu.show(at.watched.Load() != nil)
+			case keyLine:
+				at.say("")
 			}
-			r.watches.begin() // there is always more to come
 		case err := <-r.watches.failed:
 			return err
 		case exit, ok := <-exits:
@@ -149,7 +173,7 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 
 // aborts says whether the end of a container ends the others.
 func (at *attached) aborts(exit containerExit) bool {
-	if at.watched != nil && at.watched.replaces(exit.service) {
+	if w := at.watched.Load(); w != nil && w.replaces(exit.service) {
 		return false
 	}
 	return at.o.abortOnExit || at.o.abortOnFail && exit.code != 0
@@ -240,8 +264,8 @@ func (at *attached) stop(ctx context.Context, r attachedRun, up <-chan ended) er
 	}
 }
 
-// release gives the engine the restarts back that were ours meanwhile.
-func (at *attached) release(ctx context.Context) {
+// releaseHeld gives the engine the restarts back that were ours meanwhile.
+func (at *attached) releaseHeld(ctx context.Context) {
 	if err := at.held.release(ctx); err != nil {
 		at.warn(fmt.Sprintf("the restart policies are not as the file says: %v; `muster up` mends that", err))
 	}

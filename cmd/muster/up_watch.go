@@ -10,26 +10,61 @@ import (
 
 // want is what the files say now: while they are watched they may change.
 func (at *attached) want() *project.Project {
-	if at.watched != nil {
-		return at.watched.want()
+	if w := at.watched.Load(); w != nil {
+		return w.want()
+	}
+	if files := at.latest.Load(); files != nil {
+		return files
 	}
 	return at.b.want
 }
 
-// prepareWatch reads what is to be watched, before anything is brought up.
-func (at *attached) prepareWatch() (release func(), err error) {
+// prepareWatch reads what is to be watched.
+func (at *attached) prepareWatch() error {
 	w := &watching{
 		program: at.program, on: at.on, how: at.b.how, look: at.b.look, consent: at.b.consent, prune: true,
 		loading: loading{services: at.b.how.Services, noDeps: at.o.noDeps, attached: true},
 		line:    at.say, shows: func() display { return at.b.display },
 	}
 	w.how.Build = false // what is rebuilt is what has changed
-	w.setWant(at.b.want)
+	w.setWant(at.want())
 	if err := w.prepare(); err != nil {
-		return nil, err
+		return err
 	}
-	at.watched = w
-	return w.alone()
+	release, err := w.alone()
+	if err != nil {
+		return err
+	}
+	at.release = release
+	at.watched.Store(w)
+	return nil
+}
+
+// unwatch is the other direction; it may be called where nothing is watched.
+func (at *attached) unwatch() {
+	if w := at.watched.Load(); w != nil {
+		at.latest.Store(w.want()) // which may have changed
+		at.watched.Store(nil)
+		at.release()
+	}
+}
+
+// toggleWatch begins to watch files, or ends it.
+func (at *attached) toggleWatch(r *attachedRun) error {
+	if at.watched.Load() != nil {
+		r.watches.end()
+		at.unwatch()
+		r.a.keep(false)
+		at.say("Files are no longer watched.")
+		return nil
+	}
+	if err := at.prepareWatch(); err != nil {
+		return err
+	}
+	r.a.keep(true)
+	r.watches = at.startWatch(r.readers, r.a)
+	r.watches.begin()
+	return nil
 }
 
 // watchRun is a watch beside an attached up.
@@ -45,8 +80,8 @@ type watchRun struct {
 // startWatch prepares the watch of an attached up; it begins once all is up.
 func (at *attached) startWatch(ctx context.Context, a *attachment) *watchRun {
 	ctx, cancel := context.WithCancel(ctx)
-	if at.watched != nil {
-		at.watched.bring = func(ctx context.Context, b bringing) (brought, error) {
+	if w := at.watched.Load(); w != nil {
+		w.bring = func(ctx context.Context, b bringing) (brought, error) {
 			b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
 				if at.held != nil {
 					at.held.expect(plan, have)
@@ -65,11 +100,12 @@ func (at *attached) startWatch(ctx context.Context, a *attachment) *watchRun {
 
 // begin watches until end is called.
 func (r *watchRun) begin() {
-	if r.at.watched == nil {
+	w := r.at.watched.Load()
+	if w == nil {
 		return
 	}
 	r.all.Go(func() {
-		if err := r.at.watched.run(r.ctx); err != nil && r.ctx.Err() == nil {
+		if err := w.run(r.ctx); err != nil && r.ctx.Err() == nil {
 			r.failed <- err
 		}
 	})

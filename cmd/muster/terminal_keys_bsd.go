@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package main
+
+import "golang.org/x/sys/unix"
+
+// How a terminal's mode is read and written.
+const getMode, setMode = unix.TIOCGETA, unix.TIOCSETA
