@@ -27,7 +27,8 @@ type Once struct {
 }
 
 // RunOnce plans one container of a service, with all that it needs: what the service depends on is brought up, and
-// waited for, as [Build] does. The last step is the start of the container, which needs all others that concern it.
+// waited for, as [Build] does. The last steps are the start of the container, which needs all others that concern it, and its
+// post_start hooks.
 // Containers that the service has are left alone, and so are jobs that it depends on and that are done.
 func RunOnce(want *project.Project, have State, how Policy, once Once) (Plan, error) {
 	want, how = once.within(want, how)
@@ -103,7 +104,8 @@ func (b *builder) emitOnce() {
 	}
 	b.nameResources(&a)
 	made := b.graph.add(Step{Action: a, Needs: append(b.resources(s, nil), gates.needs()...), Because: why})
-	b.graph.add(Step{Action: StartContainer{Name: once.Name, Service: s.name}, Needs: []StepID{made}, Because: why})
+	started := b.graph.add(Step{Action: StartContainer{Name: once.Name, Service: s.name}, Needs: []StepID{made}, Because: why})
+	b.hooks("post_start", s.spec.PostStart, once.Name, s.name, []StepID{started}, "")
 	summary := "run " + ranText(s.spec)
 	if once.Remove {
 		summary += ", then remove the container"

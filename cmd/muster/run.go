@@ -122,7 +122,7 @@ func (p *program) runService(ctx context.Context, o runOptions, service string, 
 	}
 	r.look.mode = "quiet" // what is next is the container's own output
 	if o.detach {
-		if err := p.stepsOf(ctx, on, r, started, "started"); err != nil {
+		if err := p.startRun(ctx, on, r, started); err != nil {
 			return err
 		}
 		c, err := on.Inspect(ctx, r.Name)
@@ -234,7 +234,16 @@ func (p *program) stepsOf(ctx context.Context, on engine, r once, plan planner.P
 	return err
 }
 
-// splitRun parts a plan into what the container needs, its creation, and its start.
+// startRun starts a container that has been made, with its hooks. One whose hooks fail does not go on.
+func (p *program) startRun(ctx context.Context, on engine, r once, start planner.Plan) error {
+	err := p.stepsOf(ctx, on, r, start, "started")
+	if err != nil {
+		_ = on.Apply(context.WithoutCancel(ctx), planner.StopContainer{Name: r.Name, Service: r.Service.Name}, nil) // it may never have run
+	}
+	return err
+}
+
+// splitRun parts a plan into what the container needs, its creation, and its start with the hooks after it.
 func splitRun(plan planner.Plan, name string) (before, made, started planner.Plan) {
 	made, started = planner.Plan{Project: plan.Project}, planner.Plan{Project: plan.Project}
 	before = plan
@@ -249,6 +258,10 @@ func splitRun(plan planner.Plan, name string) (before, made, started planner.Pla
 		case planner.StartContainer:
 			if a.Name == name {
 				into, s.Needs = &started, nil
+			}
+		case planner.RunHook:
+			if a.Name == name { // it needs the start, or the hook before it
+				into = &started
 			}
 		}
 		into.Steps = append(into.Steps, s)
@@ -268,7 +281,7 @@ func (p *program) foreground(ctx context.Context, on engine, r once, start plann
 		return err
 	}
 	defer with.Close()
-	if err := p.stepsOf(ctx, on, r, start, "started"); err != nil {
+	if err := p.startRun(ctx, on, r, start); err != nil {
 		return err
 	}
 	return p.stay(ctx, on, r.Name, with, conversation{input: join.Input, keys: keys}, ending)
