@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,7 +26,7 @@ func observe(t *testing.T, dir string, roots ...Root) observed {
 	return observed{w, t, dir}
 }
 
-// tells waits until all the paths have been told.
+// tells waits until all the paths have been told, or folders that they are in: whoever is told of a folder looks into it.
 func (o observed) tells(names ...string) {
 	o.t.Helper()
 	missing := map[string]bool{}
@@ -36,7 +37,7 @@ func (o observed) tells(names ...string) {
 	for len(missing) > 0 {
 		select {
 		case name := <-o.Changes():
-			delete(missing, name)
+			maps.DeleteFunc(missing, func(m string, _ bool) bool { return within(name, m) })
 		case <-deadline:
 			o.t.Fatalf("not told: %v", missing)
 		}

@@ -173,11 +173,24 @@ func itemName(r planner.Ref) string {
 	return string(r.Kind) + " " + r.Name
 }
 
+// anew is the same consent with nothing said yes to yet.
+func (c *consent) anew() *consent {
+	if c == nil {
+		return nil
+	}
+	again := *c
+	again.given = ""
+	return &again
+}
+
 // errDeclined is the answer no.
 var errDeclined = &exitError{code: exitFailed, cause: fmt.Errorf("nothing was changed")}
 
 // confirm asks a question whose answer is no unless it is yes.
 func (p *program) confirm(question string) error {
+	if p.aside != nil {
+		defer p.aside()()
+	}
 	fmt.Fprint(p.err, question+" [y/N] ")
 	answer, err := bufio.NewReader(p.in).ReadString('\n')
 	if err != nil && answer == "" {

@@ -88,13 +88,14 @@ func (d *liveDisplay) end(*board) {
 	d.stopped.Wait()
 }
 
-// setFoot changes the line at the foot of the screen; empty takes it away.
-func (d *liveDisplay) setFoot(text string) {
+// setFoot changes the line at the foot of the screen, and answers with the one before; empty takes it away.
+func (d *liveDisplay) setFoot(text string) (was string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.eraseFoot()
-	d.foot = text
+	was, d.foot = d.foot, text
 	d.drawFoot()
+	return was
 }
 
 // drawFoot leaves the cursor behind the line, so that whatever is printed next has to erase it before.

@@ -19,6 +19,8 @@ type keyMenu struct {
 	// asked is above 0 while somebody reads an answer: then what is typed is theirs.
 	asked   atomic.Int32
 	answers chan []byte
+	// gone is closed when the keyboard is not ours any more: then nobody answers.
+	gone <-chan struct{}
 }
 
 // The keys.
@@ -34,9 +36,9 @@ func (at *attached) menu(ctx context.Context) *keyMenu {
 	if !drawn || at.console == nil || at.outScreen == nil || !at.wantsMenu() || at.console.Keys() != nil {
 		return nil
 	}
-	m := &keyMenu{console: at.console, display: live, pressed: make(chan byte), answers: make(chan []byte)}
+	m := &keyMenu{console: at.console, display: live, pressed: make(chan byte), answers: make(chan []byte), gone: ctx.Done()}
 	typed := at.in
-	at.in = m
+	at.in, at.aside = m, m.aside
 	go m.read(ctx, typed)
 	go m.resume(ctx)
 	return m
@@ -81,9 +83,13 @@ func (m *keyMenu) read(ctx context.Context, typed io.Reader) {
 func (m *keyMenu) Read(into []byte) (int, error) {
 	m.asked.Add(1)
 	defer m.asked.Add(-1)
-	answer := <-m.answers
-	_, _ = m.display.w.Write(answer)
-	return copy(into, answer), nil
+	select {
+	case answer := <-m.answers:
+		_, _ = m.display.w.Write(answer)
+		return copy(into, answer), nil
+	case <-m.gone:
+		return 0, io.EOF
+	}
 }
 
 // resume takes the keyboard again after the program was suspended: the shell has put it back meanwhile.
@@ -123,6 +129,12 @@ func (m *keyMenu) show(watched bool) {
 		watch = "w stop watching files"
 	}
 	m.display.setFoot("d detach   " + watch + "   Ctrl-C stop")
+}
+
+// aside takes the line away for a question.
+func (m *keyMenu) aside() (back func()) {
+	line := m.display.setFoot("")
+	return func() { m.display.setFoot(line) }
 }
 
 // leave takes the line away and gives the keyboard back.

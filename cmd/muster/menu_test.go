@@ -33,6 +33,9 @@ func menuStage(t *testing.T, args ...string) (u *typist, host, project, dir stri
 	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(menuStack), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte("MUSTER_ASK=in-place\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { removeProject(host, project) })
 	u = atTerminal(t, host, project, dir, append([]string{"up"}, args...)...)
 	return u, host, project, dir
@@ -112,6 +115,32 @@ func TestEngineMenuNotWanted(t *testing.T) {
 		t.Error("keys are handed over one by one")
 	}
 	u.typed("\x03")
+	if code := u.code(); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	}
+}
+
+// TestEngineMenuQuestion: while files are watched, a change may be asked about. What is typed then is the answer, and an interruption is a no.
+func TestEngineMenuQuestion(t *testing.T) {
+	u, _, _, dir := menuStage(t)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.sees("w watch files")
+	u.typed("w")
+	u.sees("Watch enabled")
+	write("compose.yaml", menuStack+"    environment: {CHANGE: one}\n")
+	u.sees("Go on? [y/N]")
+	u.typed("y\n")
+	u.sees("begun")
+	u.sees("w stop watching files")
+	write("compose.yaml", menuStack+"    environment: {CHANGE: two}\n")
+	u.sees("Go on? [y/N]")
+	u.typed("\x03")
+	u.sees("Gracefully stopping")
 	if code := u.code(); code != exitInterrupted {
 		t.Errorf("exit code %d, want %d", code, exitInterrupted)
 	}

@@ -30,6 +30,9 @@ type program struct {
 	// forward lets the signals that mean nothing to muster itself come, until stop is called; nil where none can.
 	forward func() (signals <-chan os.Signal, stop func())
 
+	// aside makes room on the screen for a question; nil where nothing is in its way.
+	aside func() (back func())
+
 	called    string   // by what the user calls the program; empty is muster
 	args      []string // as typed
 	globals   globals

@@ -122,10 +122,12 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 	up, exits := r.up, r.a.exits
 	defer func() { r.watches.end() }()
 	menuCtx, endMenu := context.WithCancel(ctx)
-	defer endMenu()
-	menu := at.menu(menuCtx)
-	defer menu.leave()
-	var keys <-chan byte // none before all is up
+	var menu *keyMenu // once all is up: until then the keyboard is for questions
+	leave := func() {
+		endMenu() // a question that is open has its answer: no
+		menu.leave()
+	}
+	defer leave()
 	for {
 		select {
 		case went := <-up:
@@ -135,10 +137,10 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 			}
 			r.a.keep(at.watched.Load() != nil) // there is always more to come of a watch
 			at.closePlanned(r.a)
+			menu = at.menu(menuCtx)
 			r.watches.begin()
 			menu.show(at.watched.Load() != nil)
-			keys = menu.keys()
-		case key := <-keys:
+		case key := <-menu.keys():
 			switch key {
 			case keyDetach:
 				at.say("Detached. The containers run on: `muster logs -f` shows their output, `muster stop` stops them.")
@@ -159,11 +161,13 @@ func (at *attached) wait(ctx context.Context, r attachedRun) error {
 				continue
 			}
 			if at.aborts(exit) {
+				leave()
 				return at.abort(ctx, r, up, exit)
 			}
 		case end := <-r.watched:
 			return end.err
 		case <-r.signals:
+			leave()
 			return at.interrupted(ctx, r, up)
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -299,6 +299,6 @@ func (w *watching) apply(ctx context.Context) error {
 	}
 	how := w.how
 	how.Now = w.now()
-	_, err = w.bring(ctx, bringing{want: want, how: how, look: w.look, goal: "up", again: "muster up", consent: w.consent, display: w.display()})
+	_, err = w.bring(ctx, bringing{want: want, how: how, look: w.look, goal: "up", again: "muster up", consent: w.consent.anew(), display: w.display()})
 	return err
 }

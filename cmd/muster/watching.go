@@ -178,7 +178,7 @@ func (w *watching) Rebuild(ctx context.Context, services []string) error {
 	w.ends.Store(&how.Services)
 	defer w.ends.Store(nil)
 	went, err := w.bring(ctx, bringing{
-		want: building(want, services), how: how, look: w.look, goal: "up", again: "muster up --build", consent: w.consent, display: w.display(),
+		want: building(want, services), how: how, look: w.look, goal: "up", again: "muster up --build", consent: w.consent.anew(), display: w.display(),
 	})
 	if err != nil {
 		if ctx.Err() == nil {
