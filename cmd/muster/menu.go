@@ -16,12 +16,15 @@ type keyMenu struct {
 	display *liveDisplay
 	// pressed brings the keys.
 	pressed chan byte
-	// asked is above 0 while somebody reads an answer: then what is typed is theirs.
-	asked   atomic.Int32
-	answers chan []byte
+	// question is the one that is open, from before it is on the screen: what is typed then is the answer. It is nil where there is none.
+	question atomic.Pointer[question]
+	answers  chan []byte
 	// gone is closed when the keyboard is not ours any more: then nobody answers.
 	gone <-chan struct{}
 }
+
+// question is one that is asked at a terminal; over is closed when it has its answer.
+type question struct{ over chan struct{} }
 
 // The keys.
 const (
@@ -54,22 +57,24 @@ func (at *attached) wantsMenu() bool {
 }
 
 // read hands each key to who wants it.
-func (m *keyMenu) read(ctx context.Context, typed io.Reader) {
+func (m *keyMenu) read(ctx context.Context, from io.Reader) {
 	buffer := make([]byte, 256)
 	for {
-		n, err := typed.Read(buffer)
+		n, err := from.Read(buffer)
 		if err != nil {
 			return
 		}
-		if m.asked.Load() > 0 {
+		typed := append([]byte(nil), buffer[:n]...)
+		if q := m.question.Load(); q != nil {
 			select {
-			case m.answers <- append([]byte(nil), buffer[:n]...):
+			case m.answers <- typed:
+				continue
+			case <-q.over: // it came too late, and is keys
 			case <-ctx.Done():
 				return
 			}
-			continue
 		}
-		for _, key := range buffer[:n] {
+		for _, key := range typed {
 			select {
 			case m.pressed <- key:
 			case <-ctx.Done():
@@ -81,8 +86,6 @@ func (m *keyMenu) read(ctx context.Context, typed io.Reader) {
 
 // Read gives what is typed as the answer to a question, and shows it.
 func (m *keyMenu) Read(into []byte) (int, error) {
-	m.asked.Add(1)
-	defer m.asked.Add(-1)
 	select {
 	case answer := <-m.answers:
 		_, _ = m.display.w.Write(answer)
@@ -131,10 +134,16 @@ func (m *keyMenu) show(watched bool) {
 	m.display.setFoot("d detach   " + watch + "   Ctrl-C stop")
 }
 
-// aside takes the line away for a question.
+// aside takes the line away for a question, which gets what is typed until back is called. There is one at a time.
 func (m *keyMenu) aside() (back func()) {
+	q := &question{over: make(chan struct{})}
+	m.question.Store(q)
 	line := m.display.setFoot("")
-	return func() { m.display.setFoot(line) }
+	return func() {
+		m.question.Store(nil)
+		close(q.over)
+		m.display.setFoot(line)
+	}
 }
 
 // leave takes the line away and gives the keyboard back.
