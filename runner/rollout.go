@@ -179,7 +179,9 @@ func (w *walk) closeRollouts() {
 		back := 0
 		if r.way != nil {
 			for _, name := range r.way.graph.rollouts[0].Groups {
-				if r.way.complete(r.way.groups[name]) {
+				g := r.way.groups[name]
+				// One without a group has nothing that has to prove itself: the old container did not run before either.
+				if g == nil && end.BackErr == nil || g != nil && r.way.complete(g) {
 					back++
 				}
 			}

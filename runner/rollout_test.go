@@ -126,6 +126,38 @@ func TestRolloutThatFails(t *testing.T) {
 	}
 }
 
+// A replica whose old container did not run goes back too: its new one goes, and there is nothing that has to prove itself.
+func TestRollbackToOneThatDidNotRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := engine()
+		e.Behave("p-web-2.next", memory.Behaviour{Exits: true, ExitCode: 3})
+		update := types.UpdateConfig{FailureAction: "rollback", Order: "start-first"}
+		run := func(p *project.Project) error {
+			have, err := e.Observe(t.Context(), planner.ScopeOf(p))
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := planner.Build(p, have, planner.Policy{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return runner.Run(t.Context(), e, plan, runner.Options{Health: e})
+		}
+		if err := run(web("1", 2, update, nil)); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Apply(t.Context(), planner.StopContainer{Name: "p-web-1"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var failure *runner.StepError
+		if err := run(web("2", 2, update, nil)); !errors.As(err, &failure) || failure.Rollout == nil {
+			t.Fatalf("got %v", err)
+		}
+		end := *failure.Rollout
+		equal(t, "end", []int{0, 1, 1, 0}, []int{end.Replaced, end.Failed, end.PutBack, end.Left})
+	})
+}
+
 // New containers that crash a while after they were healthy are noticed although nobody asked for a monitor: the first before
 // it has cost the old one, a later one while the old one is still kept. There is always an old one that works.
 func TestReplicasThatCrashWhenHealthy(t *testing.T) {
