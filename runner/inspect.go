@@ -31,7 +31,12 @@ func Inspect(ctx context.Context, engine Inspector, have *planner.State, doubts 
 			continue
 		}
 		group.Go(func() error {
-			c, err := closely(ctx, engine, have.Containers[i].ID, doubt)
+			id := have.Containers[i].ID
+			look := func() (planner.Container, error) { return engine.Inspect(ctx, id) }
+			if doubt.Meant != nil {
+				look = func() (planner.Container, error) { return engine.Compare(ctx, id, *doubt.Meant) }
+			}
+			c, err := look()
 			if err != nil {
 				if errors.Is(err, healthcheck.ErrNoContainer) {
 					return nil
@@ -46,21 +51,11 @@ func Inspect(ctx context.Context, engine Inspector, have *planner.State, doubts 
 	return group.Wait()
 }
 
-// closely looks at a container and, where it has no record, at how it was made.
-func closely(ctx context.Context, engine Inspector, id string, doubt planner.Doubt) (planner.Container, error) {
-	if e, can := engine.(Comparer); can && doubt.Meant != nil {
-		return e.Compare(ctx, id, *doubt.Meant)
-	}
-	return engine.Inspect(ctx, id)
-}
-
-// Comparer is an engine that can say of a container without a record how it was made, and how it would be made now.
-type Comparer interface {
-	Compare(ctx context.Context, name string, meant planner.CreateContainer) (planner.Container, error)
-}
-
 // Inspector is an engine that looks at one container, by name or ID. There being none is
 // [healthcheck.ErrNoContainer].
 type Inspector interface {
 	Inspect(ctx context.Context, name string) (planner.Container, error)
+	// Compare is Inspect of a container without a record of its service, and says too how it was made and how it would be
+	// made now, where the engine can tell.
+	Compare(ctx context.Context, name string, meant planner.CreateContainer) (planner.Container, error)
 }

@@ -17,8 +17,7 @@ type Engine interface {
 	// Observe answers with what exists, in a fixed number of calls however
 	// large the project is.
 	Observe(ctx context.Context, scope planner.Scope) (planner.State, error)
-	// Inspect looks at one container.
-	Inspect(ctx context.Context, name string) (planner.Container, error)
+	Inspector
 	// Apply does one action. It is idempotent: "already so" is success.
 	// report may be called at any time until Apply returns; it may be nil.
 	Apply(ctx context.Context, a planner.Action, report func(Progress)) error

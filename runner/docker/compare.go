@@ -20,7 +20,7 @@ import (
 func (e *Engine) Compare(ctx context.Context, name string, meant planner.CreateContainer) (planner.Container, error) {
 	got, err := e.inspect(ctx, name)
 	if err != nil {
-		return e.Inspect(ctx, name)
+		return planner.Container{}, asVanished(err)
 	}
 	c := fromInspect(got)
 	w := e.writer(meant)

@@ -17,13 +17,18 @@ import (
 // is none.
 func (e *Engine) Inspect(ctx context.Context, name string) (planner.Container, error) {
 	got, err := e.inspect(ctx, name)
-	if IsNotFound(err) {
-		return planner.Container{}, &vanished{err}
-	}
 	if err != nil {
-		return planner.Container{}, err
+		return planner.Container{}, asVanished(err)
 	}
 	return fromInspect(got), nil
+}
+
+// asVanished lets those who do not know engines see that there is no such container.
+func asVanished(err error) error {
+	if IsNotFound(err) {
+		return &vanished{err}
+	}
+	return err
 }
 
 // vanished is the engine's word that there is no such container, for those who do not know engines.

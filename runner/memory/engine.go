@@ -253,6 +253,11 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 	return out, nil
 }
 
+// Compare is Inspect: of a container without a record nothing is known.
+func (e *Engine) Compare(ctx context.Context, name string, _ planner.CreateContainer) (planner.Container, error) {
+	return e.Inspect(ctx, name)
+}
+
 // Inspect looks at one container, by its name or ID.
 func (e *Engine) Inspect(ctx context.Context, name string) (planner.Container, error) {
 	e.mu.Lock()
