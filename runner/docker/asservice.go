@@ -3,7 +3,6 @@ package docker
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -11,7 +10,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/go-connections/nat"
 
 	"github.com/musterhq/muster/planner"
 )
@@ -58,25 +56,15 @@ func asService(c *container.Config, h *container.HostConfig) types.ServiceConfig
 	}
 	for port := range c.ExposedPorts {
 		if len(h.PortBindings[port]) == 0 {
-			s.Expose = append(s.Expose, exposed(string(port))...)
+			ports, err := exposedPorts(string(port)) // docker compose passes ranges on
+			if err != nil {
+				ports = []string{string(port)}
+			}
+			s.Expose = append(s.Expose, ports...)
 		}
 	}
 	slices.Sort(s.Expose)
 	return s
-}
-
-// exposed are the ports of an entry, each with its protocol: docker compose passes ranges on.
-func exposed(entry string) []string {
-	proto, ports := nat.SplitProtoPort(entry)
-	first, last, err := nat.ParsePortRange(ports)
-	if err != nil {
-		return []string{entry}
-	}
-	var out []string
-	for p := first; p <= last; p++ {
-		out = append(out, strconv.FormatUint(p, 10)+"/"+proto)
-	}
-	return out
 }
 
 // asNetwork is a network in the words of a Compose file.

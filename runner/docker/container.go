@@ -176,14 +176,12 @@ func period(d *types.Duration) time.Duration {
 func (w *writer) exposed() nat.PortSet {
 	out := nat.PortSet{}
 	for _, e := range w.service.Expose {
-		proto, ports := nat.SplitProtoPort(e)
-		first, last, err := nat.ParsePortRange(ports)
+		ports, err := exposedPorts(e)
 		if err != nil {
 			w.cannot("expose", strconv.Quote(e)+" is no port")
-			continue
 		}
-		for p := first; p <= last; p++ {
-			out[nat.Port(strconv.FormatUint(p, 10)+"/"+proto)] = struct{}{}
+		for _, p := range ports {
+			out[nat.Port(p)] = struct{}{}
 		}
 	}
 	for _, p := range w.service.Ports {
@@ -193,6 +191,20 @@ func (w *writer) exposed() nat.PortSet {
 		return nil
 	}
 	return out
+}
+
+// exposedPorts are the ports of an entry, a single one or a range, each with its protocol.
+func exposedPorts(entry string) ([]string, error) {
+	proto, ports := nat.SplitProtoPort(entry)
+	first, last, err := nat.ParsePortRange(ports)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for p := first; p <= last; p++ {
+		out = append(out, strconv.FormatUint(p, 10)+"/"+proto)
+	}
+	return out, nil
 }
 
 func containerPort(p types.ServicePortConfig) nat.Port {
