@@ -78,10 +78,11 @@ func (ps *places) escapes() (Errors, []Warning) {
 		if root == "" {
 			continue
 		}
-		e := &escaping{doc: d, root: root, budget: maxNodes}
+		e := &escaping{doc: d, root: root}
+		w := nodes[pathForm]{each: e.look, budget: maxNodes}
 		roots, _ := d.parse()
 		for _, n := range roots {
-			e.walk(n, nil, forms, 0)
+			w.through(n, forms)
 		}
 		errs = append(errs, e.errs...)
 		warnings = append(warnings, e.warnings...)
@@ -93,43 +94,15 @@ func (ps *places) escapes() (Errors, []Warning) {
 type escaping struct {
 	doc      *document
 	root     string
-	budget   int
 	errs     Errors
 	warnings []Warning
 }
 
-func (e *escaping) walk(n *yaml.Node, path []string, forms *pattern[pathForm], depth int) {
-	at := followed(n)
-	if e.budget--; at == nil || e.budget < 0 || depth > maxDepth {
-		return
-	}
+// look holds one node against the folder.
+func (e *escaping) look(n, at *yaml.Node, path []string, form *pattern[pathForm]) bool {
 	e.mount(n, at, path)
-	switch at.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(at.Content); i += 2 {
-			k, v := at.Content[i], at.Content[i+1]
-			if isMerge(k) {
-				from := followed(v)
-				if from != nil && from.Kind == yaml.SequenceNode {
-					for _, each := range from.Content {
-						e.walk(each, path, forms, depth+1)
-					}
-					continue
-				}
-				e.walk(v, path, forms, depth+1)
-				continue
-			}
-			e.walk(v, append(slices.Clone(path), k.Value), forms.step(k.Value), depth+1)
-		}
-	case yaml.SequenceNode:
-		for i, each := range at.Content {
-			e.walk(each, append(slices.Clone(path), index(i)), forms.step("[]"), depth+1)
-		}
-	case yaml.ScalarNode:
-		if forms == nil || forms.value == nil {
-			return
-		}
-		file, ok := (*forms.value)(e.doc.substitute(at.Value))
+	if at.Kind == yaml.ScalarNode && form != nil && form.value != nil {
+		file, ok := (*form.value)(e.doc.substitute(at.Value))
 		if ok && !e.inside(file) {
 			err := spot{doc: e.doc, value: n}.at()
 			err.Path, err.Problem = dotted(path), quote(file)+" lies outside of the remote project"
@@ -140,6 +113,7 @@ func (e *escaping) walk(n *yaml.Node, path []string, forms *pattern[pathForm], d
 	if len(path) == 3 && path[2] == "build" {
 		e.dockerfile(at, path)
 	}
+	return true
 }
 
 // dockerfile starts from the build's context.

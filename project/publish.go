@@ -106,10 +106,9 @@ type publisher struct {
 	out     *Publication
 	carried map[string]bool // the env files that are in, by path
 	// doc is the file that is gone through, and edits what changes in it.
-	doc    *document
-	edits  []edit
-	budget int
-	errs   Errors
+	doc   *document
+	edits []edit
+	errs  Errors
 }
 
 // unbuilt are the services that have no image to be pulled.
@@ -128,11 +127,11 @@ func (w *publisher) unbuilt(p *Project) Errors {
 
 // document adds one Compose file.
 func (w *publisher) document(d *document) Errors {
-	w.doc, w.edits, w.errs, w.budget = d, nil, nil, maxNodes
+	w.doc, w.edits, w.errs = d, nil, nil
 	roots, _ := d.parse()
-	roles := newPattern(publishRoles())
+	roles, through := newPattern(publishRoles()), nodes[role]{each: w.look, budget: maxNodes}
 	for _, root := range roots {
-		w.walk(root, nil, roles, 0)
+		through.through(root, roles)
 	}
 	text, errs := rewrite(d, w.edits)
 	if errs = append(w.errs, errs...); len(errs) > 0 {
@@ -197,38 +196,18 @@ func publishRoles() map[string]role {
 	return table
 }
 
-func (w *publisher) walk(n *yaml.Node, path []string, roles *pattern[role], depth int) {
-	at := followed(n)
-	if w.budget--; at == nil || roles == nil || w.budget < 0 || depth > maxDepth {
-		return
+// look takes what is needed from one node. Below what no role is known for there is nothing.
+func (w *publisher) look(n, at *yaml.Node, path []string, as *pattern[role]) bool {
+	if as == nil {
+		return false
 	}
-	if roles.value != nil && *roles.value == roleMount {
+	if as.value != nil && *as.value == roleMount {
 		w.mount(n, at, path)
 	}
-	switch at.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(at.Content); i += 2 {
-			k, v := at.Content[i], at.Content[i+1]
-			switch {
-			case !isMerge(k):
-				w.walk(v, append(slices.Clone(path), k.Value), roles.step(k.Value), depth+1)
-			case followed(v) != nil && followed(v).Kind == yaml.SequenceNode:
-				for _, each := range followed(v).Content {
-					w.walk(each, path, roles, depth+1)
-				}
-			default:
-				w.walk(v, path, roles, depth+1)
-			}
-		}
-	case yaml.SequenceNode:
-		for i, each := range at.Content {
-			w.walk(each, append(slices.Clone(path), index(i)), roles.step("[]"), depth+1)
-		}
-	case yaml.ScalarNode:
-		if roles.value != nil && at.ShortTag() != "!!null" {
-			w.scalar(spot{doc: w.doc, value: n}, at, path, *roles.value)
-		}
+	if as.value != nil && at.Kind == yaml.ScalarNode && at.ShortTag() != "!!null" {
+		w.scalar(spot{doc: w.doc, value: n}, at, path, *as.value)
 	}
+	return true
 }
 
 // scalar looks at one value.
