@@ -20,11 +20,7 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.File != "" {
-		b.WriteString(e.File)
-		if e.Line > 0 {
-			fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
-		}
-		b.WriteString("  ")
+		b.WriteString(e.Place() + "  ")
 	}
 	indent := b.Len()
 	if e.Path != "" {
@@ -35,6 +31,14 @@ func (e *Error) Error() string {
 		b.WriteString("\n" + strings.Repeat(" ", indent) + e.Hint)
 	}
 	return b.String()
+}
+
+// Place is FILE:LINE:COLUMN, as far as that is known.
+func (e *Error) Place() string {
+	if e.File == "" || e.Line == 0 {
+		return e.File
+	}
+	return fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column)
 }
 
 // Errors is every mistake that loading found, in the order of their places.

@@ -3,7 +3,6 @@ package project
 import (
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/template"
@@ -68,8 +67,7 @@ func (ps *places) local(s spot, path, named string, get func(source, by string) 
 		return s.doc.resolve(named)
 	}
 	e := s.at()
-	by := Error{File: e.File, Line: e.Line, Column: e.Column}
-	f := get(source, strings.TrimSpace(by.Error()))
+	f := get(source, e.Place())
 	if f == nil {
 		return ""
 	}

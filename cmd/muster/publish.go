@@ -125,7 +125,11 @@ func (p *program) agreePublic(to remote.Reference, of *project.Publication, o pu
 	}
 	for _, b := range of.Behind {
 		e := project.Error(b)
-		p.warn(fmt.Sprintf("%s: %s is not published, and %s", placeOf(e), e.Problem, e.Hint))
+		text := fmt.Sprintf("%s is not published, and %s", e.Problem, e.Hint)
+		if e.File != "" { // .env is named nowhere
+			text = placeOf(e) + ": " + text
+		}
+		p.warn(text)
 	}
 	var parts []string
 	for _, about := range []struct {
@@ -157,11 +161,8 @@ func findings(of []project.Finding) []string {
 	return out
 }
 
-// placeOf is where an error is, without what it is.
-func placeOf(e project.Error) string {
-	e.Problem, e.Hint = "", ""
-	return strings.TrimSuffix(strings.TrimSpace(e.Error()), ":")
-}
+// placeOf is where an error is, in the file and in the model.
+func placeOf(e project.Error) string { return e.Place() + "  " + e.Path }
 
 // publishImages pushes the images that are built here, and adds the digests of all where that is asked for. Without either no
 // engine is needed.

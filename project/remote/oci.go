@@ -40,8 +40,8 @@ const (
 const maxManifest = 4 << 20
 
 // artifact fetches a published project: its manifest, and the files that it lists.
-func (s Store) artifact(ctx context.Context, r Reference, version, _, files string) (string, error) {
-	repository, err := s.repository(ctx, r.Location)
+func artifact(ctx context.Context, r Reference, version, _, files string) (string, error) {
+	repository, err := repositoryAt(ctx, r.Location)
 	if err != nil {
 		return "", err
 	}
@@ -73,8 +73,8 @@ func (s Store) artifact(ctx context.Context, r Reference, version, _, files stri
 	return desc.Digest.String(), write(in, "compose.yaml", 0o644, compose)
 }
 
-// repository is a place in a registry, with the login that docker keeps for it.
-func (Store) repository(ctx context.Context, location string) (*registry.Repository, error) {
+// repositoryAt is a place in a registry, with the login that docker keeps for it.
+func repositoryAt(ctx context.Context, location string) (*registry.Repository, error) {
 	repository, err := registry.NewRepository(location)
 	if err != nil {
 		return nil, &Problem{Text: "is no address of an artifact: " + err.Error(), Hint: "write oci://HOST/NAME:TAG"}

@@ -46,7 +46,7 @@ const versionTitle = "com.docker.compose.version"
 
 // Publish writes a project to a place in a registry and gives the digest that it has there.
 func Publish(ctx context.Context, to Reference, files []File, how Publishing) (string, error) {
-	repository, err := Store{}.repository(ctx, to.Location)
+	repository, err := repositoryAt(ctx, to.Location)
 	if err != nil {
 		return "", err
 	}
@@ -141,7 +141,7 @@ func pushImages(ctx context.Context, to *registry.Repository, project ocispec.De
 		if err != nil {
 			return err
 		}
-		from, err := Store{}.repository(ctx, r.Location)
+		from, err := repositoryAt(ctx, r.Location)
 		if err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (s Store) Fetch(ctx context.Context, r Reference, version string) (Copy, er
 	defer cancel()
 	fetch := s.git
 	if r.Kind == OCI {
-		fetch = s.artifact
+		fetch = artifact
 	}
 	files := filepath.Join(work, "files")
 	version, err = fetch(ctx, r, version, work, files)
