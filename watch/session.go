@@ -123,16 +123,13 @@ func (s *Session) renew(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	// The numbers of rules change: commands that wait are found again by what they are.
-	waiting := map[string][]project.ServiceHook{}
-	for service, w := range s.pending {
-		waiting[service] = s.hooks(w.exec)
-	}
 	s.rules = rules
+	// The numbers of rules change: where a command waits, all of the service's commands run.
 	for service, w := range s.pending {
+		waits := len(w.exec) > 0
 		w.exec = map[int]bool{}
 		for i, r := range rules {
-			if r.Service == service && r.Action == SyncExec && len(waiting[service]) > 0 {
+			if waits && r.Service == service && r.Action == SyncExec {
 				w.exec[i] = true
 			}
 		}

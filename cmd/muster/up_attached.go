@@ -74,10 +74,7 @@ func (at *attached) run(ctx context.Context) error {
 		defer at.releaseHeld(ctx)
 	}
 	watched := make(chan ended, 1)
-	at.b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
-		if at.held != nil {
-			at.held.expect(plan, have)
-		}
+	follow := func(ctx context.Context, plan planner.Plan, have planner.State) error {
 		if err := a.expect(ctx, plan, have); err != nil {
 			return err
 		}
@@ -89,10 +86,7 @@ func (at *attached) run(ctx context.Context) error {
 	defer cancelUp(nil)
 	up := make(chan ended, 1)
 	go func() {
-		went, err := at.bring(upCtx, at.on, at.b)
-		if err == nil && at.held != nil {
-			err = at.held.holdAll(upCtx)
-		}
+		went, err := at.bringHolding(upCtx, at.b, follow)
 		if err == nil {
 			err = at.printUpSummary(upCtx, at.on, at.b.want, at.b.how, at.b.look, went)
 		}
@@ -101,6 +95,21 @@ func (at *attached) run(ctx context.Context) error {
 	return at.wait(ctx, attachedRun{
 		signals: signals, a: a, watched: watched, up: up, cancelUp: cancelUp, readers: readers, watches: at.startWatch(readers, a),
 	})
+}
+
+// bringHolding carries out a plan that follow is told of, and keeps the restarts that are ours.
+func (at *attached) bringHolding(ctx context.Context, b bringing, follow func(context.Context, planner.Plan, planner.State) error) (brought, error) {
+	b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
+		if at.held != nil {
+			at.held.expect(plan, have)
+		}
+		return follow(ctx, plan, have)
+	}
+	went, err := at.bring(ctx, at.on, b)
+	if err == nil && at.held != nil {
+		err = at.held.holdAll(ctx)
+	}
+	return went, err
 }
 
 // ended is how something that went on by itself has ended.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
 
@@ -81,19 +80,7 @@ type watchRun struct {
 func (at *attached) startWatch(ctx context.Context, a *attachment) *watchRun {
 	ctx, cancel := context.WithCancel(ctx)
 	if w := at.watched.Load(); w != nil {
-		w.bring = func(ctx context.Context, b bringing) (brought, error) {
-			b.onPlan = func(ctx context.Context, plan planner.Plan, have planner.State) error {
-				if at.held != nil {
-					at.held.expect(plan, have)
-				}
-				return a.expectMore(ctx, plan, have)
-			}
-			went, err := at.bring(ctx, at.on, b)
-			if err == nil && at.held != nil {
-				err = at.held.holdAll(ctx)
-			}
-			return went, err
-		}
+		w.bring = func(ctx context.Context, b bringing) (brought, error) { return at.bringHolding(ctx, b, a.expectMore) }
 	}
 	return &watchRun{at: at, ctx: ctx, cancel: cancel, failed: make(chan error, 1)}
 }

@@ -238,7 +238,7 @@ func (w *watching) run(ctx context.Context) error {
 	if err := w.keepRunning(ctx); err != nil {
 		return err
 	}
-	w.watcher, err = watch.NewWatcher(w.rootsOf(), watch.Options{Poll: every, Note: w.remark})
+	w.watcher, err = watch.NewWatcher(w.rootsOf(), watch.Options{Poll: every, Note: w.say})
 	if err != nil {
 		return err
 	}
@@ -273,13 +273,13 @@ func (w *watching) reload(ctx context.Context) ([]watch.Rule, error) {
 		w.setWant(before)
 		w.rules = rules
 		if ctx.Err() == nil {
-			w.remark(w.failureText(err))
-			w.remark("the stack goes on as it was; watching on")
+			w.say(w.failureText(err))
+			w.say("the stack goes on as it was; watching on")
 		}
 	}
 	// What makes sense by now may be in a file that was not there before.
 	if err := w.watcher.Watch(w.rootsOf()); err != nil {
-		w.remark(err.Error())
+		w.say(err.Error())
 	}
 	return w.rules, err
 }

@@ -66,9 +66,6 @@ func (w *watching) say(text string) {
 	w.line(text)
 }
 
-// remark says what did not go as the user may think.
-func (w *watching) remark(text string) { w.say(text) }
-
 // display is that of the next change; nil leaves it to who carries it out.
 func (w *watching) display() display {
 	if w.shows == nil {
@@ -80,7 +77,7 @@ func (w *watching) display() display {
 // told says why something failed, unless it was ended by the user.
 func (w *watching) told(ctx context.Context, service string, err error) error {
 	if err != nil && ctx.Err() == nil {
-		w.remark(service + ": " + withHint(err))
+		w.say(service + ": " + withHint(err))
 	}
 	return err
 }
@@ -182,7 +179,7 @@ func (w *watching) Rebuild(ctx context.Context, services []string) error {
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			w.remark(w.failureText(err))
+			w.say(w.failureText(err))
 		}
 		return err
 	}
@@ -192,7 +189,7 @@ func (w *watching) Rebuild(ctx context.Context, services []string) error {
 	}
 	if w.prune {
 		if err := w.discard(ctx); err != nil && ctx.Err() == nil {
-			w.remark(withHint(err))
+			w.say(withHint(err))
 		}
 	}
 	return nil
