@@ -223,9 +223,18 @@ func (b *builder) restartDependents() {
 			}
 		}
 		for _, p := range s.parents {
-			if len(p.to.replicas) > 0 && p.process && (p.to.replicas[0].verb == start || p.to.replicas[0].verb == restart) {
+			if len(p.to.replicas) == 0 || !p.process {
+				continue
+			}
+			switch r := p.to.replicas[0]; {
+			case r.verb == start || r.verb == restart:
 				why = append(why, Change{Path: s.path(p.field), From: p.to.name, To: "started again"})
 				words = append(words, p.to.name+" is started again")
+			case r.verb == keep && r.old.Status == Restarting:
+				// The engine gives up one that is due again before there is something to join, and one that still runs has
+				// lost what it joined.
+				why = append(why, Change{Path: s.path(p.field), From: p.to.name, To: "restarting"})
+				words = append(words, p.to.name+" restarts by itself")
 			}
 		}
 		if len(why) == 0 {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/compose-spec/compose-go/v2/types"
 	"pgregory.net/rapid"
 
 	"github.com/musterhq/muster/planner"
@@ -320,6 +321,38 @@ func TestConvergence(t *testing.T) {
 			g.settled(ctx, s.Second, s.How)
 			g.keptData(ctx, s, before)
 		})
+	})
+}
+
+// Two containers of one network died, and the one that joins it is due again before there is a network to join: the
+// engine gives it up. It is started with the other one.
+func TestBothOfANetworkDied(t *testing.T) {
+	one, value := 1, "1"
+	service := func(name string) project.Service {
+		s := project.Service{Name: name, Scale: &one}
+		s.Image, s.Restart, s.Environment = "app:1", "always", types.MappingWithEquals{"VALUE": &value}
+		return s
+	}
+	joining := service("b")
+	joining.NetworkMode = "service:a"
+	p := &project.Project{Name: "p", WorkingDir: "/src", Services: map[string]project.Service{"a": service("a"), "b": joining}}
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(story{})
+		if err := g.up(t.Context(), p, planner.Policy{}); err != nil {
+			t.Fatal(err)
+		}
+		rest()
+		g.byHand(t.Context(), []deed{{"kill", 1}})
+		time.Sleep(time.Millisecond)
+		g.byHand(t.Context(), []deed{{"kill", 0}})
+		if err := g.up(t.Context(), p, planner.Policy{}); err != nil {
+			t.Error(err)
+		}
+		rest()
+		g.settled(t.Context(), p, planner.Policy{})
+		if len(g.broken) > 0 {
+			t.Error(strings.Join(g.broken, "\n"))
+		}
 	})
 }
 
