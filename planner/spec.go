@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/musterhq/muster/project"
 )
@@ -29,24 +30,29 @@ func DecodeSpec(label string) ([]byte, error) {
 	return codec.decode(label)
 }
 
-// specCodec packs and unpacks spec labels. It keeps its compressor, which is far more
-// expensive to make than to use.
+// specCodec packs and unpacks spec labels, with what can be used again kept.
 type specCodec struct {
-	deflate *flate.Writer
 	inflate io.ReadCloser
 	buffer  bytes.Buffer
 }
 
+// deflaters are kept from plan to plan, as making one costs more than its use: it clears more than a megabyte.
+var deflaters = sync.Pool{New: func() any {
+	w, err := flate.NewWriter(nil, flate.BestCompression)
+	if err != nil {
+		panic(err) // the level is a constant in range
+	}
+	return w
+}}
+
 func (c *specCodec) encode(canonical []byte) string {
 	c.buffer.Reset()
-	if c.deflate == nil {
-		// The level is a constant in range, and a buffer does not fail.
-		c.deflate, _ = flate.NewWriter(&c.buffer, flate.BestCompression)
-	} else {
-		c.deflate.Reset(&c.buffer)
-	}
-	_, _ = c.deflate.Write(canonical)
-	_ = c.deflate.Close()
+	deflate := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(deflate)
+	deflate.Reset(&c.buffer)
+	// A buffer does not fail.
+	_, _ = deflate.Write(canonical)
+	_ = deflate.Close()
 	return base64.StdEncoding.EncodeToString(c.buffer.Bytes())
 }
 
