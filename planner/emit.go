@@ -31,6 +31,9 @@ func (b *builder) emit(s *service) {
 		case finish:
 			b.emitFinish(s, r)
 		}
+		if len(r.previous) > 0 && r.first != "" {
+			b.graph.batches[r.first] = r.previous
+		}
 	}
 	for _, x := range s.surplus {
 		b.discard(x.container, x.because)

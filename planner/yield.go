@@ -181,7 +181,7 @@ func (g *graph) depends(step, need StepID) bool {
 		}
 		if s := g.byID[id]; s != nil && !seen[id] {
 			seen[id] = true
-			stack = append(append(stack, s.Needs...), s.After...)
+			stack = append(append(append(stack, s.Needs...), s.After...), ends(g.batches[id])...)
 		}
 	}
 	return false
