@@ -61,7 +61,7 @@ func (l *loading) configure(o *loader.Options) {
 	o.ResourceLoaders = append(o.ResourceLoaders, resourceLoader{l})
 	o.Profiles = l.where.profiles
 	o.SkipConsistencyCheck = true
-	o.SkipValidation = l.lenient || l.known
+	o.SkipValidation = l.lenient
 	o.SkipInterpolation = l.o.NoInterpolate
 	o.SkipNormalization = l.o.NoNormalize
 	o.ResolvePaths = !l.o.NoPathResolution

@@ -10,25 +10,32 @@ import (
 
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }
 
-// finish checks the model, chooses the services, resolves what lies in further
-// files and makes the Project.
-func (l *loading) finish(m *model) (*Project, Errors) {
+// begun is the Project with what is known without the files' model.
+func (l *loading) begun() *Project {
 	p := &Project{
-		Name:        l.name,
-		WorkingDir:  l.where.dir,
-		Files:       l.where.files,
-		EnvFiles:    l.where.envFiles,
-		Environment: l.where.env,
-		Warnings:    slices.Clone(l.where.warnings),
-		Separator:   "-",
-		raw:         m.dict,
-		Remotes:     l.where.remotes.sources(),
-		lockDir:     l.where.lockDir(),
+		Name:         l.name,
+		WorkingDir:   l.where.dir,
+		Files:        l.where.files,
+		EnvFiles:     l.where.envFiles,
+		Environment:  l.where.env,
+		Warnings:     slices.Clone(l.where.warnings),
+		Separator:    "-",
+		Remotes:      l.where.remotes.sources(),
+		allResources: l.o.AllResources,
+		lockDir:      l.where.lockDir(),
 	}
 	p.Environment["COMPOSE_PROJECT_NAME"] = l.name
 	if l.o.Compatibility || truth(l.where.env["COMPOSE_COMPATIBILITY"]) {
 		p.Separator = "_"
 	}
+	return p
+}
+
+// finish checks the model, chooses the services, resolves what lies in further
+// files and makes the Project.
+func (l *loading) finish(m *model) (*Project, Errors) {
+	p := l.begun()
+	p.raw = m.dict
 	if len(p.Remotes) > 0 {
 		errs, warnings := l.places.escapes()
 		if len(errs) > 0 {
@@ -53,6 +60,7 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 		selected, errs = l.only(enabled)
 	}
 	if len(errs) == 0 {
+		l.unresolved = selected
 		selected, errs = l.resolveFiles(selected)
 	}
 	if selected == nil {
@@ -61,7 +69,6 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 	warnings, ignored := l.warn(&model{dict: m.dict, project: selected})
 	p.Warnings = append(p.Warnings, warnings...)
 	errs = append(errs, ignored...)
-	p.allResources = l.o.AllResources
 	p.fill(selected)
 	contentWarnings, contentErrs := l.content(p)
 	p.Warnings = append(p.Warnings, contentWarnings...)
@@ -86,11 +93,16 @@ func (l *loading) sortedWarnings(ws []Warning) []Warning {
 	return out
 }
 
-// fill copies the maps that others work with out of compose-go's project.
-func (p *Project) fill(m *types.Project) {
+// bind copies the services out of compose-go's project.
+func (p *Project) bind(m *types.Project) {
 	p.Model = m
 	p.Services = maps.Clone(map[string]Service(m.Services))
 	p.Inactive = maps.Clone(map[string]Service(m.DisabledServices))
+}
+
+// fill copies all the maps that others work with out of it.
+func (p *Project) fill(m *types.Project) {
+	p.bind(m)
 	used := m
 	if !p.allResources {
 		used = m.WithoutUnnecessaryResources()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"slices"
+
+	"github.com/compose-spec/compose-go/v2/types"
 )
 
 // Options say what to load. The zero value finds the files from the current
@@ -70,8 +72,8 @@ var ErrNoFile = errors.New("no compose file found")
 
 // Load reads, merges, checks and resolves. What is wrong in the files comes
 // back as [Errors], all of it at once; [ErrNoFile] says that there is no file.
-// Files are read and nothing else happens, but that copies of remote files and the
-// digest of what has been checked are kept in the user's cache.
+// Files are read and nothing else happens, but that copies of remote files and what a
+// project came to are kept in the user's cache.
 func Load(ctx context.Context, o Options) (*Project, error) {
 	l, err := begin(ctx, o)
 	if err != nil {
@@ -133,22 +135,22 @@ type loading struct {
 	unset bool
 	// lenient leaves the schema out, once its findings are told.
 	lenient bool
-	// known says that the files have been held against it before.
-	known bool
+	// unresolved is the model before the files of variables and labels were put into it.
+	unresolved *types.Project
+	// asked are the files that compose-go was sent to by include and extends, as they are written.
+	asked []string
 }
 
 // load asks compose-go for the model first, because good files are the rule and
 // shall cost no second look. Only files that have mistakes are gone through node by
 // node, to name all of them.
 func (l *loading) load(ctx context.Context) (*Project, error) {
-	before := newChecked(l)
-	l.known = before.known()
-	m, err := l.compose(ctx, l.src)
-	if err == nil && !l.known {
-		before.keep(l.src)
+	before := newMemory(l)
+	if p := before.recall(l); p != nil {
+		return p, nil
 	}
+	m, err := l.compose(ctx, l.src)
 	if err != nil {
-		l.known = false
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -158,6 +160,7 @@ func (l *loading) load(ctx context.Context) (*Project, error) {
 	if len(errs) > 0 {
 		return nil, errs.sorted(l.places)
 	}
+	before.keep(l, p)
 	return p, nil
 }
 

@@ -80,12 +80,14 @@ func runStories(t *testing.T, glob string) {
 	}
 }
 
-func runStory(t *testing.T, file string) {
+// unpackStory writes the files of a story into a folder.
+func unpackStory(t *testing.T, file string) (archive *txtar.Archive, dir string) {
+	t.Helper()
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "shop")
+	dir = filepath.Join(t.TempDir(), "shop")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +103,11 @@ func runStory(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	}
+	return archive, dir
+}
+
+func runStory(t *testing.T, file string) {
+	archive, dir := unpackStory(t, file)
 	p, err := Load(t.Context(), storyOptions(t, dir, string(archive.Comment)))
 	clean := func(s string) string { return strings.ReplaceAll(s, dir, "$DIR") }
 	got := map[string]string{}

@@ -14,6 +14,8 @@ type places struct {
 	given  []*document // in the order of merging
 	extra  []*document // included and extended ones, once sought
 	sought bool
+	// around are the env files and folders of what is included, there or not.
+	around []input
 	// lost are the files that an include or extends names in vain.
 	lost Errors
 	// jobs are those that count as services.

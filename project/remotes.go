@@ -319,8 +319,14 @@ func (p *Project) LockFile() (file string, content []byte, err error) {
 // resourceLoader gives compose-go the copies of what files include and extend.
 type resourceLoader struct{ l *loading }
 
-// Accept takes every address, so that one that cannot be read is told by us.
-func (l resourceLoader) Accept(path string) bool { return remote.Is(path) }
+// Accept takes every address, so that one that cannot be read is told by us, and notes which other files compose-go goes to.
+func (l resourceLoader) Accept(path string) bool {
+	if remote.Is(path) {
+		return true
+	}
+	l.l.asked = append(l.l.asked, path)
+	return false
+}
 
 // Load gives the path of the copy.
 func (l resourceLoader) Load(ctx context.Context, path string) (string, error) {

@@ -155,9 +155,14 @@ func (ps *places) seekIncludes(d *document, root *yaml.Node, get func(source, by
 			if j == 0 && dir == "" {
 				dir = filepath.Dir(file)
 			}
+			envFiles := d.includedEnvFiles(entry, dir)
+			ps.around = append(ps.around, input{inputPresence, dir})
+			for _, f := range envFiles {
+				ps.around = append(ps.around, input{inputText, f})
+			}
 			inc := ps.open(at, path, file)
 			if inc != nil && inc.dir != dir && ps.isExtra(inc) {
-				inc.dir, inc.env = dir, d.includedEnv(entry, dir)
+				inc.dir, inc.env = dir, d.includedEnv(envFiles)
 			}
 		}
 	}
@@ -172,24 +177,25 @@ func (ps *places) isExtra(d *document) bool {
 	return false
 }
 
-// includedEnv is what an included file is interpolated with: our environment over
-// its env files, which are .env in its folder where none is named.
-func (d *document) includedEnv(entry *yaml.Node, dir string) map[string]string {
-	var files []string
+// includedEnvFiles are those of an entry of include: .env in its folder where none is named. They need not be there.
+func (d *document) includedEnvFiles(entry *yaml.Node, dir string) []string {
 	_, given := child(entry, "env_file")
 	given = followed(given)
 	switch {
 	case given == nil:
-		if f := filepath.Join(dir, ".env"); unreadable(f) == "" {
-			files = append(files, f)
-		}
+		return []string{filepath.Join(dir, ".env")}
 	case given.Kind == yaml.ScalarNode:
-		files = append(files, d.resolve(given.Value))
-	default:
-		for _, n := range given.Content {
-			files = append(files, d.resolve(followed(n).Value))
-		}
+		return []string{d.resolve(given.Value)}
 	}
+	var files []string
+	for _, n := range given.Content {
+		files = append(files, d.resolve(followed(n).Value))
+	}
+	return files
+}
+
+// includedEnv is what an included file is interpolated with: our environment over its env files.
+func (d *document) includedEnv(files []string) map[string]string {
 	var readable []string
 	for _, f := range files {
 		if info, err := os.Stat(f); err == nil && info.Mode().IsRegular() && info.Size() <= maxFile {
