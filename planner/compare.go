@@ -104,7 +104,7 @@ func withDigest(ref, id string) string {
 func (b *builder) imageChanges(s *service, c *Container) []Change {
 	ref := b.want.ImageName(s.spec)
 	image := b.image(ref)
-	if image == nil || c.ImageID == "" || image.ID == c.ImageID {
+	if image == nil || c.ImageID == "" || image.ID == c.ImageID || contains(image.Same, c.ImageID) {
 		return nil
 	}
 	return []Change{{Path: s.path("image"), From: withDigest(ref, c.ImageID), To: withDigest(ref, image.ID)}}

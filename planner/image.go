@@ -38,12 +38,9 @@ func (b *builder) refresh(s *service) {
 	policy, every := b.pullPolicy(s)
 	have := b.image(ref)
 	buildable := s.spec.Build != nil
+	why, build := b.buildReason(s, policy, have)
 	switch {
-	case buildable && !b.how.NoBuild && (b.how.Build || policy == project.PullBuild):
-		why := Change{Path: s.path("build"), To: "asked for with --build"}
-		if !b.how.Build {
-			why = Change{Path: s.path("pull_policy"), To: policy}
-		}
+	case build:
 		b.buildImage(s, ref, why)
 	case buildable && (s.spec.Image == "" || have == nil):
 		// There is nothing to pull, or it is missing and Build makes it.
@@ -196,21 +193,24 @@ func (b *builder) buildImage(s *service, ref string, why Change) {
 		return
 	}
 	// Claimed first: contexts that name each other must not go round in circles.
+	labels := map[string]string{LabelProject: b.want.Name, LabelService: s.name, LabelVersion: composeVersion}
+	if in := b.inputs(s); in != nil {
+		labels[LabelInputs] = in.label()
+	}
 	id := b.graph.add(Step{
-		Action: BuildImage{Ref: ref, Service: s.name, Spec: b.resolveContexts(s.spec), Secrets: b.buildSecrets(s.spec), Labels: map[string]string{
-			LabelProject: b.want.Name, LabelService: s.name, LabelVersion: composeVersion,
-		}},
+		Action:  BuildImage{Ref: ref, Service: s.name, Spec: b.resolveContexts(s.spec), Secrets: b.buildSecrets(s.spec), Labels: labels},
 		Because: []Change{why},
 	})
 	b.imageSteps[ref] = id
-	for _, name := range keys(s.spec.Build.AdditionalContexts) {
-		other, ok := strings.CutPrefix(s.spec.Build.AdditionalContexts[name], "service:")
-		if !ok || b.services[other] == nil {
-			continue
+	for _, base := range b.baseServices(s) {
+		baseRef := b.want.ImageName(base.spec)
+		policy, _ := b.pullPolicy(base)
+		why, build := b.buildReason(base, policy, b.image(baseRef))
+		if b.how.Build {
+			why.To = "context of " + s.name
 		}
-		base := b.services[other]
-		if b.how.Build && base.spec.Build != nil {
-			b.buildImage(base, b.want.ImageName(base.spec), Change{Path: base.path("build"), To: "context of " + s.name})
+		if build {
+			b.buildImage(base, baseRef, why)
 		} else {
 			b.provide(base)
 		}

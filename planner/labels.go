@@ -28,6 +28,8 @@ const (
 	// LabelContent has the digests of the configs and secrets that went
 	// in, and of the providers and models that it has variables from, "configs.KEY=sha256:…" joined by commas, sorted.
 	LabelContent = "dev.muster.content"
+	// LabelInputs, on an image, has what it was built from; see [Inputs].
+	LabelInputs = "dev.muster.inputs"
 	// LabelReplaces is the name of the container that this one is about to succeed.
 	LabelReplaces = "dev.muster.replaces"
 	// LabelAdjusted marks the volume that says of a project that containers of it are set otherwise

@@ -131,6 +131,10 @@ type Policy struct {
 	WaitTimeout time.Duration
 	// Build builds every image that has a build section; NoBuild none.
 	Build, NoBuild bool
+	// Changed builds every image for whose build something has changed, too. Inputs, by service, are those
+	// of the builds that this goes for, and of those whose files say the same of themselves.
+	Changed bool
+	Inputs  map[string]Inputs
 	// Pull overrides the services' pull_policy: always, missing, never, build or empty.
 	Pull string
 	// Now decides pull policies with a period and dates; the planner has no clock.

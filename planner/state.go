@@ -163,4 +163,7 @@ type Image struct {
 	// Fetched is when the name that [Scope.Aged] has was last pulled, or built; zero where it is not known.
 	Fetched time.Time `json:",omitzero"`
 	Labels  map[string]string
+	// Same are the IDs of images that containers run and that differ from this one in nothing but [LabelInputs], which
+	// changes with files of which the image may have nothing.
+	Same []string `json:",omitempty"`
 }

@@ -69,6 +69,7 @@ type storyPolicy struct {
 	Run                []string // the command of run, for the first of Services
 	Aliases, Remove    bool     // of run
 	Profiles           []string
+	Inputs, Built      map[string]Inputs // what builds go by, and did when the images were built
 }
 
 func TestStories(t *testing.T) {
@@ -192,6 +193,16 @@ func readStoryWith(t *testing.T, file string, adapt func(*project.Project)) *sto
 	for _, line := range strings.Split(s.section("have"), "\n") {
 		if fields := strings.Fields(line); len(fields) > 0 && !strings.HasPrefix(line, "#") {
 			s.happen(t, fields)
+		}
+	}
+	if s.how.Built != nil {
+		plan, err := Builds(s.load(t, "compose.yaml", nil), State{}, Policy{Inputs: s.how.Built}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range plan.Steps {
+			a := step.Action.(BuildImage)
+			s.world.image(a.Ref).Labels = a.Labels
 		}
 	}
 	for _, v := range s.world.state.Volumes {
@@ -364,7 +375,7 @@ func (s *story) policy(t *testing.T) Policy {
 	p := Policy{
 		Services: h.Services, NoDeps: h.NoDeps, AlwaysRecreateDeps: h.AlwaysRecreateDeps, RenewAnonVolumes: h.Renew, Scale: h.Scale,
 		RemoveOrphans: h.Orphans == "remove", IgnoreOrphans: h.Orphans == "ignore",
-		MigrateVolumes: h.Migrate, Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images,
+		MigrateVolumes: h.Migrate, Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images, Inputs: h.Inputs,
 	}
 	if len(h.Only) > 0 {
 		p.Services = h.Only

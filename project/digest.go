@@ -64,6 +64,11 @@ func (p *Project) secretDigests() error {
 	return nil
 }
 
+// SlowDigest is what a label may say of something that may be secret.
+func SlowDigest(project, name, content string) (string, error) {
+	return secretDigest(project, name, digestText(content))
+}
+
 // secretDigest is what a label may say of a secret, from the digest of its content.
 func secretDigest(project, name, plain string) (string, error) {
 	const cost, blocks, parallel, bytes = 1 << 14, 8, 1, 3

@@ -25,6 +25,8 @@ type Muster struct {
 	// SharedVolumes are those that two of its containers may write at the same time: names in the file or, of
 	// one without a name, where it is mounted.
 	SharedVolumes []string
+	// Build is when up builds the image: "on-change", "missing", or empty where it does not say.
+	Build string
 }
 
 // Ready is a probe with the time that it has.
@@ -70,11 +72,12 @@ func Extension(s Service) (Muster, error) {
 	var raw struct {
 		Ready         *rawReady `json:"ready"`
 		SharedVolumes []string  `json:"shared_volumes"`
+		Build         string    `json:"build"`
 	}
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return Muster{}, fmt.Errorf("read x-muster of service %q: %w", s.Name, err)
 	}
-	out := Muster{SharedVolumes: raw.SharedVolumes}
+	out := Muster{SharedVolumes: raw.SharedVolumes, Build: raw.Build}
 	if raw.Ready == nil {
 		return out, nil
 	}
@@ -86,6 +89,17 @@ func Extension(s Service) (Muster, error) {
 	}
 	out.Ready = ready
 	return out, nil
+}
+
+// BuildsOnChange says whether the image of a service is built where a file of its build has changed, by its x-muster or, where
+// that does not say, by the one at the top.
+func (p *Project) BuildsOnChange(s Service) bool {
+	when, _ := Extension(s) // it has been checked
+	if when.Build == "" && p.Model != nil {
+		top, _ := p.Model.Extensions[extensionKey].(map[string]any)
+		when.Build, _ = top["build"].(string)
+	}
+	return s.Build != nil && when.Build == "on-change"
 }
 
 // DependencyTimeout is how long the dependent waits for this dependency, by the x-muster of

@@ -85,6 +85,7 @@ type Policy struct {
 	Wait               bool           `json:"wait,omitempty"`
 	WaitTimeout        time.Duration  `json:"wait_timeout,omitempty"`
 	Build              bool           `json:"build,omitempty"`
+	Changed            bool           `json:"changed,omitempty"`
 	NoBuild            bool           `json:"no_build,omitempty"`
 	Pull               string         `json:"pull,omitempty"`
 }
@@ -121,7 +122,7 @@ func policyOf(how planner.Policy) Policy {
 		Services: how.Services, NoDeps: how.NoDeps, AlwaysRecreateDeps: how.AlwaysRecreateDeps,
 		RemoveOrphans: how.RemoveOrphans, IgnoreOrphans: how.IgnoreOrphans, IgnoreDrift: how.IgnoreDrift, Thorough: how.Thorough,
 		RenewAnonVolumes: how.RenewAnonVolumes, MigrateVolumes: how.MigrateVolumes, Scale: how.Scale, Timeout: how.Timeout, NoStart: how.NoStart,
-		Wait: how.Wait, WaitTimeout: how.WaitTimeout, Build: how.Build, NoBuild: how.NoBuild, Pull: how.Pull,
+		Wait: how.Wait, WaitTimeout: how.WaitTimeout, Build: how.Build, Changed: how.Changed, NoBuild: how.NoBuild, Pull: how.Pull,
 	}
 	switch how.Recreate {
 	case planner.RecreateAlways:
@@ -140,7 +141,7 @@ func (s *Plan) How() planner.Policy {
 		Services: p.Services, NoDeps: p.NoDeps, AlwaysRecreateDeps: p.AlwaysRecreateDeps,
 		RemoveOrphans: p.RemoveOrphans, IgnoreOrphans: p.IgnoreOrphans, IgnoreDrift: p.IgnoreDrift, Thorough: p.Thorough,
 		RenewAnonVolumes: p.RenewAnonVolumes, MigrateVolumes: p.MigrateVolumes, Scale: p.Scale, Timeout: p.Timeout, NoStart: p.NoStart,
-		Wait: p.Wait, WaitTimeout: p.WaitTimeout, Build: p.Build, NoBuild: p.NoBuild, Pull: p.Pull, Now: s.Made,
+		Wait: p.Wait, WaitTimeout: p.WaitTimeout, Build: p.Build, Changed: p.Changed, NoBuild: p.NoBuild, Pull: p.Pull, Now: s.Made,
 	}
 	switch p.Recreate {
 	case "always":

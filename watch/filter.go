@@ -145,20 +145,29 @@ func ignoreFiles(s project.Service) []string {
 
 // dockerIgnore reads what a service's build leaves out; nil where nothing says.
 func dockerIgnore(s project.Service) (*matcher, error) {
-	for _, name := range ignoreFiles(s) {
+	files := ignoreFiles(s)
+	if files == nil {
+		return nil, nil
+	}
+	return readIgnored(s.Build.Context, files)
+}
+
+// readIgnored reads what a folder leaves out from the first of the files that is there.
+func readIgnored(folder string, files []string) (*matcher, error) {
+	for _, name := range files {
 		file, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read what the build of %s ignores: %w", s.Name, err)
+			return nil, fmt.Errorf("read what builds ignore: %w", err)
 		}
 		patterns, err := ignorefile.ReadAll(file)
 		_ = file.Close()
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
-		m, err := newMatcher(s.Build.Context, patterns)
+		m, err := newMatcher(folder, patterns)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}

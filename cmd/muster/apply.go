@@ -63,6 +63,9 @@ func (p *program) apply(ctx context.Context, o applyOptions, file string) error 
 	if err != nil {
 		return err
 	}
+	if how, err = withInputs(want, how); err != nil {
+		return err
+	}
 	l, err := p.look(want)
 	if err != nil {
 		return err

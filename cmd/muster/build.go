@@ -70,7 +70,10 @@ func (p *program) build(ctx context.Context, o buildOptions, services []string) 
 	if err := p.adjustBuilds(want, o); err != nil {
 		return err
 	}
-	how := planner.Policy{Services: all, NoDeps: !o.withDependents, Now: p.now()}
+	how, err := withInputs(want, planner.Policy{Services: all, NoDeps: !o.withDependents, Now: p.now()})
+	if err != nil {
+		return err
+	}
 	plan := func(have planner.State) (planner.Plan, error) { return planner.Builds(want, have, how, o.push) }
 	switch {
 	case o.print:

@@ -16,7 +16,8 @@ import (
 // policyFlags are the flags that decide what up, create, scale and plan bring
 // about. Each command defines those that it has.
 type policyFlags struct {
-	build, noBuild                            bool
+	build                                     buildWhen
+	noBuild                                   bool
 	pull                                      string
 	quietPull, quietBuild                     bool
 	forceRecreate, noRecreate, alwaysRecreate bool
@@ -32,7 +33,7 @@ type policyFlags struct {
 
 // defineImages adds what concerns images.
 func (o *policyFlags) defineImages(f *pflag.FlagSet) {
-	f.BoolVar(&o.build, "build", false, "Build images first, even where they exist")
+	o.build.define(f)
 	f.BoolVar(&o.noBuild, "no-build", false, "Build nothing; fail where an image is missing")
 	f.StringVar(&o.pull, "pull", "policy", "`WHEN` to pull: always, missing, never, build, or policy for what the files say")
 	f.BoolVar(&o.quietPull, "quiet-pull", false, "Pull without progress lines")
@@ -99,7 +100,7 @@ func (p *program) policy(want *project.Project, o policyFlags, services []string
 	how := planner.Policy{
 		Services: services, NoDeps: o.noDeps, AlwaysRecreateDeps: o.alwaysRecreate,
 		Thorough: o.drift, IgnoreDrift: o.noDrift, RenewAnonVolumes: o.renewVolumes, Timeout: o.timeout.duration(),
-		Build: o.build, NoBuild: o.noBuild, Now: p.now(),
+		Build: o.build == buildAlways, Changed: o.build == buildChanged, NoBuild: o.noBuild, Now: p.now(),
 		MigrateVolumes: o.migrate,
 		NoStart:        o.noStart, Wait: o.wait, WaitTimeout: o.waitTimeout.value,
 	}
@@ -116,8 +117,10 @@ func (p *program) policy(want *project.Project, o policyFlags, services []string
 	if how.Scale, err = scales(o.scale); err != nil {
 		return how, err
 	}
-	how.RemoveOrphans, how.IgnoreOrphans, err = p.orphans(want, o.removeOrphans)
-	return how, err
+	if how.RemoveOrphans, how.IgnoreOrphans, err = p.orphans(want, o.removeOrphans); err != nil {
+		return how, err
+	}
+	return withInputs(want, how)
 }
 
 // orphans is the policy about containers of services that are gone, from the

@@ -76,7 +76,7 @@ func (o *runOptions) define(cmd *cobra.Command) {
 		f.StringVar(&o.detachKeys, "detach-keys", "", "`KEYS` that leave it running, such as ctrl-p,ctrl-q")
 	})
 	addFlags(cmd, "What it needs", func(f *pflag.FlagSet) {
-		f.BoolVar(&o.build, "build", false, "Build images first, even where they exist")
+		o.build.define(f)
 		f.StringVar(&o.pull, "pull", "policy", "`WHEN` to pull: always, missing, never, build, or policy for what the files say")
 		f.BoolVar(&o.removeOrphans, "remove-orphans", false, "Remove containers of services that the files no longer have")
 		f.BoolVarP(&o.quiet, "quiet", "q", false, "Print nothing but what the command prints")

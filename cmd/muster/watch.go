@@ -297,7 +297,10 @@ func (w *watching) apply(ctx context.Context) error {
 	if err := w.prepare(); err != nil {
 		return err
 	}
-	how := w.how
+	how, err := withInputs(want, w.how)
+	if err != nil {
+		return err
+	}
 	how.Now = w.now()
 	_, err = w.bring(ctx, bringing{want: want, how: how, look: w.look, goal: "up", again: "muster up", consent: w.consent.anew(), display: w.display()})
 	return err

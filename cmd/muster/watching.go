@@ -170,7 +170,10 @@ func (w *watching) Rebuild(ctx context.Context, services []string) error {
 	defer w.changing.Unlock()
 	w.say(fmt.Sprintf("Rebuilding service(s) %q after changes were detected...", services))
 	want := w.want()
-	how := w.how
+	how, err := withInputs(want, w.how)
+	if err != nil {
+		return w.told(ctx, "build", err)
+	}
 	how.Services, how.NoDeps, how.Now = restartedWith(want, services), true, w.now()
 	w.ends.Store(&how.Services)
 	defer w.ends.Store(nil)

@@ -20,7 +20,7 @@ import (
 // Observe answers with what the engine has of a project. It takes one call each
 // for containers, networks, volumes and images (none for images when the
 // scope names none), all at the same time, whatever the size of the project, and one for each image
-// that is pulled again after a time; the very first also asks the engine for its version.
+// that is pulled again after a time, or whose build is watched for changes and that has another ID by now; the very first also asks the engine for its version.
 func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
 	var state planner.State
 	info, err := e.Info(ctx)
@@ -28,6 +28,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		return state, err
 	}
 	state.Engine = info
+	outer := ctx // the group's ends with it
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		state.Containers, err = e.containers(ctx, scope.Project)
@@ -47,7 +48,10 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		}
 		return err
 	})
-	return state, group.Wait()
+	if err := group.Wait(); err != nil {
+		return state, err
+	}
+	return state, e.compareImages(outer, &state)
 }
 
 // containers lists the project's containers, stopped ones included.

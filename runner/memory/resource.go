@@ -206,7 +206,8 @@ func (e *Engine) build(a planner.BuildImage, report func(runner.Progress)) error
 		report(runner.Progress{Line: "writing image"})
 	}
 	id := fmt.Sprintf("sha256:%x", sha256.Sum256(append(recipe, e.s.Sources[a.Service]...)))
-	e.tag(a.Ref, &Image{Image: planner.Image{ID: id, Labels: maps.Clone(a.Labels)}})
+	e.tag(a.Ref, &Image{Image: planner.Image{ID: id}})
+	e.s.Images[id].Labels = maps.Clone(a.Labels) // of the same content, too
 	return nil
 }
 
