@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/versions"
-	"github.com/docker/docker/client"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
@@ -312,7 +311,7 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 	text := err.Error()
 	hint := "mend the Dockerfile; the lines above say how far it got"
 	switch {
-	case client.IsErrConnectionFailed(err), strings.Contains(text, "no space left"):
+	case ofEngine(err), strings.Contains(text, "no space left"):
 		return e.wrap(ctx, err, "build image", a.Ref)
 	case strings.Contains(text, "failed to resolve source metadata"), strings.Contains(text, "pull access denied"):
 		hint = "the image after FROM cannot be had: correct its name, or log in to its registry with `docker login`"

@@ -39,11 +39,14 @@ func (e *Engine) fetch(ctx context.Context, a planner.PullImage, report func(run
 	if err != nil {
 		return err
 	}
-	body, err := e.client.ImagePull(ctx, a.Ref, image.PullOptions{RegistryAuth: auth, Platform: a.Platform})
-	if err == nil {
-		err = readProgress(body, report)
-		_ = body.Close()
-	}
+	err = insist(ctx, report, func(report func(runner.Progress)) error {
+		body, err := e.client.ImagePull(ctx, a.Ref, image.PullOptions{RegistryAuth: auth, Platform: a.Platform})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		return readProgress(body, report)
+	})
 	if err != nil {
 		return e.explainPull(ctx, err, a)
 	}
@@ -95,6 +98,15 @@ func registryOf(ref string) string {
 	return reference.Domain(named)
 }
 
+// cutError is an answer of the engine that ended before its end: it is not the registry that failed.
+type cutError struct{ cause error }
+
+// Error says what is known, which is little.
+func (e *cutError) Error() string { return "the engine's answer was cut off: " + e.cause.Error() }
+
+// Unwrap gives what the connection said.
+func (e *cutError) Unwrap() error { return e.cause }
+
 // readProgress reads the engine's stream of messages; an error among them is the result.
 func readProgress(body io.Reader, report func(runner.Progress)) error {
 	decoder := json.NewDecoder(body)
@@ -112,7 +124,7 @@ func readProgress(body io.Reader, report func(runner.Progress)) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			return &cutError{err}
 		}
 		switch {
 		case m.ErrorDetail != nil && m.ErrorDetail.Message != "":
@@ -150,7 +162,7 @@ func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage
 	}
 	reason, hint := "", ""
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, ofEngine(err):
 	case has("pull access denied", "repository does not exist"):
 		reason, hint = "there is no such image at "+host+", or it is not public", "correct the name, or "+login
 	case has("toomanyrequests", "rate limit"):
@@ -161,8 +173,10 @@ func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage
 		reason, hint = "there is no such tag or image at "+host, "correct services."+first(a.Services)+".image"
 	case has("no matching manifest"):
 		reason, hint = "it is not made for the engine's platform", "set services."+first(a.Services)+".platform to one that it is made for"
-	case has("no such host", "connection refused", "i/o timeout", "deadline exceeded", "network is unreachable", "name resolution", "eof"):
+	case unanswered(low):
 		reason, hint = host+" does not answer", "look at the engine's network and proxy, or use a mirror"
+	case failing(low):
+		reason, hint = host+" has trouble of its own ("+strings.TrimSpace(text)+")", "try again later, or use a mirror"
 	case has("x509", "certificate"):
 		reason, hint = "the certificate of "+host+" is not trusted by the engine", "install its CA for the engine (/etc/docker/certs.d/"+host+"/ca.crt)"
 	}
@@ -170,6 +184,18 @@ func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage
 		return e.wrap(ctx, err, "pull image", a.Ref)
 	}
 	return &refusal{problem: fmt.Sprintf("image %s could not be pulled: %s", a.Ref, reason), hint: hint, cause: err}
+}
+
+// unanswered says whether an engine's words, in small letters, mean that a registry cannot be reached.
+func unanswered(low string) bool {
+	for _, w := range []string{
+		"no such host", "connection refused", "connection reset", "i/o timeout", "deadline exceeded", "network is unreachable", "name resolution", "eof",
+	} {
+		if strings.Contains(low, w) {
+			return true
+		}
+	}
+	return false
 }
 
 func first(list []string) string {

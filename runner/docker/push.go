@@ -17,17 +17,20 @@ func (e *Engine) push(ctx context.Context, a planner.PushImage, report func(runn
 	if err != nil {
 		return err
 	}
-	body, err := e.client.ImagePush(ctx, a.Ref, image.PushOptions{RegistryAuth: auth})
-	if err == nil {
-		err = readProgress(body, report)
-		_ = body.Close()
-	}
+	err = insist(ctx, report, func(report func(runner.Progress)) error {
+		body, err := e.client.ImagePush(ctx, a.Ref, image.PushOptions{RegistryAuth: auth})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		return readProgress(body, report)
+	})
 	return e.explainPush(ctx, err, a)
 }
 
 // explainPush says what to do about the reasons for which a push fails.
 func (e *Engine) explainPush(ctx context.Context, err error, a planner.PushImage) error {
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || ofEngine(err) {
 		return e.wrap(ctx, err, "push image", a.Ref)
 	}
 	host, low := registryOf(a.Ref), strings.ToLower(said(err))
@@ -37,8 +40,12 @@ func (e *Engine) explainPush(ctx context.Context, err error, a planner.PushImage
 		reason, hint = "it is not on the engine", "build it with `muster build "+first(a.Services)+"`"
 	case strings.Contains(low, "denied"), strings.Contains(low, "unauthorized"), strings.Contains(low, "authentication required"), strings.Contains(low, "no basic auth"):
 		reason, hint = host+" does not let you write there", "log in with `docker login "+host+"`, or correct services."+first(a.Services)+".image"
-	case strings.Contains(low, "no such host"), strings.Contains(low, "connection refused"), strings.Contains(low, "i/o timeout"):
+	case unanswered(low):
 		reason, hint = host+" does not answer", "look at the engine's network and proxy"
+	case failing(low):
+		reason, hint = host+" has trouble of its own ("+strings.TrimSpace(said(err))+")", "try again later"
+	case strings.Contains(low, "x509"), strings.Contains(low, "certificate"):
+		reason, hint = "the certificate of "+host+" is not trusted by the engine", "install its CA for the engine (/etc/docker/certs.d/"+host+"/ca.crt)"
 	default:
 		return e.wrap(ctx, err, "push image", a.Ref)
 	}

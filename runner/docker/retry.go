@@ -1,0 +1,81 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/client"
+
+	"github.com/musterhq/muster/runner"
+)
+
+// pauses are those between the tries of a transfer. The engine itself tries again to get a layer; what fails at once are the
+// questions before it, such as what a tag means.
+func pauses() []time.Duration {
+	return []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second}
+}
+
+// insist carries a transfer out, and again after a pause where it failed for a reason that passes.
+func insist(ctx context.Context, report func(runner.Progress), transfer func(report func(runner.Progress)) error) error {
+	began := false
+	watched := func(p runner.Progress) {
+		began = began || p.ID != ""
+		if report != nil {
+			report(p)
+		}
+	}
+	for _, pause := range pauses() {
+		err := transfer(watched)
+		if err == nil || ctx.Err() != nil || !passing(err, began) {
+			return err
+		}
+		watched(runner.Progress{Line: fmt.Sprintf("%s; trying again in %v", strings.TrimSpace(said(err)), pause)})
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+	return transfer(watched)
+}
+
+// passing says whether a transfer may work if it is tried again. A registry that refuses connections is most likely not
+// there; once it has answered, it may come back.
+func passing(err error, began bool) bool {
+	if ofEngine(err) {
+		return false
+	}
+	low := strings.ToLower(said(err))
+	for _, lasting := range []string{"unauthorized", "denied", "not found", "manifest unknown", "toomanyrequests", "no space left", "x509"} {
+		if strings.Contains(low, lasting) {
+			return false
+		}
+	}
+	for _, words := range []string{
+		"eof", "connection reset", "broken pipe", "i/o timeout", "tls handshake timeout", "deadline exceeded", "temporary failure in name resolution",
+	} {
+		if strings.Contains(low, words) {
+			return true
+		}
+	}
+	return failing(low) || began && strings.Contains(low, "connection refused")
+}
+
+// failing says whether an engine's words, in small letters, mean that a registry answers that it cannot answer.
+func failing(low string) bool {
+	for _, status := range []string{"500 internal server error", "502 bad gateway", "503 service unavailable", "504 gateway time"} {
+		if strings.Contains(low, status) {
+			return true
+		}
+	}
+	return false
+}
+
+// ofEngine says whether it is the engine that did not answer, and no registry.
+func ofEngine(err error) bool {
+	var cut *cutError
+	return errors.As(err, &cut) || client.IsErrConnectionFailed(err)
+}
