@@ -82,6 +82,9 @@ func TestEngineScripts(t *testing.T) {
 		Dir:                 "testdata/engine",
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": func(ts *testscript.TestScript, _ bool, args []string) { startRegistry(t, ts, args) },
+		},
 		Condition:           func(name string) (bool, error) { return speaks(t, host, name) },
 		Setup: func(env *testscript.Env) error {
 			project := fmt.Sprintf("muster-script-%s-%d", filepath.Base(env.WorkDir), time.Now().UnixNano()%1e9)

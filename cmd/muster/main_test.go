@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,16 +54,45 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		UpdateScripts:       *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"private": private,
-			"registry": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Setenv(args[0], registry.Start(t, registry.Options{}))
-			},
+			"private":  private,
+			"registry": func(ts *testscript.TestScript, _ bool, args []string) { startRegistry(t, ts, args) },
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MUSTER_TEST_MEMORY", filepath.Join(env.WorkDir, "engine.json"))
 			env.Setenv("HOME", env.WorkDir)
 			return nil
 		},
+	})
+}
+
+// startRegistry is the command "registry VARIABLE [login] [together]": a registry of the script's own, whose host is in the
+// variable. Together: it answers for one/TAG only once it was asked for two/TAG as well, and the other way round.
+func startRegistry(t *testing.T, ts *testscript.TestScript, args []string) {
+	o := registry.Options{Login: slices.Contains(args, "login")}
+	if slices.Contains(args, "together") {
+		o.Front = together
+	}
+	ts.Setenv(args[0], registry.Start(t, o))
+}
+
+func together(next http.Handler) http.Handler {
+	asked := map[string]chan struct{}{"one": make(chan struct{}), "two": make(chan struct{})}
+	var once [2]sync.Once
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.URL.Path, "/manifests/1") {
+			mine, other, i := "one", "two", 0
+			if strings.Contains(r.URL.Path, "/two/") {
+				mine, other, i = "two", "one", 1
+			}
+			once[i].Do(func() { close(asked[mine]) })
+			select {
+			case <-asked[other]:
+			case <-time.After(30 * time.Second):
+				http.Error(w, "nobody asks for "+other, http.StatusNotFound)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
