@@ -40,6 +40,7 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 		labels[LabelImage] = image.ID
 	}
 	labels[LabelSpec] = s.label(&b.codec)
+	b.instanceLabels(labels)
 	if content := b.contentLabel(s.spec); content != "" {
 		labels[LabelContent] = content
 	}
@@ -47,6 +48,13 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 		labels[LabelReplaces] = replaces
 	}
 	return labels
+}
+
+// instanceLabels adds which copy of the stack something is of.
+func (b *builder) instanceLabels(labels map[string]string) {
+	if b.want.Instance != "" {
+		labels[LabelInstance], labels[LabelInstanceOf] = b.want.Instance, b.want.First
+	}
 }
 
 // networkLabels are those of a network that this project makes.

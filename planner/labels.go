@@ -49,6 +49,9 @@ const (
 	LabelKeptFrom  = "dev.muster.kept-from"
 	LabelFilled    = "dev.muster.filled"
 	LabelAnonymous = "dev.muster.anonymous"
+	// LabelInstance is the name of the copy of the stack that a container belongs to, and LabelInstanceOf the project of the first copy.
+	LabelInstance   = "dev.muster.instance"
+	LabelInstanceOf = "dev.muster.instance-of"
 	// LabelHook says which hook a container was made for, as "pre_start 1".
 	LabelHook = "dev.muster.hook"
 )

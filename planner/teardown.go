@@ -240,6 +240,11 @@ func (t *teardown) declaredVolumes() map[string]declaration {
 	return out
 }
 
+// ownImage says whether an image is one that an instance built under a name of its own, of which the file has another.
+func ownImage(ref, instance string) bool {
+	return instance != "" && strings.HasSuffix(ref, "-"+instance)
+}
+
 // images removes the images of the services, "local" only those that were built and have no name of their own.
 func (t *teardown) images() {
 	if t.how.Images == "" {
@@ -253,7 +258,7 @@ func (t *teardown) images() {
 	for _, name := range keys(t.want.Services) {
 		s := t.want.Services[name]
 		s.Name = name
-		if t.chosen(name) && (t.how.Images == "all" || s.Image == "") {
+		if t.chosen(name) && (t.how.Images == "all" || s.Image == "" || s.Build != nil && ownImage(s.Image, t.want.Instance)) {
 			refs[t.want.ImageName(s)] = true
 		}
 	}
@@ -262,7 +267,7 @@ func (t *teardown) images() {
 			continue
 		}
 		for _, c := range t.all[name] {
-			local := familiar(c.Image) == familiar(t.want.ImageName(project.Service{Name: name}))
+			local := familiar(c.Image) == familiar(t.want.ImageName(project.Service{Name: name})) || ownImage(c.Image, c.Labels[LabelInstance])
 			if t.removed[c.Name] != "" && (t.how.Images == "all" || local) {
 				refs[c.Image] = true
 			}

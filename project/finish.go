@@ -14,6 +14,8 @@ func asError[T error](err error, target *T) bool { return errors.As(err, target)
 func (l *loading) begun() *Project {
 	p := &Project{
 		Name:         l.name,
+		First:        l.first,
+		Instance:     l.instance,
 		WorkingDir:   l.where.dir,
 		Files:        l.where.files,
 		EnvFiles:     l.where.envFiles,

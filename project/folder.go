@@ -6,5 +6,6 @@ import "context"
 // no file to say another: for commands that find a project by its labels.
 func FolderName(ctx context.Context, o Options) (string, error) {
 	where, _ := locate(ctx, o) // what it has not found is what this is for
-	return where.projectName(nil)
+	name, _, _, err := where.named(nil)
+	return name, err
 }

@@ -19,6 +19,11 @@ type Options struct {
 	Stdin io.Reader
 	// Name is the -p value.
 	Name string
+	// Instance is the --instance value: the name of a copy of the stack, [AutoInstance] or [FirstInstance]; empty leaves it to
+	// MUSTER_INSTANCE and then to the files.
+	Instance string
+	// HostPorts chooses the host ports of an instance, for those that the files fix; nil is [DerivedPorts].
+	HostPorts func(of Copy, fixed []HostPort) ([]int, error)
 	// Dir is the --project-directory value.
 	Dir string
 	// Cwd is the folder to start from; empty is the process's.
@@ -95,11 +100,11 @@ func begin(ctx context.Context, o Options) (*loading, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := where.projectName(src)
+	name, first, instance, err := where.named(src)
 	if err != nil {
 		return nil, err
 	}
-	return &loading{o: o, where: where, src: src, name: name, places: newPlaces(where, src)}, nil
+	return &loading{o: o, where: where, src: src, name: name, first: first, instance: instance, places: newPlaces(where, src)}, nil
 }
 
 // Name finds the project's name without reading more than it must: -p, then
@@ -108,8 +113,9 @@ func begin(ctx context.Context, o Options) (*loading, error) {
 // name given the error is [ErrNoFile], wrapped.
 func Name(ctx context.Context, o Options) (string, error) {
 	where, err := locate(ctx, o)
-	if name := where.givenName(); name != "" {
-		return checkedName(name, where.givenBy())
+	if where.givenName() != "" {
+		name, _, _, err := where.named(nil)
+		return name, err
 	}
 	if err != nil {
 		return "", err
@@ -121,7 +127,8 @@ func Name(ctx context.Context, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return where.projectName(src)
+	name, _, _, err := where.named(src)
+	return name, err
 }
 
 // loading is one call of [Load] on its way.
@@ -129,8 +136,10 @@ type loading struct {
 	o      Options
 	where  *location
 	src    []*document
-	name   string
+	name   string // with that of the instance
 	places *places
+	// first is the name of the project's first copy, instance that of the copy which is meant; empty for the first one.
+	first, instance string
 	// unset is true once interpolation met a variable without a value.
 	unset bool
 	// lenient leaves the schema out, once its findings are told.
@@ -147,7 +156,7 @@ type loading struct {
 func (l *loading) load(ctx context.Context) (*Project, error) {
 	before := newMemory(l)
 	if p := before.recall(l); p != nil {
-		return p, nil
+		return l.asInstance(p)
 	}
 	m, err := l.compose(ctx, l.src)
 	if err != nil {
@@ -161,7 +170,7 @@ func (l *loading) load(ctx context.Context) (*Project, error) {
 		return nil, errs.sorted(l.places)
 	}
 	before.keep(l, p)
-	return p, nil
+	return l.asInstance(p)
 }
 
 // sorted puts errors in the order of files and lines and drops repetitions.

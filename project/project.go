@@ -21,8 +21,8 @@ import (
 type Project struct {
 	// Name is the project's name; everything on the engine is found by it.
 	Name string
-	// Instance is the name of this copy of the stack; empty is the first one.
-	Instance string
+	// Instance is the name of this copy of the stack, and First the project's name of the first one; for that, Instance is empty.
+	Instance, First string
 	// WorkingDir is the absolute folder that relative paths start from.
 	WorkingDir string
 	// Files are the Compose files in the order of merging, absolute; "-" is

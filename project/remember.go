@@ -62,8 +62,8 @@ func newMemory(l *loading) *memory {
 		return nil
 	}
 	m := &memory{base: sha256.New(), env: sortedKeys(l.where.env), values: maps.Clone(l.where.env)}
-	o.Stdin, o.Confirm, o.Environ = nil, nil, nil // what they lead to counts below
-	home, _ := os.UserHomeDir()                   // that compose-go puts for ~, whatever environment is given
+	o.Stdin, o.Confirm, o.Environ, o.HostPorts = nil, nil, nil, nil // what they lead to counts below, or is asked each time
+	home, _ := os.UserHomeDir()                                     // that compose-go puts for ~, whatever environment is given
 	which := sha256.New()
 	put(which, fmt.Sprintf("%#v", o), l.where.cwd, l.where.dir)
 	put(which, l.where.files...)

@@ -85,7 +85,7 @@ func TestEngineScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": func(ts *testscript.TestScript, _ bool, args []string) { startRegistry(t, ts, args) },
 		},
-		Condition:           func(name string) (bool, error) { return speaks(t, host, name) },
+		Condition: func(name string) (bool, error) { return speaks(t, host, name) },
 		Setup: func(env *testscript.Env) error {
 			project := fmt.Sprintf("muster-script-%s-%d", filepath.Base(env.WorkDir), time.Now().UnixNano()%1e9)
 			env.Setenv("DOCKER_HOST", host)

@@ -7,15 +7,18 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/instance"
 	"github.com/musterhq/muster/planner"
 )
 
 type lsOptions struct {
 	all, quiet bool
+	instances  bool
 	format     string
 	filters    []string
 }
@@ -27,13 +30,14 @@ func (p *program) lsCommand() *cobra.Command {
 		Short: "List the stacks on the engine",
 		Example: `  muster ls                     # those that run
   muster ls -a                  # stopped ones, too
-  muster ls --filter name=shop`,
+  muster ls --instances         # copies of stacks, with their host ports`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.ls(cmd.Context(), o) },
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
 		f.BoolVarP(&o.all, "all", "a", false, "Also list stacks of which nothing runs")
 		f.BoolVarP(&o.quiet, "quiet", "q", false, "Print names only")
+		f.BoolVar(&o.instances, "instances", false, "List the copies of stacks, running or not, with their host ports")
 		f.StringVar(&o.format, "format", "table", "`FORMAT`: table or json")
 		f.StringArrayVar(&o.filters, "filter", nil, "Only those that fit a `FILTER`: name=REGEX")
 	})
@@ -58,6 +62,9 @@ func (p *program) ls(ctx context.Context, o lsOptions) error {
 		}
 		names = append(names, pattern)
 	}
+	if o.instances {
+		return p.lsInstances(ctx, o, names)
+	}
 	on, err := p.open(ctx, p.globals.at)
 	if err != nil {
 		return err
@@ -69,9 +76,8 @@ func (p *program) ls(ctx context.Context, o lsOptions) error {
 	}
 	rows := []lsRow{}
 	for _, project := range projects {
-		fits := slices.ContainsFunc(names, func(r *regexp.Regexp) bool { return r.MatchString(project.Name) })
 		status := statusText(project.Containers, o.all)
-		if len(names) > 0 && !fits || status == "" {
+		if !fits(names, project.Name) || status == "" {
 			continue
 		}
 		files := "N/A"
@@ -81,6 +87,76 @@ func (p *program) ls(ctx context.Context, o lsOptions) error {
 		rows = append(rows, lsRow{project.Name, status, files})
 	}
 	return p.printLs(rows, o)
+}
+
+// fits says whether one of the patterns, if there are any, is in a name.
+func fits(patterns []*regexp.Regexp, name string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(r *regexp.Regexp) bool { return r.MatchString(name) })
+}
+
+// instanceRow is a copy of a stack as ls --instances prints it.
+type instanceRow struct {
+	Name, Instance, Of string
+	Status             string
+	Ports              map[string]int `json:",omitempty"` // host ports by "SERVICE:PORT", with the port that the file has for it
+	PortsText          string         `json:"-"`
+	Folder             string
+	Used               string `json:",omitempty"` // RFC 3339
+}
+
+// lsInstances lists the copies of stacks: those on the engine, and those that have host ports and do not exist now.
+func (p *program) lsInstances(ctx context.Context, o lsOptions, names []*regexp.Regexp) error {
+	all, err := p.copies(ctx)
+	if err != nil {
+		return err
+	}
+	rows := []instanceRow{}
+	for _, c := range all {
+		if !fits(names, c.Name) {
+			continue
+		}
+		row := instanceRow{Name: c.Name, Instance: c.Instance, Of: c.First, Status: statusText(c.Containers, true), Folder: c.WorkingDir}
+		if row.Status == "" {
+			row.Status = "down"
+		}
+		if !c.record.Used.IsZero() {
+			row.Used = c.record.Used.UTC().Format(time.RFC3339)
+		}
+		var ports []string
+		for _, key := range slices.Sorted(maps.Keys(c.record.Ports)) {
+			h, ok := instance.ParsePort(key)
+			if !ok {
+				continue
+			}
+			from := fmt.Sprintf("%s:%d", h.Service, h.Published)
+			row.Ports = put(row.Ports, from, c.record.Ports[key])
+			ports = append(ports, fmt.Sprintf("%s→%d", from, c.record.Ports[key]))
+		}
+		row.PortsText = strings.Join(ports, ", ")
+		rows = append(rows, row)
+	}
+	switch {
+	case o.quiet:
+		for _, r := range rows {
+			fmt.Fprintln(p.out, r.Name)
+		}
+		return nil
+	case o.format == "json":
+		return encodeLine(p.out, rows)
+	case o.format == "" || o.format == "table":
+		return printColumns(p.out, broad, `table {{.Name}}\t{{.Status}}\t{{.PortsText}}\t{{.Folder}}`,
+			map[string]string{"Name": "NAME", "Status": "STATUS", "PortsText": "HOST PORTS", "Folder": "FOLDER"}, asAny(rows))
+	}
+	return &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are table and json"}
+}
+
+// put adds to a map that may be nil.
+func put(m map[string]int, key string, value int) map[string]int {
+	if m == nil {
+		m = map[string]int{}
+	}
+	m[key] = value
+	return m
 }
 
 // statusText counts containers by state: "exited(1), running(2)".

@@ -141,6 +141,8 @@ func (e memoryEngine) Projects(context.Context) ([]docker.Listed, error) {
 			by[name] = &docker.Listed{Name: name, Containers: map[planner.Status]int{}}
 		}
 		by[name].Containers[c.Status]++
+		by[name].Instance, by[name].First = c.Labels[planner.LabelInstance], c.Labels[planner.LabelInstanceOf]
+		by[name].WorkingDir = c.Labels[planner.LabelWorkingDir]
 		by[name].ConfigFiles = strings.Split(c.Labels[planner.LabelConfigFiles], ",")
 	}
 	var out []docker.Listed

@@ -97,7 +97,7 @@ func (p *program) containerCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.execCommand(), p.runCommand(), p.buildCommand(), p.pullCommand(), p.pushCommand(), p.publishCommand(), p.doctorCommand(),
 		p.vizCommand(), p.generateCommand(), p.alphaCommand(), p.manCommand(),
-		p.topCommand(), p.statsCommand(), p.portCommand(), p.imagesCommand(), p.volumesCommand(), p.eventsCommand(),
+		p.topCommand(), p.statsCommand(), p.portCommand(), p.envCommand(), p.openCommand(), p.gcCommand(), p.imagesCommand(), p.volumesCommand(), p.eventsCommand(),
 		p.pauseCommand(), p.unpauseCommand(), p.cpCommand(), p.attachCommand(), p.exportCommand(), p.commitCommand(),
 	}
 }

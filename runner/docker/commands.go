@@ -31,9 +31,11 @@ func (e *Engine) Wait(ctx context.Context, name string) (int, error) {
 type Listed struct {
 	Name string
 	// Containers counts them by status, one-offs left out.
-	Containers  map[planner.Status]int
-	WorkingDir  string
-	ConfigFiles []string
+	Containers map[planner.Status]int
+	// Instance is the name of the copy of the stack that it is, and First the project of the first copy; empty where it is that.
+	Instance, First string
+	WorkingDir      string
+	ConfigFiles     []string
 }
 
 // Projects finds every project on the engine, by the labels of its containers,
@@ -62,6 +64,7 @@ func (e *Engine) Projects(ctx context.Context) ([]Listed, error) {
 		}
 		p.Containers[c.Status]++
 		p.WorkingDir = c.Labels[planner.LabelWorkingDir]
+		p.Instance, p.First = c.Labels[planner.LabelInstance], c.Labels[planner.LabelInstanceOf]
 		for _, f := range strings.Split(c.Labels[planner.LabelConfigFiles], ",") {
 			if f != "" && !slices.Contains(p.ConfigFiles, f) {
 				p.ConfigFiles = append(p.ConfigFiles, f)

@@ -104,7 +104,7 @@ func TestPortTakenByAContainer(t *testing.T) {
 	r.do(r.shell("web", sleeper, publish(port)))
 	err = r.Apply(r.ctx, planner.StartContainer{Name: r.name("web"), Service: "web"}, nil)
 	told(t, err, fmt.Sprintf("port %s is taken by container %s (project %s, /src/blog)", port, r.name("blog"), r.project),
-		fmt.Sprintf("stop it with `muster -p %s stop blog`, or publish another port", r.project))
+		fmt.Sprintf("stop it with `muster -p %s stop blog`, publish another port, or run a copy of this stack with free ports: `muster up --instance 2`", r.project))
 }
 
 func TestPortTakenByAProcess(t *testing.T) {

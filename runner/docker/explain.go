@@ -101,7 +101,7 @@ func (e *Engine) portTaken(ctx context.Context, err error) error {
 			}
 			return &refusal{
 				problem: fmt.Sprintf("port %s is taken by container %s", port, described(ownName(c.Names), c.Labels)),
-				hint:    "stop it with " + stop + ", or " + otherwise,
+				hint:    "stop it with " + stop + ", " + otherwise + ", or run a copy of this stack with free ports: `muster up --instance 2`",
 				cause:   err,
 			}
 		}

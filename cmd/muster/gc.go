@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/instance"
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner/docker"
+)
+
+type gcOptions struct {
+	idle time.Duration
+	yes  bool
+}
+
+func (p *program) gcCommand() *cobra.Command {
+	var o gcOptions
+	cmd := &cobra.Command{
+		Use: "gc", GroupID: groupMore,
+		Short: "Remove instances that nobody needs any more",
+		Long: `Remove instances that nobody needs any more, with their data, and give their host ports back.
+
+These are instances whose folder is gone, such as a git worktree that was removed and,
+with --idle, those of which nothing runs and that nobody has brought up for so long.
+The first copy of a stack is never touched, nor what somebody else has brought up.`,
+		Example: `  muster gc --dry-run           # only say which
+  muster gc                     # ask, then remove
+  muster gc --idle 72h --yes    # also what was not used for three days`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.gc(cmd.Context(), o) },
+	}
+	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
+		f.DurationVar(&o.idle, "idle", 0, "Also those of which nothing runs and that were not used for so `LONG`, such as 72h")
+		f.BoolVarP(&o.yes, "yes", "y", false, "Do not ask")
+	})
+	return cmd
+}
+
+// copyOf is an instance as the engine and the registry know it.
+type copyOf struct {
+	docker.Listed
+	record instance.Record
+	// known says that the registry has it.
+	known bool
+}
+
+// copies are all instances, by their projects' names.
+func (p *program) copies(ctx context.Context) ([]copyOf, error) {
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return nil, err
+	}
+	defer on.Close()
+	there, err := on.Projects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	records, err := p.instances().List()
+	if err != nil {
+		return nil, err
+	}
+	var out []copyOf
+	for _, r := range records {
+		c := copyOf{record: r, known: true}
+		c.Name, c.First, c.Instance, c.WorkingDir = r.Project, r.First, r.Name, r.Dir
+		out = append(out, c)
+	}
+	for _, l := range there {
+		i := slices.IndexFunc(out, func(c copyOf) bool { return c.Name == l.Name })
+		switch {
+		case l.Instance == "":
+		case i >= 0:
+			out[i].Listed = l
+		default:
+			out = append(out, copyOf{Listed: l})
+		}
+	}
+	slices.SortFunc(out, func(a, b copyOf) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// unneeded says why an instance can go; empty where it cannot. Those that were made by somebody else, or from within another container, are
+// left alone: their folders cannot be seen from here.
+func (p *program) unneeded(c copyOf, idle time.Duration) string {
+	if !c.known {
+		return ""
+	}
+	if _, err := os.Stat(c.record.Dir); errors.Is(err, os.ErrNotExist) {
+		return "its folder " + c.record.Dir + " is gone"
+	}
+	runs := slices.ContainsFunc([]planner.Status{planner.Running, planner.Paused, planner.Restarting},
+		func(s planner.Status) bool { return c.Containers[s] > 0 })
+	if idle > 0 && !runs && p.now().Sub(c.record.Used) > idle {
+		return "nothing of it runs, last used " + c.record.Used.Local().Format("2006-01-02 15:04")
+	}
+	return ""
+}
+
+// gc is the command.
+func (p *program) gc(ctx context.Context, o gcOptions) error {
+	all, err := p.copies(ctx)
+	if err != nil {
+		return err
+	}
+	var going []copyOf
+	for _, c := range all {
+		if why := p.unneeded(c, o.idle); why != "" {
+			fmt.Fprintf(p.out, "%s: %s\n", c.Name, why)
+			going = append(going, c)
+		}
+	}
+	if len(going) == 0 {
+		_, err := fmt.Fprintf(p.err, "nothing to remove; there %s\n", are(len(all), "instance"))
+		return err
+	}
+	if p.globals.dryRun {
+		return nil
+	}
+	question := "this removes " + count(len(going), "instance") + " with all data"
+	switch {
+	case o.yes:
+	case p.screen == nil:
+		return &usageError{problem: question + "; nothing was changed", hint: "say --yes to do it"}
+	default:
+		if err := p.confirm(question + ". Go on?"); err != nil {
+			return err
+		}
+	}
+	var failed error
+	for _, c := range going {
+		failed = errors.Join(failed, p.removeCopy(ctx, c))
+	}
+	return failed
+}
+
+// are is "is 1 instance", "are 3 instances".
+func are(n int, noun string) string {
+	if n == 1 {
+		return "is 1 " + noun
+	}
+	return "are " + count(n, noun)
+}
+
+// removeCopy takes an instance down, data and all, by what its labels say, and gives its ports back.
+func (p *program) removeCopy(ctx context.Context, c copyOf) error {
+	one := *p
+	one.globals.name, one.globals.files, one.globals.instance = c.Name, nil, project.FirstInstance
+	how := planner.Policy{Volumes: true, RemoveOrphans: true, Images: "local", Now: p.now()}
+	if _, _, err := one.change(ctx, change{goal: "removed", again: "muster gc", how: how, plan: planner.Teardown}); err != nil {
+		return fmt.Errorf("remove instance %s: %w", c.Name, err)
+	}
+	return p.instances().Forget(c.Name)
+}

@@ -1,0 +1,232 @@
+// Package instance remembers the copies of stacks that one user has on one machine: which host ports each of them has, where its files
+// lie, and when it was last used.
+//
+// What runs is only told by the engine. This is for what the engine cannot tell: that a port is spoken for by a copy that does not run now, so
+// that it is the same one tomorrow.
+package instance
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/musterhq/muster/project"
+)
+
+// Registry is the folder of one user in which it is kept. The zero value keeps nothing.
+type Registry string
+
+// Record is one instance.
+type Record struct {
+	Project string         `json:"project"` // its name on the engine
+	First   string         `json:"first"`   // that of the first copy
+	Name    string         `json:"name"`
+	Dir     string         `json:"dir"`   // of its files
+	Ports   map[string]int `json:"ports"` // host ports, by [project.HostPort.String]
+	Used    time.Time      `json:"used"`  // for the last time by a command that changes something
+}
+
+// maxTries bounds how many ports are tried for one.
+const maxTries = 200
+
+// Free says whether nobody listens on a port of this machine.
+type Free func(project.HostPort, int) bool
+
+// Ports chooses the host ports of an instance and keeps them: those that it had before, and for the others ports that are free now and that
+// no other instance has. Two programs that choose at the same time get different ones. A nil free takes each for free, where the engine is elsewhere.
+func (r Registry) Ports(of project.Copy, now time.Time, fixed []project.HostPort, free Free) ([]int, error) {
+	if r == "" {
+		return project.DerivedPorts(of, fixed)
+	}
+	me := Record{Project: of.Project, First: of.First, Name: of.Name, Dir: of.Dir, Used: now}
+	out := make([]int, len(fixed))
+	err := r.change(func(all map[string]Record) error {
+		mine := all[me.Project]
+		if mine.Ports == nil {
+			mine.Ports = map[string]int{}
+		}
+		taken := map[int]bool{}
+		for name, other := range all {
+			for key, port := range other.Ports {
+				taken[port] = taken[port] || name != me.Project || slices.ContainsFunc(fixed, func(h project.HostPort) bool { return h.String() == key })
+			}
+		}
+		for i, h := range fixed {
+			port, had := mine.Ports[h.String()]
+			if !had {
+				var err error
+				if port, err = choose(me.Project, h, taken, free); err != nil {
+					return err
+				}
+			}
+			out[i], taken[port], mine.Ports[h.String()] = port, true, port
+		}
+		me.Ports = mine.Ports
+		all[me.Project] = me
+		return nil
+	})
+	return out, err
+}
+
+func choose(name string, h project.HostPort, taken map[int]bool, free Free) (int, error) {
+	tries := 0
+	for port := range h.Derived(name) {
+		if taken[port] {
+			continue
+		}
+		if free == nil || free(h, port) {
+			return port, nil
+		}
+		if tries++; tries == maxTries {
+			break
+		}
+	}
+	return 0, fmt.Errorf("no free port found in place of %d for %s", h.Published, h.Service)
+}
+
+// Peek answers with the ports that an instance has, or would be given, and keeps nothing.
+func (r Registry) Peek(of project.Copy, fixed []project.HostPort) ([]int, error) {
+	out, err := project.DerivedPorts(of, fixed)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.List()
+	if err != nil {
+		return out, nil //nolint:nilerr // what is derived is the best guess
+	}
+	for _, record := range all {
+		if record.Project != of.Project {
+			continue
+		}
+		for i, h := range fixed {
+			if port, had := record.Ports[h.String()]; had {
+				out[i] = port
+			}
+		}
+	}
+	return out, nil
+}
+
+// ParsePort reads a key of [Record.Ports].
+func ParsePort(key string) (project.HostPort, bool) {
+	var h project.HostPort
+	service, rest, ok := strings.Cut(key, " ")
+	rest, protocol, _ := strings.Cut(rest, "/")
+	parts := strings.Split(rest, ":")
+	if !ok || len(parts) < 3 {
+		return h, false
+	}
+	n := len(parts)
+	published, err1 := strconv.Atoi(parts[n-2])
+	target, err2 := strconv.Atoi(parts[n-1])
+	h = project.HostPort{Service: service, HostIP: strings.Join(parts[:n-2], ":"), Published: published, Target: target, Protocol: protocol}
+	return h, err1 == nil && err2 == nil
+}
+
+// Listening is [Free] by trying to listen.
+func Listening(h project.HostPort, port int) bool {
+	address := net.JoinHostPort(h.HostIP, strconv.Itoa(port))
+	if h.Protocol == "udp" {
+		c, err := net.ListenPacket("udp", address) //nolint:noctx // it does not wait
+		if err != nil {
+			return false
+		}
+		_ = c.Close()
+		return true
+	}
+	l, err := net.Listen("tcp", address) //nolint:noctx // it does not wait
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
+}
+
+// List are all instances, by project.
+func (r Registry) List() ([]Record, error) {
+	all, err := r.read()
+	if err != nil {
+		return nil, err
+	}
+	var out []Record
+	for _, record := range all {
+		out = append(out, record)
+	}
+	slices.SortFunc(out, func(a, b Record) int {
+		if a.Project < b.Project {
+			return -1
+		}
+		return 1
+	})
+	return out, nil
+}
+
+// Forget gives the ports of an instance back.
+func (r Registry) Forget(name string) error {
+	return r.change(func(all map[string]Record) error {
+		delete(all, name)
+		return nil
+	})
+}
+
+func (r Registry) file() string { return filepath.Join(string(r), "instances.json") }
+
+func (r Registry) read() (map[string]Record, error) {
+	all := map[string]Record{}
+	text, err := os.ReadFile(r.file())
+	if errors.Is(err, os.ErrNotExist) || r == "" {
+		return all, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the list of instances: %w", err)
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("the list of instances %s cannot be read: %w; remove it to begin a new one, with which instances may get other ports", r.file(), err)
+	}
+	return all, nil
+}
+
+// change reads, changes and writes the list while nobody else does.
+func (r Registry) change(how func(map[string]Record) error) error {
+	if r == "" {
+		return nil
+	}
+	if err := os.MkdirAll(string(r), 0o700); err != nil {
+		return fmt.Errorf("keep the list of instances: %w", err)
+	}
+	lock := flock.New(filepath.Join(string(r), "instances.lock"), flock.SetPermissions(0o600))
+	if err := lock.Lock(); err != nil {
+		return fmt.Errorf("keep the list of instances: %w", err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	all, err := r.read()
+	if err != nil {
+		return err
+	}
+	if err := how(all); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return fmt.Errorf("keep the list of instances: %w", err)
+	}
+	made := r.file() + "." + rand.Text()
+	defer func() { _ = os.Remove(made) }() // where it was not renamed
+	if err := os.WriteFile(made, text, 0o600); err != nil {
+		return fmt.Errorf("keep the list of instances: %w", err)
+	}
+	if err := os.Rename(made, r.file()); err != nil {
+		return fmt.Errorf("keep the list of instances: %w", err)
+	}
+	return nil
+}
