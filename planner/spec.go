@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync"
+	"sync" //nolint:depguard // to keep a compressor, which nobody can tell from a new one
 
 	"github.com/musterhq/muster/project"
 )
