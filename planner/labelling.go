@@ -33,8 +33,8 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 	if len(b.want.EnvFiles) > 0 {
 		labels[LabelEnvFiles] = strings.Join(b.want.EnvFiles, ",")
 	}
-	if hashes := b.hashes(s); len(hashes) > 0 {
-		labels[LabelConfigHash] = hashes[0]
+	if hash, err := project.ServiceHash(b.joinedByID(s.spec)); err == nil {
+		labels[LabelConfigHash] = hash
 	}
 	if image := b.image(b.want.ImageName(s.spec)); image != nil {
 		labels[LabelImage] = image.ID

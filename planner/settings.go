@@ -236,9 +236,12 @@ func adjustable(path string) bool {
 // the engine can change in place, and those for which it takes another container. to is how it is set
 // when only the former are changed. Where nobody has looked at the container it is as its record says.
 func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change, to Settings) {
+	if c.Settings == nil && b.codec.says(c.Labels[LabelSpec], s.json) {
+		return nil, nil, to
+	}
 	wanted := s.tree()
 	recorded := b.recordedTree(s, c)
-	if wanted == nil || c.Settings == nil && (recorded == nil || c.Labels[LabelSpec] == s.label(&b.codec)) {
+	if wanted == nil || c.Settings == nil && recorded == nil {
 		return nil, nil, to
 	}
 	was, want := settingsOf(recorded), settingsOf(wanted)
@@ -280,7 +283,7 @@ func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change,
 func (b *builder) recordedTree(s *service, c *Container) map[string]any {
 	label := c.Labels[LabelSpec]
 	switch {
-	case s != nil && (label == s.label(&b.codec) || label == "" && b.hashFits(s, c)):
+	case s != nil && (b.codec.says(label, s.json) || label == "" && b.hashFits(s, c)):
 		return s.tree()
 	case label == "":
 		return nil

@@ -25,30 +25,41 @@ import (
 // stand: docker compose puts container IDs there first, and so must the caller who wants
 // to compare.
 func ServiceHashes(s Service) ([]string, error) {
-	s = withoutUnhashed(s)
-	own, err := json.Marshal(s)
+	own, fields, older, err := hashed(s)
 	if err != nil {
-		return nil, fmt.Errorf("hash service %q: %w", s.Name, err)
+		return nil, err
 	}
-	middle, err := reordered(own, map[string]json.RawMessage{"pull_refresh_after": nil})
-	if err != nil {
-		return nil, fmt.Errorf("hash service %q: %w", s.Name, err)
-	}
-	older, err := olderFields(s)
-	if err != nil {
-		return nil, fmt.Errorf("hash service %q: %w", s.Name, err)
-	}
-	oldest, err := reordered(own, older)
-	if err != nil {
-		return nil, fmt.Errorf("hash service %q: %w", s.Name, err)
-	}
-	hashes := []string{hexSum(oldest)}
-	for _, h := range []string{hexSum(middle), hexSum(own)} {
+	hashes := []string{hexSum(reordered(fields, older))}
+	for _, h := range []string{hexSum(reordered(fields, map[string]json.RawMessage{"pull_refresh_after": nil})), hexSum(own)} {
 		if !slices.Contains(hashes, h) {
 			hashes = append(hashes, h)
 		}
 	}
 	return hashes, nil
+}
+
+// ServiceHash is the first of [ServiceHashes], for a third of the work.
+func ServiceHash(s Service) (string, error) {
+	_, fields, older, err := hashed(s)
+	if err != nil {
+		return "", err
+	}
+	return hexSum(reordered(fields, older)), nil
+}
+
+// hashed is what the hashes of a service are of: its JSON, the fields of that, and those that were others at first.
+func hashed(s Service) (own []byte, fields, older map[string]json.RawMessage, err error) {
+	s = withoutUnhashed(s)
+	if own, err = json.Marshal(s); err == nil {
+		err = json.Unmarshal(own, &fields)
+	}
+	if err == nil {
+		older, err = olderFields(s)
+	}
+	if err != nil {
+		err = fmt.Errorf("hash service %q: %w", s.Name, err)
+	}
+	return own, fields, older, err
 }
 
 // withoutUnhashed drops what docker compose leaves out of the hash.
@@ -123,39 +134,42 @@ func olderOrder() []string {
 
 // reordered writes a service's JSON in the older order. instead replaces fields; nil
 // there drops one. Fields that the older order does not know come last, by name.
-func reordered(own []byte, instead map[string]json.RawMessage) ([]byte, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(own, &fields); err != nil {
-		return nil, err
-	}
-	for name, value := range instead {
-		if value == nil {
-			delete(fields, name)
-		} else {
-			fields[name] = value
-		}
-	}
+func reordered(fields, instead map[string]json.RawMessage) []byte {
 	var b bytes.Buffer
 	b.WriteByte('{')
+	left := len(fields)
 	write := func(name string) {
 		value, ok := fields[name]
 		if !ok {
 			return
 		}
+		left--
+		if other, replaced := instead[name]; replaced {
+			if value = other; value == nil {
+				return
+			}
+		}
 		if b.Len() > 1 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "%q:%s", name, value)
-		delete(fields, name)
+		b.WriteByte('"')
+		b.WriteString(name)
+		b.WriteString(`":`)
+		b.Write(value)
 	}
-	for _, name := range olderOrder() {
+	order := olderOrder()
+	for _, name := range order {
 		write(name)
 	}
-	for _, name := range sortedKeys(fields) {
-		write(name)
+	if left > 0 {
+		for _, name := range sortedKeys(fields) {
+			if !slices.Contains(order, name) {
+				write(name)
+			}
+		}
 	}
 	b.WriteByte('}')
-	return b.Bytes(), nil
+	return b.Bytes()
 }
 
 // NetworkHash is docker compose's config-hash of a network.
