@@ -22,7 +22,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## build bin/muster
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o bin/muster ./cmd/muster
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/musterhq/muster/cmd/muster/release.Number=$(VERSION)" -o bin/muster ./cmd/muster
 
 install-plugin: build ## let `docker muster` work, for this user; AS=compose takes `docker compose` over
 	install -D bin/muster "$(or $(DOCKER_CONFIG),$(HOME)/.docker)/cli-plugins/docker-$(or $(AS),muster)"

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/cmd/muster/release"
 )
 
 type versionOptions struct {
@@ -32,7 +34,7 @@ func (p *program) versionCommand() *cobra.Command {
 	return cmd
 }
 
-// printVersion asks nothing of any engine: scripts call it often.
+// printVersion asks nothing of any engine: scripts call it often. In a released binary package release has mostly answered before.
 func (p *program) printVersion(o versionOptions) error {
 	number := versionNumber()
 	switch {
@@ -41,20 +43,17 @@ func (p *program) printVersion(o versionOptions) error {
 	case o.format == "json":
 		return encodeLine(p.out, map[string]string{"version": number})
 	case o.format == "" || o.format == "pretty":
-		fmt.Fprintln(p.out, "muster version "+number)
+		fmt.Fprint(p.out, release.Sentence(number))
 	default:
 		return &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are pretty and json"}
 	}
 	return nil
 }
 
-// release is set by the linker for released binaries.
-var release string
-
 // versionNumber is the release, else what the Go tool knows of the source.
 func versionNumber() string {
-	if release != "" {
-		return release
+	if release.Number != "" {
+		return release.Number
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
