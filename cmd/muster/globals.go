@@ -26,6 +26,7 @@ type globals struct {
 	probe         string
 	noWait        bool
 	at            address
+	profilesOf    profiles // where muster's own use of time and memory is written
 }
 
 // address says which engine to reach; empty fields leave it to the environment
@@ -61,6 +62,9 @@ func (g *globals) define(f *pflag.FlagSet) {
 	f.BoolVar(&g.noANSI, "no-ansi", false, "")
 	f.Bool("verbose", false, "")
 	f.StringArray("insecure-registry", nil, "")
+	f.StringVar(&g.profilesOf.cpu, "profile-cpu", "", "")
+	f.StringVar(&g.profilesOf.memory, "profile-mem", "", "")
+	_, _ = f.MarkHidden("profile-cpu"), f.MarkHidden("profile-mem") // of no use but to who works on muster: docs/performance.md
 	for _, old := range []string{"workdir", "no-ansi", "verbose", "insecure-registry"} {
 		_ = f.MarkHidden(old) // docker compose's, of old; verbose and insecure-registry do nothing there either by now
 	}

@@ -39,6 +39,7 @@ type program struct {
 	interrupt *interrupts
 	command   string // that was given, such as "up"
 	timing    timing
+	profiled  func() error // ends the profiles; nil before a command begins
 }
 
 // screen is a terminal to draw on.
@@ -98,6 +99,11 @@ func (p *program) execute(ctx context.Context, args []string) int {
 	root := p.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if p.profiled != nil {
+		if failed := p.profiled(); err == nil {
+			err = failed
+		}
+	}
 	if err == nil {
 		return 0
 	}

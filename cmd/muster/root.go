@@ -33,6 +33,10 @@ func (p *program) rootCommand() *cobra.Command {
 		Args:             p.unknownCommand,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			p.command = cmd.Name()
+			var err error
+			if p.profiled, err = p.globals.profilesOf.begin(); err != nil {
+				return err
+			}
 			// A bad setting is refused by every command, and not in the middle of one.
 			if _, err := p.parallelism(); err != nil {
 				return err
@@ -40,7 +44,7 @@ func (p *program) rootCommand() *cobra.Command {
 			if _, err := p.probeEngineOnly(); err != nil {
 				return err
 			}
-			_, err := p.look(nil)
+			_, err = p.look(nil)
 			return err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
