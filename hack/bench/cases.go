@@ -14,9 +14,10 @@ import (
 // cases are all that is measured. A case is a row of the table.
 func cases() []benchCase {
 	out := []benchCase{chain(10), watchCase(1, 10<<10), watchCase(1000, 1<<10)}
-	for _, n := range []int{1, 20} {
-		out = append(out, coldUp(n), noopUp(n), down(n), ps(n), config(n))
+	for _, n := range []int{1, 20, 100} {
+		out = append(out, coldUp(n), noopUp(n), down(n), ps(n), config(n), plan(n), logsTail(n))
 	}
+	out = append(out, noopUp(300), ps(300), config(300), plan(300), logsTail(300), replaced(1), replaced(20), replaced(100), scale(20), logs(20))
 	if os.Getenv("POSTGRES_IMAGE") != "" { // set by hack/with-engine, as are the others that it needs
 		out = append(out, shop())
 	}
@@ -91,14 +92,18 @@ func serviceNames(n int) []string {
 
 // plain is a file of n services that need nothing.
 func plain(n int) func(*bench, tool) string {
-	return func(b *bench, _ tool) string {
-		var y strings.Builder
-		y.WriteString("services:\n")
-		for i := range n {
-			fmt.Fprintf(&y, "  s%03d:\n    image: %s\n    command: [run]\n    environment: {INDEX: \"%d\"}\n", i, b.image, i)
-		}
-		return y.String()
+	return func(b *bench, _ tool) string { return file(b, n, "run", "") }
+}
+
+// file is a file of n services; first is a variable of the first one.
+func file(b *bench, n int, command, first string) string {
+	var y strings.Builder
+	y.WriteString("services:\n")
+	for i := range n {
+		fmt.Fprintf(&y, "  s%03d:\n    image: %s\n    command: [%s]\n    environment: {INDEX: \"%d%s\"}\n", i, b.image, command, i, first)
+		first = ""
 	}
+	return y.String()
 }
 
 func coldUp(n int) benchCase {
@@ -126,24 +131,6 @@ func (b *bench) rawUp(ctx context.Context, n int) error {
 	})
 }
 
-// snapshot asks for all that a plan has to know, at the same time.
-func (b *bench) snapshot(ctx context.Context) error {
-	return each([]string{filtered("/containers/json"), filtered("/networks"), filtered("/volumes"), "/images/" + b.image + "/json"}, 4,
-		func(path string) error { return b.engine.call(ctx, http.MethodGet, path, nil, nil) })
-}
-
-func noopUp(n int) benchCase {
-	return benchCase{
-		name: "no-op up", n: n, files: plain(n), prepare: prepareUp(n), muster: words("up -d"), compose: words("up -d"),
-		what: "ask for the project's containers, networks, volumes and image",
-		floor: func(ctx context.Context, b *bench) (time.Duration, error) {
-			from := time.Now()
-			err := b.snapshot(ctx)
-			return time.Since(from), err
-		},
-	}
-}
-
 // prepareUp brings the stack up, by raw calls for the floor.
 func prepareUp(n int) func(context.Context, *bench, tool) error {
 	return func(ctx context.Context, b *bench, t tool) error {
@@ -167,24 +154,5 @@ func down(n int) benchCase {
 			err = errors.Join(err, b.engine.call(ctx, http.MethodDelete, "/networks/"+project+"_default", nil, nil))
 			return time.Since(from), err
 		},
-	}
-}
-
-func ps(n int) benchCase {
-	return benchCase{
-		name: "ps", n: n, files: plain(n), prepare: prepareUp(n), muster: words("ps"), compose: words("ps"),
-		what: "list the project's containers",
-		floor: func(ctx context.Context, b *bench) (time.Duration, error) {
-			from := time.Now()
-			_, err := b.engine.containers(ctx)
-			return time.Since(from), err
-		},
-	}
-}
-
-func config(n int) benchCase {
-	return benchCase{
-		name: "config", n: n, files: plain(n), muster: words("config -q"), compose: words("config -q"),
-		what: "none: the engine is not asked",
 	}
 }

@@ -38,6 +38,8 @@ type benchCase struct {
 	n    int // services
 	// prepare is called before each turn of a tool, and not measured.
 	prepare func(ctx context.Context, b *bench, t tool) error
+	// standing says that no turn changes anything, so that it is prepared only once, by muster.
+	standing bool
 	// muster and compose are the arguments; compose may be empty.
 	muster, compose []string
 	// session measures a part of what a program does, instead of all of it; may be nil.
@@ -140,13 +142,24 @@ type times map[tool][]time.Duration
 // measure lets the tools take turns; each turn begins with another one.
 func (b *bench) measure(ctx context.Context, c benchCase) (times, error) {
 	tools := []tool{muster}
-	if b.compose != "" && (c.compose != nil || c.session != nil) {
+	if b.compose != "" && (len(c.compose) > 0 || c.session != nil) {
 		tools = append(tools, compose)
 	}
 	if c.floor != nil {
 		tools = append(tools, floor)
 	}
 	got := times{}
+	if c.standing {
+		defer func() { _ = b.engine.removeProject(context.WithoutCancel(ctx), project) }()
+		if err := b.ready(ctx, c, muster); err != nil {
+			return nil, err
+		}
+		for _, t := range tools { // what a tool keeps for the next time is there
+			if _, err := b.once(ctx, c, t); err != nil {
+				return nil, fmt.Errorf("%s: %w", t, err)
+			}
+		}
+	}
 	for turn := range b.runs {
 		for i := range tools {
 			t := tools[(turn+i)%len(tools)]
@@ -163,12 +176,25 @@ func (b *bench) measure(ctx context.Context, c benchCase) (times, error) {
 	return got, nil
 }
 
-// turn is one turn of one tool.
-func (b *bench) turn(ctx context.Context, c benchCase, t tool) (took time.Duration, err error) {
+// ready brings about what a tool begins with.
+func (b *bench) ready(ctx context.Context, c benchCase, t tool) error {
 	if c.files != nil {
 		if err := os.WriteFile(b.file(), []byte(c.files(b, t)), 0o600); err != nil {
-			return 0, err
+			return err
 		}
+	}
+	if c.prepare != nil {
+		if err := c.prepare(ctx, b, t); err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+	}
+	return nil
+}
+
+// turn is one turn of one tool.
+func (b *bench) turn(ctx context.Context, c benchCase, t tool) (took time.Duration, err error) {
+	if c.standing {
+		return b.once(ctx, c, t)
 	}
 	defer func() {
 		// The next turn begins from nothing, whatever became of this one.
@@ -176,11 +202,14 @@ func (b *bench) turn(ctx context.Context, c benchCase, t tool) (took time.Durati
 			err = cleanErr
 		}
 	}()
-	if c.prepare != nil {
-		if err := c.prepare(ctx, b, t); err != nil {
-			return 0, fmt.Errorf("prepare: %w", err)
-		}
+	if err := b.ready(ctx, c, t); err != nil {
+		return 0, err
 	}
+	return b.once(ctx, c, t)
+}
+
+// once is what is measured of a tool.
+func (b *bench) once(ctx context.Context, c benchCase, t tool) (time.Duration, error) {
 	switch {
 	case t == muster && c.session != nil:
 		return c.session(ctx, b, b.muster)

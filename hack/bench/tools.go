@@ -20,7 +20,7 @@ func (b *bench) file() string { return filepath.Join(b.folder, "compose.yaml") }
 func (b *bench) command(ctx context.Context, program string, args []string) (time.Duration, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = b.folder
-	cmd.Env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+project, "XDG_STATE_HOME="+b.folder)
+	cmd.Env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+project, "XDG_STATE_HOME="+b.folder, "XDG_CACHE_HOME="+b.folder)
 	cmd.Env = append(cmd.Env, b.environ...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
