@@ -54,6 +54,9 @@ test-podman: ## run the engine adapter's tests on Podman
 bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
 	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
 
+bench-diff: ## compare the Go benchmarks with those of the merge base: COUNT=turns, RUN=a pattern
+	hack/bench-diff $(or $(COUNT),6) $(if $(RUN),'$(RUN)')
+
 race: ## run tests over and over to find races: RUN=a pattern, COUNT=how often
 	$(TEST) -count=$(or $(COUNT),20) -run '$(or $(RUN),.)' ./...
 
@@ -78,4 +81,4 @@ generate: ## write anew what is made from tables: docs, schema
 clean: ## remove what was built; engines and images stay (hack/engine stop)
 	rm -rf bin dist examples/shop/web/dist
 
-.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest test-podman bench race setup lint fmt bless generate clean
+.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest test-podman bench bench-diff race setup lint fmt bless generate clean

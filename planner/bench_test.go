@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/musterhq/muster/project"
@@ -85,6 +86,36 @@ func changed(p *project.Project) *project.Project {
 	return &out
 }
 
+// perService measures something that is done with n services, and what it takes for each.
+func perService(b *testing.B, n int, do func()) {
+	b.ReportAllocs()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		do()
+	}
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N*n), "allocs/service")
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/service")
+}
+
+// BenchmarkDiff is of a service with another value of one of its variables.
+func BenchmarkDiff(b *testing.B) {
+	want := chain(1)
+	var was, now []byte
+	for p, text := range map[*project.Project]*[]byte{want: &was, changed(want): &now} {
+		var err error
+		if *text, err = project.Spec(p.Services["service00000"]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perService(b, 1, func() {
+		if changes, err := diffSpecs("", was, now, serviceRules{}); err != nil || len(changes) != 1 {
+			b.Fatal(changes, err)
+		}
+	})
+}
+
 func BenchmarkBuild(b *testing.B) {
 	for _, n := range []int{20, 300, 5000} {
 		want := chain(n)
@@ -95,11 +126,11 @@ func BenchmarkBuild(b *testing.B) {
 			have State
 		}{{"new", want, State{}}, {"noop", want, have}, {"changed", changed(want), have}} {
 			b.Run(fmt.Sprintf("%s/%d", c.name, n), func(b *testing.B) {
-				for b.Loop() {
+				perService(b, n, func() {
 					if _, err := Build(c.want, c.have, Policy{}); err != nil {
 						b.Fatal(err)
 					}
-				}
+				})
 			})
 		}
 	}

@@ -126,19 +126,3 @@ func manyServices(n int) string {
 	b.WriteString("volumes: {v: }\n")
 	return b.String()
 }
-
-func BenchmarkLoad(b *testing.B) {
-	for _, n := range []int{1, 20, 100, 300} {
-		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
-			dir := b.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(manyServices(n)), 0o644); err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				if _, err := Load(b.Context(), Options{Cwd: dir, Environ: []string{"B=2"}}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -489,21 +489,3 @@ func TestPipesAreNotRead(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkLoadRemembered is BenchmarkLoad of files that have been loaded before.
-func BenchmarkLoadRemembered(b *testing.B) {
-	for _, n := range []int{1, 20, 100, 300} {
-		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
-			dir := b.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(manyServices(n)), 0o644); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := Load(b.Context(), Options{Cwd: dir, Environ: []string{"B=2", "XDG_CACHE_HOME=" + dir}}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
