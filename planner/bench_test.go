@@ -99,6 +99,22 @@ func perService(b *testing.B, n int, do func()) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/service")
 }
 
+// What a plan takes grows with the stack, and no quicker.
+func TestBuildGrowsLinearly(t *testing.T) {
+	allocations := func(n int) float64 {
+		want := chain(n)
+		have := settled(t, want)
+		return testing.AllocsPerRun(1, func() {
+			if _, err := Build(changed(want), have, Policy{}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := allocations(100), allocations(1000); many > 11*few {
+		t.Errorf("%.0f allocations for 100 services, and %.0f for 1000", few, many)
+	}
+}
+
 // BenchmarkDiff is of a service with another value of one of its variables.
 func BenchmarkDiff(b *testing.B) {
 	want := chain(1)

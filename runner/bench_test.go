@@ -95,6 +95,7 @@ func TestMakespan(t *testing.T) {
 		{100, 20, 8, 1.4},
 		{100, 100, 8, 1.25}, // no dependencies
 		{300, 30, 16, 1.4},
+		{10000, 500, 16, 1.05},
 	} {
 		t.Run(fmt.Sprintf("%d services %d wide", test.services, test.width), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
