@@ -147,7 +147,7 @@ func (b *builder) imageItems() {
 		case PullImage:
 			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "pull, for "+strings.Join(a.Services, ", ")
 		case BuildImage:
-			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "build, for "+strings.Join(b.usersOf(a.Ref), ", ")
+			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "build, for "+strings.Join(b.usersOf(a.Ref, a.Service), ", ")
 		default:
 			continue
 		}
@@ -158,13 +158,16 @@ func (b *builder) imageItems() {
 	}
 }
 
-// usersOf are the services of the plan that run an image.
-func (b *builder) usersOf(ref string) []string {
+// usersOf are the services of the plan that run an image; where none does, it is built for another build, and has its owner.
+func (b *builder) usersOf(ref, owner string) []string {
 	var out []string
 	for _, name := range keys(b.services) {
 		if b.want.ImageName(b.services[name].spec) == ref {
 			out = append(out, name)
 		}
+	}
+	if len(out) == 0 {
+		out = []string{owner}
 	}
 	return out
 }
@@ -219,14 +222,28 @@ func (b *builder) buildImage(s *service, ref string, why Change) {
 	}
 }
 
+// contextOf is the service that a build has as a context, one that this plan does not run too; nil where the context is none.
+func (b *builder) contextOf(where string) *service {
+	name, ok := strings.CutPrefix(where, "service:")
+	if !ok {
+		return nil
+	}
+	if s := b.services[name]; s != nil {
+		return s
+	}
+	if spec, ok := b.want.Declared(name); ok {
+		return &service{name: name, spec: spec}
+	}
+	return nil
+}
+
 // resolveContexts replaces the services among a build's contexts by their images.
 func (b *builder) resolveContexts(s project.Service) project.Service {
 	build := *s.Build
 	build.AdditionalContexts = maps.Clone(build.AdditionalContexts)
 	for name, where := range build.AdditionalContexts {
-		other, ok := strings.CutPrefix(where, "service:")
-		if ok && b.services[other] != nil {
-			build.AdditionalContexts[name] = "docker-image://" + b.want.ImageName(b.services[other].spec)
+		if base := b.contextOf(where); base != nil {
+			build.AdditionalContexts[name] = "docker-image://" + b.want.ImageName(base.spec)
 		}
 	}
 	s.Build = &build
@@ -237,7 +254,10 @@ func (b *builder) resolveContexts(s project.Service) project.Service {
 func (b *builder) buildSecrets(s project.Service) []File {
 	var out []File
 	for _, ref := range s.Build.Secrets {
-		c := b.want.Secrets[ref.Source]
+		c, used := b.want.Secrets[ref.Source]
+		if !used { // by a service that runs
+			c = b.want.Model.Secrets[ref.Source]
+		}
 		f := File{Key: "secrets." + ref.Source, Target: ref.Target, Source: c.File, Content: Hidden(b.contentOf(c.Content, c.Environment))}
 		if f.Target == "" {
 			f.Target = ref.Source

@@ -175,9 +175,8 @@ func (b *builder) baseServices(s *service) []*service {
 		return nil
 	}
 	for _, name := range keys(s.spec.Build.AdditionalContexts) {
-		other, ok := strings.CutPrefix(s.spec.Build.AdditionalContexts[name], "service:")
-		if ok && b.services[other] != nil {
-			out = append(out, b.services[other])
+		if base := b.contextOf(s.spec.Build.AdditionalContexts[name]); base != nil {
+			out = append(out, base)
 		}
 	}
 	return out

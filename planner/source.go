@@ -215,7 +215,7 @@ func (st *standing) pauseProviders(stopped map[string][]StepID) {
 // resumeProviders brings up again what a service that is started depends on, since a stop may have stopped that too. It
 // may run already: their protocol asks that this does no harm. The variables stay those that the containers have.
 func (st *standing) resumeProviders(name string) []StepID {
-	s, _ := st.declared(name)
+	s, _ := st.want.Declared(name)
 	var out []StepID
 	for _, to := range keys(s.DependsOn) {
 		p, ok := st.want.Services[to]

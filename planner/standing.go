@@ -65,19 +65,10 @@ func projectOf(have State) string {
 	return ""
 }
 
-// declared is a service of the file, active or not.
-func (st *standing) declared(name string) (project.Service, bool) {
-	if s, ok := st.want.Services[name]; ok {
-		return s, true
-	}
-	s, ok := st.want.Inactive[name]
-	return s, ok
-}
-
 // depend notes what a service depends on, as far as that exists.
 func (st *standing) depend(name string) {
 	found := map[string]project.ServiceDependency{}
-	if s, ok := st.declared(name); ok {
+	if s, ok := st.want.Declared(name); ok {
 		for to, d := range s.DependsOn {
 			found[to] = d
 		}
@@ -142,7 +133,7 @@ func (st *standing) chosen(name string) bool {
 // checkNames refuses names that neither the file nor the engine knows.
 func (st *standing) checkNames() {
 	for _, name := range st.how.Services {
-		if _, ok := st.declared(name); !ok && len(st.all[name]) == 0 {
+		if _, ok := st.want.Declared(name); !ok && len(st.all[name]) == 0 {
 			st.fail(Ref{Kind: KindService, Name: name}, "", "no service %q", name)
 		}
 	}
@@ -150,7 +141,7 @@ func (st *standing) checkNames() {
 
 // postStart are the hooks after the start of a container: those of the file, else those that it was made with.
 func (st *standing) postStart(c *Container) []project.ServiceHook {
-	if s, known := st.declared(c.Service); known {
+	if s, known := st.want.Declared(c.Service); known {
 		return s.PostStart
 	}
 	return st.codec.recorded(c.Labels).PostStart
@@ -159,7 +150,7 @@ func (st *standing) postStart(c *Container) []project.ServiceHook {
 // firstStart adds the hooks that are due before a container runs for the first time. The hooks of the service run
 // before the first of its containers, unless one of them has run already.
 func (st *standing) firstStart(c *Container, needs []StepID) []StepID {
-	s, known := st.declared(c.Service)
+	s, known := st.want.Declared(c.Service)
 	if !known || c.Status != Created || c.OneOff || len(s.PreStart) == 0 {
 		return needs
 	}

@@ -33,7 +33,7 @@ func (st *standing) waiting(name string, c *Container, condition Condition) Awai
 
 // ready is what the file says that a service is ready by; nil where it says nothing.
 func (st *standing) ready(name string) *project.Ready {
-	s, ok := st.declared(name)
+	s, ok := st.want.Declared(name)
 	if !ok {
 		return nil
 	}

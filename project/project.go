@@ -67,6 +67,16 @@ type Project struct {
 	lockDir string
 }
 
+// Declared is a service of the files, active or not.
+func (p *Project) Declared(name string) (Service, bool) {
+	s, ok := p.Services[name]
+	if !ok {
+		s, ok = p.Inactive[name]
+	}
+	s.Name = name
+	return s, ok
+}
+
 // Warning is something that works but not as a reader of the file would
 // expect, such as a key that the target ignores. It has the fields of an
 // [Error], since --strict makes one of it.

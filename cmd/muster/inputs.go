@@ -57,7 +57,7 @@ func withInputs(want *project.Project, how planner.Policy) (planner.Policy, erro
 	due := map[string]bool{}
 	var add func(name string)
 	add = func(name string) {
-		s, ok := want.Services[name]
+		s, ok := want.Declared(name)
 		if !ok || s.Build == nil || due[name] {
 			return
 		}
@@ -77,7 +77,8 @@ func withInputs(want *project.Project, how planner.Policy) (planner.Policy, erro
 	var mu sync.Mutex
 	for name := range due {
 		all.Go(func() error {
-			of, err := watch.Inputs(want, want.Services[name])
+			s, _ := want.Declared(name)
+			of, err := watch.Inputs(want, s)
 			mu.Lock()
 			defer mu.Unlock()
 			if how.Inputs == nil {
