@@ -19,7 +19,7 @@ type board struct {
 	rows    []*row // in the order of the plan
 	// idle is the number of services that the plan leaves as they are.
 	idle int
-	// running are the containers that run and that the plan does not touch.
+	// running are the containers of the plan's services that run and that it does not touch.
 	running []string
 
 	steps map[planner.StepID]*stepView
@@ -75,14 +75,19 @@ func newBoard(plan planner.Plan, have planner.State, goal string, now time.Time)
 		view.row.steps = append(view.row.steps, view)
 		b.steps[s.ID] = view
 	}
-	for _, c := range have.Containers {
-		if c.Status == planner.Running && !touched[c.Name] && !c.OneOff {
-			b.running = append(b.running, c.Name)
+	about := map[string]bool{}
+	for _, item := range plan.Items {
+		if item.Ref.Kind != planner.KindService {
+			continue
+		}
+		about[item.Ref.Name] = true
+		if b.find(item.Ref.Name, planner.KindService) == nil {
+			b.idle++
 		}
 	}
-	for _, item := range plan.Items {
-		if item.Ref.Kind == planner.KindService && b.find(item.Ref.Name, planner.KindService) == nil {
-			b.idle++
+	for _, c := range have.Containers {
+		if c.Status == planner.Running && about[c.Service] && !touched[c.Name] && !c.OneOff {
+			b.running = append(b.running, c.Name)
 		}
 	}
 	return b
@@ -170,8 +175,13 @@ func (b *board) hidden(e runner.Event) bool {
 	if e.Undo {
 		return false
 	}
-	remove, ok := e.Step.Action.(planner.RemoveContainer)
-	return ok && b.replaced[remove.Name] && e.State != runner.Failed
+	switch a := e.Step.Action.(type) {
+	case planner.StopContainer:
+		return b.replaced[a.Name] && e.State != runner.Failed
+	case planner.RemoveContainer:
+		return b.replaced[a.Name] && e.State != runner.Failed
+	}
+	return false
 }
 
 // finalRef is what an action is about, under the name that it has in the end.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
@@ -229,7 +231,13 @@ func eventText(b *board, e runner.Event) string {
 	if e.Undo {
 		return refText(eventAction(e).Resource())
 	}
-	return refText(b.finalRef(e.Step.Action))
+	ref := b.finalRef(e.Step.Action)
+	if _, ok := e.Step.Action.(planner.RemoveImage); ok {
+		if name, err := reference.ParseNormalizedNamed(ref.Name); err == nil { // docker compose says which of an image's tags goes
+			ref.Name = reference.FamiliarString(reference.TagNameOnly(name))
+		}
+	}
+	return refText(ref)
 }
 
 // reasonOf is why a step failed, in a line, without the step's own name.

@@ -27,6 +27,9 @@ type progressLine struct {
 func (d *jsonDisplay) begin(b *board) {
 	for _, name := range b.running {
 		d.print(progressLine{ID: "Container " + name, Status: "Done", Text: "Running"})
+		if b.goal == "ready" {
+			d.print(progressLine{ID: "Container " + name, Status: "Done", Text: "Healthy"})
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ func (d *plainDisplay) begin(b *board) {
 	d.told = map[planner.StepID]time.Time{}
 	for _, name := range b.running {
 		d.line("Container "+name, "Running", "")
+		if b.goal == "ready" {
+			d.line("Container "+name, "Healthy", "")
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ func (p *program) downCommand() *cobra.Command {
 				services: services, goal: "removed", again: "muster down", how: how, plan: teardown,
 			})
 			if err == nil && len(plan.Steps) == 0 && !p.globals.dryRun {
-				p.warn(fmt.Sprintf("no resource found to remove for project %q", seen.name))
+				p.warn(fmt.Sprintf("No resource found to remove for project %q.", seen.name))
 			}
 			return err
 		},

@@ -5,31 +5,64 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/runner/docker"
 )
 
-// historyRead is how many chunks of a container are read ahead.
-const historyRead = 64
+// historyRead and historyRoom are how much of a container is read ahead, in chunks and in bytes: never more than a piece of a long line.
+const (
+	historyRead = 64
+	historyRoom = docker.MaxLine
+)
+
+// readAhead is what has been read of a container and not been printed.
+type readAhead struct {
+	chunks chan logChunk
+	room   *semaphore.Weighted
+}
+
+func newReadAhead() *readAhead {
+	return &readAhead{chunks: make(chan logChunk, historyRead), room: semaphore.NewWeighted(historyRoom)}
+}
+
+// put waits until there is room.
+func (r *readAhead) put(ctx context.Context, c logChunk) error {
+	c.text = slices.Clone(c.text)
+	if err := r.room.Acquire(ctx, r.size(c)); err != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case r.chunks <- c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// take gives what comes next; nil at the end.
+func (r *readAhead) take() *logChunk {
+	c, ok := <-r.chunks
+	if !ok {
+		return nil
+	}
+	r.room.Release(r.size(c))
+	return &c
+}
+
+func (r *readAhead) size(c logChunk) int64 { return int64(min(len(c.text), historyRoom)) }
 
 // history prints what containers have printed so far, in the order of time, and leaves each
 // one's position behind its last line.
 func (a *attachment) history(ctx context.Context, all []*followed, o logOptions) error {
 	group, ctx := errgroup.WithContext(ctx)
-	streams := make([]chan logChunk, len(all))
+	streams := make([]*readAhead, len(all))
 	for i, f := range all {
-		streams[i] = make(chan logChunk, historyRead)
+		streams[i] = newReadAhead()
 		group.Go(func() error {
-			defer close(streams[i])
-			return a.logs.Logs(ctx, f.name, o, func(c logChunk) error {
-				c.text = slices.Clone(c.text)
-				select {
-				case streams[i] <- c:
-					return nil
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				}
-			})
+			defer close(streams[i].chunks)
+			return a.logs.Logs(ctx, f.name, o, func(c logChunk) error { return streams[i].put(ctx, c) })
 		})
 	}
 	group.Go(func() error { return a.merge(ctx, all, streams) })
@@ -37,10 +70,10 @@ func (a *attachment) history(ctx context.Context, all []*followed, o logOptions)
 }
 
 // merge prints the earliest of the lines that come next, until there are none.
-func (a *attachment) merge(ctx context.Context, all []*followed, streams []chan logChunk) error {
+func (a *attachment) merge(ctx context.Context, all []*followed, streams []*readAhead) error {
 	next := make([]*logChunk, len(streams))
 	for i := range streams {
-		next[i] = receive(streams[i])
+		next[i] = streams[i].take()
 	}
 	for {
 		first := -1
@@ -58,20 +91,12 @@ func (a *attachment) merge(ctx context.Context, all []*followed, streams []chan 
 			if err := a.printer.chunk(ctx, &f.source, *c); err != nil {
 				return err
 			}
-			next[first] = receive(streams[first])
+			next[first] = streams[first].take()
 			if !c.more || next[first] == nil {
 				break
 			}
 		}
 	}
-}
-
-func receive(stream <-chan logChunk) *logChunk {
-	c, ok := <-stream
-	if !ok {
-		return nil
-	}
-	return &c
 }
 
 // closedEvents is a stream in which nothing happens.

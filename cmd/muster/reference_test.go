@@ -100,6 +100,7 @@ func TestCommandsPage(t *testing.T) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Commands\n\nMade from the commands themselves by `go generate ./cmd/muster`.\n\n")
 	peerTable(t, &b, root)
+	differenceTable(&b)
 	fmt.Fprintf(&b, "\n## All commands\n\n")
 	for _, cmd := range append([]*cobra.Command{root}, root.Commands()...) {
 		if cmd.Hidden || cmd.Name() == "help" || cmd.Name() == "completion" {
@@ -179,6 +180,19 @@ func peerTable(t *testing.T, b *strings.Builder, root *cobra.Command) {
 		if !used[what] {
 			t.Errorf("it is said why muster has no %q, and it has", what)
 		}
+	}
+}
+
+// differenceTable says where the lines on stderr are not docker compose's; TestPeerMessages holds it against docker compose itself.
+func differenceTable(b *strings.Builder) {
+	fmt.Fprintf(b, "\n### Messages\n\nWith `--progress plain` and `json`, what is said on stderr is what docker compose 2.40.3 says, line by line, but for these. "+
+		"The keys in JSON are docker compose 5's.\n\n| line | only in | why |\n|---|---|---|\n")
+	for _, d := range differences() {
+		whose := "docker compose"
+		if d.muster {
+			whose = "muster"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", strings.ReplaceAll(d.line, "|", "\\|"), whose, d.why)
 	}
 }
 

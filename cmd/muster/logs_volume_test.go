@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// A torrent of logs is what an engine sends of containers that print as fast as they can: bytes each, in lines of about a hundred bytes or,
+// unbroken, in a single one. It comes over a socket and through docker's client, as it does from an engine.
+type torrent struct {
+	names    []string
+	each     int
+	unbroken bool
+	printed  func(name string) // is called when all of a container's output has been sent
+}
+
+// serve is the engine: it answers with a container's logs.
+func (tt torrent) serve(t testing.TB) engine {
+	socket := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.51") })
+	mux.HandleFunc("/v1.51/info", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) })
+	mux.HandleFunc("/v1.51/version", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"ApiVersion":"1.51"}`)) })
+	mux.HandleFunc("/v1.51/containers/{name}/logs", func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.docker.multiplexed-stream")
+		tt.send(w)
+		tt.printed(req.PathValue("name"))
+	})
+	server := &http.Server{Handler: mux}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	on, err := openEngine(t.Context(), address{host: "unix://" + socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = on.Close() })
+	return on
+}
+
+// send writes the output as the engine does: a frame is a line, or 16 KiB of one, behind its time.
+func (tt torrent) send(w http.ResponseWriter) {
+	at, pad := time.Unix(1_700_000_000, 0).UTC(), bytes.Repeat([]byte("x"), 16<<10)
+	var batch, text []byte
+	for n, sent := 0, 0; sent < tt.each; n++ {
+		text = at.Add(time.Duration(n)*time.Microsecond).AppendFormat(text[:0], "2006-01-02T15:04:05.000000000Z07:00")
+		text = append(text, ' ')
+		stamp := len(text)
+		if tt.unbroken {
+			text = append(text, pad[:min(len(pad), tt.each-sent)]...)
+		} else {
+			text = strconv.AppendInt(text, int64(n), 10)
+			text = append(append(append(text, ' '), pad[:60+n%80]...), '\n')
+		}
+		sent += len(text) - stamp
+		batch = append(batch, 1, 0, 0, 0)
+		batch = binary.BigEndian.AppendUint32(batch, uint32(len(text)))
+		batch = append(batch, text...)
+		if len(batch) > 64<<10 || sent >= tt.each {
+			if _, err := w.Write(batch); err != nil {
+				return
+			}
+			batch = batch[:0]
+		}
+	}
+}
+
+// reader is who reads what muster prints: it counts, looks at the order of lines, and at how much memory is in use meanwhile.
+type reader struct {
+	t        testing.TB
+	rest     []byte // of a line whose end has not come
+	next     map[string]int
+	bytes    map[string]int // of text, without prefixes
+	label    string         // whose line is being read, where lines are too long to be kept
+	since    int
+	peak     uint64
+	unbroken bool
+}
+
+func (r *reader) Write(p []byte) (int, error) {
+	if r.since += len(p); r.since > 4<<20 {
+		r.since = 0
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		r.peak = max(r.peak, m.HeapAlloc)
+	}
+	if r.unbroken {
+		r.count(p)
+		return len(p), nil
+	}
+	r.rest = append(r.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(r.rest, []byte("\n"))
+		if !whole {
+			break
+		}
+		r.line(line)
+		r.rest = rest
+	}
+	r.rest = append([]byte(nil), r.rest...)
+	return len(p), nil
+}
+
+// count goes through pieces of lines that are too long to be kept: all of it is x, but for prefixes.
+func (r *reader) count(p []byte) {
+	for len(p) > 0 {
+		text := len(p) - len(bytes.TrimLeft(p, "x"))
+		if text > 0 {
+			r.bytes[r.label] += text
+		}
+		p = p[text:]
+		other := bytes.IndexByte(p, 'x')
+		if other < 0 {
+			other = len(p)
+		}
+		r.rest = append(r.rest, p[:other]...)
+		p = p[other:]
+		line := r.rest[bytes.LastIndexByte(r.rest, '\n')+1:]
+		if label, _, ok := bytes.Cut(line, []byte("  | ")); ok {
+			r.label, r.rest = string(label), nil
+		}
+	}
+}
+
+func (r *reader) line(line []byte) {
+	label, text, ok := bytes.Cut(line, []byte("  | "))
+	if !ok {
+		return // it says that one has ended
+	}
+	name := string(label)
+	r.bytes[name] += len(text) + 1
+	number, pad, _ := bytes.Cut(text, []byte(" "))
+	n, err := strconv.Atoi(string(number))
+	if err != nil || n != r.next[name] || len(pad) != 60+n%80 {
+		r.t.Errorf("%s: got line %.20q with %d bytes, want line %d", name, number, len(pad), r.next[name])
+	}
+	r.next[name] = n + 1
+}
+
+// heapLimit is what twenty containers may take: what is in flight ([logRoom]), a piece of a line for each, and what the collector has not
+// come to.
+const heapLimit = 96 << 20
+
+// Containers that print as fast as they can take bounded memory, whatever they print, and each one's lines come in order.
+func TestLogsOfAnySize(t *testing.T) {
+	for name, c := range map[string]struct {
+		containers, each int
+		unbroken, follow bool
+	}{
+		"attached, many lines":       {containers: 20, each: 6 << 20, follow: true},
+		"attached, a line of 100 MB": {containers: 2, each: 100 << 20, unbroken: true, follow: true},
+		"history, many lines":        {containers: 20, each: 6 << 20},
+		"history, a line each":       {containers: 20, each: 10 << 20, unbroken: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, took := pour(t, c.containers, c.each, c.unbroken, c.follow)
+			total := 0
+			for label, n := range r.bytes {
+				total += n
+				if n < c.each || n > c.each+200 {
+					t.Errorf("%s: %d bytes were printed, want %d", label, n, c.each)
+				}
+			}
+			if len(r.bytes) != c.containers {
+				t.Errorf("%d containers have printed, want %d", len(r.bytes), c.containers)
+			}
+			if r.peak > heapLimit {
+				t.Errorf("%d MiB of memory were in use, want at most %d", r.peak>>20, heapLimit>>20)
+			}
+			t.Logf("%d MB in %v: %.0f MB/s, at most %d MiB in use", total/1e6, took.Round(time.Millisecond), float64(total)/1e6/took.Seconds(), r.peak>>20)
+		})
+	}
+}
+
+// pour lets containers print and muster read them, and gives what was read.
+func pour(t testing.TB, containers, each int, unbroken, follow bool) (*reader, time.Duration) {
+	runtime.GC()
+	tt := torrent{each: each, unbroken: unbroken}
+	for i := range containers {
+		tt.names = append(tt.names, fmt.Sprintf("shop-web-%02d", i))
+	}
+	f := newFakeContainers(tt.names...)
+	tt.printed = func(name string) {
+		if follow {
+			f.end(name, 0, false)
+		}
+	}
+	r := &reader{t: t, next: map[string]int{}, bytes: map[string]int{}, unbroken: unbroken}
+	at := newAttached(f)
+	at.printer = newLogPrinter(r, logStyle{}, nil)
+	at.a.printer, at.a.logs = at.printer, tt.serve(t)
+	began := time.Now()
+	if !follow {
+		var all []*followed
+		for _, name := range tt.names {
+			all = append(all, at.a.entry(name, "s"))
+		}
+		if err := at.a.history(t.Context(), all, logOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	} else {
+		for _, name := range tt.names {
+			f.start(name)
+		}
+		if err := at.a.expect(t.Context(), starts(tt.names...), planner.State{}); err != nil {
+			t.Fatal(err)
+		}
+		close(at.a.planned)
+		go func() {
+			for range at.a.exits {
+			}
+		}()
+		if err := at.a.run(t.Context(), f.events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := at.printer.close(); err != nil {
+		t.Fatal(err)
+	}
+	if left := strings.TrimSpace(string(r.rest)); left != "" && !unbroken {
+		t.Errorf("a line has no end: %.40q", left)
+	}
+	return r, time.Since(began)
+}
+
+// BenchmarkLogs says how many bytes a second muster passes on of twenty containers that print.
+func BenchmarkLogs(b *testing.B) {
+	const containers, each = 20, 4 << 20
+	b.SetBytes(containers * each)
+	for b.Loop() {
+		r, _ := pour(b, containers, each, false, true)
+		b.ReportMetric(float64(r.peak>>20), "MiB")
+	}
+}
