@@ -94,6 +94,9 @@ func (s *story) checkUndo(t *testing.T, plan Plan, i int) {
 			}
 			for _, u := range step.Undo {
 				if err := w.apply(u); err != nil {
+					if slices.ContainsFunc(plan.Warnings, func(w string) bool { return strings.Contains(w, "cannot be put back") }) {
+						continue
+					}
 					t.Errorf("taking %s back: %v", step.ID, err)
 				}
 			}
@@ -106,6 +109,9 @@ func (s *story) checkUndo(t *testing.T, plan Plan, i int) {
 			for _, c := range s.world.state.Containers {
 				now := w.container(c.Name)
 				if c.up() && c.Name == name && (now == nil || !now.up()) {
+					if slices.ContainsFunc(plan.Warnings, func(w string) bool { return strings.Contains(w, "from "+c.Service+" before the new") }) {
+						continue // as the plan says
+					}
 					t.Errorf("%s fails: %s served and does not any more", plan.Steps[i].ID, c.Name)
 				}
 			}

@@ -87,7 +87,12 @@ func (b *builder) waitForPort(begin *Step, c *Container, takes exchange) {
 	if own := b.memberOf(begin); own != nil && own.gaveWay != "" {
 		first = own.gaveWay
 	}
-	b.graph.hopes[first] = append(b.graph.hopes[first], StepID("remove "+c.Name))
+	gone := StepID("remove " + c.Name)
+	b.graph.hopes[first] = append(b.graph.hopes[first], gone)
+	if taker := begin.Action.Resource().Service; c.Service != taker && stop.Group != "" && b.graph.depends(gone, first) {
+		b.warn("%s takes a host port over from %s before the new %s is known to be good, since that waits for %s: should it fail, its old container "+
+			"cannot be put back. Two runs, with the port free in between, are without this risk", taker, c.Service, c.Service, taker)
+	}
 }
 
 // memberOf is the replica that a step starts the successor of; nil for others.

@@ -445,12 +445,26 @@ func (g *guard) serving(ctx context.Context) map[string]bool {
 	return out
 }
 
-// gavePort says whether a service had a fixed port that one has later which it depends on: that one is good first, and keeps it.
+// gavePort says whether a service, or one that is replaced together with it, had a fixed port that one has later which one of them depends
+// on: that one is good first, and keeps it. The plan warns of it.
 func gavePort(name string, first, second *project.Project) bool {
-	had := first.Services[name].Ports
-	for other, s := range second.Services {
-		if len(had) > 0 && len(s.Ports) > 0 && had[0].Published != "" && had[0].Published == s.Ports[0].Published && dependsOn(second, name, other) {
-			return true
+	together := []string{name}
+	for other := range second.Services {
+		for _, pair := range [][2]string{{name, other}, {other, name}} {
+			if second.Services[pair[0]].NetworkMode == "service:"+pair[1] || first.Services[pair[0]].NetworkMode == "service:"+pair[1] {
+				together = append(together, other)
+			}
+		}
+	}
+	for _, holder := range together {
+		had := first.Services[holder].Ports
+		for other, s := range second.Services {
+			if len(had) == 0 || len(s.Ports) == 0 || had[0].Published == "" || had[0].Published != s.Ports[0].Published || other == holder {
+				continue
+			}
+			if slices.ContainsFunc(together, func(of string) bool { return dependsOn(second, of, other) }) {
+				return true
+			}
 		}
 	}
 	return false
