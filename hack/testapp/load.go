@@ -12,8 +12,8 @@ import (
 )
 
 // load is a client that asks at an even pace, whatever becomes of the requests before, and counts. Without -keep each
-// request resolves the name anew and goes to the first address only, as the simplest client does: one that tried the
-// next address would hide what got lost.
+// request resolves the name anew and, as clients do, tries one address after the other until somebody answers there; with -first
+// it goes to the first one only.
 type load struct {
 	client *http.Client
 
@@ -35,6 +35,7 @@ func loadCommand(args []string, stdout, stderr io.Writer) error {
 	duration := set.Duration("duration", 10*time.Second, "ask for so long, or until SIGTERM")
 	timeout := set.Duration("timeout", time.Second, "give up a request after this")
 	keep := set.Bool("keep", false, "keep connections for the next request")
+	first := set.Bool("first", false, "try the first address of a name only")
 	if err := parse(set, args, noEnv); err != nil {
 		return err
 	}
@@ -45,7 +46,10 @@ func loadCommand(args []string, stdout, stderr io.Writer) error {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *duration)
 	defer cancel()
-	transport := &http.Transport{DialContext: dialFirst, DisableKeepAlives: !*keep, MaxIdleConnsPerHost: *rate}
+	transport := &http.Transport{DialContext: (&net.Dialer{}).DialContext, DisableKeepAlives: !*keep, MaxIdleConnsPerHost: *rate}
+	if *first {
+		transport.DialContext = dialFirst
+	}
 	l := load{client: &http.Client{Timeout: *timeout, Transport: transport}}
 	l.run(ctx, set.Arg(0), time.Second/time.Duration(*rate))
 	return json.NewEncoder(stdout).Encode(l.sum)
