@@ -129,19 +129,7 @@ func (ps *places) seekIncludes(d *document, root *yaml.Node, get func(source, by
 	}
 	for i, e := range inc.Content {
 		path := dotted([]string{"include", index(i)})
-		entry := followed(e)
-		paths := []*yaml.Node{e}
-		dir := ""
-		if entry.Kind == yaml.MappingNode {
-			_, p := child(entry, "path")
-			paths = []*yaml.Node{p}
-			if p := followed(p); p != nil && p.Kind == yaml.SequenceNode {
-				paths = p.Content
-			}
-			if _, pd := child(entry, "project_directory"); pd != nil && pd.Value != "" {
-				dir = d.resolve(pd.Value)
-			}
-		}
+		entry, paths, dir := d.included(e)
 		for j, p := range paths {
 			n := followed(p)
 			if n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
@@ -166,6 +154,23 @@ func (ps *places) seekIncludes(d *document, root *yaml.Node, get func(source, by
 			}
 		}
 	}
+}
+
+// included takes an entry of include apart: its files, and the folder that paths in them start from, empty for that of the first.
+func (d *document) included(e *yaml.Node) (entry *yaml.Node, paths []*yaml.Node, dir string) {
+	entry, paths = followed(e), []*yaml.Node{e}
+	if entry.Kind != yaml.MappingNode {
+		return entry, paths, ""
+	}
+	_, p := child(entry, "path")
+	paths = []*yaml.Node{p}
+	if p := followed(p); p != nil && p.Kind == yaml.SequenceNode {
+		paths = p.Content
+	}
+	if _, pd := child(entry, "project_directory"); pd != nil && pd.Value != "" {
+		dir = d.resolve(pd.Value)
+	}
+	return entry, paths, dir
 }
 
 func (ps *places) isExtra(d *document) bool {
