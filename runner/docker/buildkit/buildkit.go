@@ -7,7 +7,6 @@ package buildkit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
-	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
 
@@ -96,7 +94,7 @@ func Build(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Re
 		return err
 	})
 	group.Go(func() error { return display(statuses, report) })
-	return explain(group.Wait())
+	return explain(group.Wait(), r)
 }
 
 // solveOptions writes the request down in BuildKit's terms. cleanup removes
@@ -262,39 +260,4 @@ func attach(options *client.SolveOpt, config *configfile.ConfigFile, r Request) 
 	}
 	options.Session = append(options.Session, provider)
 	return nil
-}
-
-// Failure is a build that did not work.
-type Failure struct {
-	// File and Line say where in the Dockerfile; 0 where it is not known.
-	File  string
-	Line  int
-	Cause error
-}
-
-// Error gives the place and BuildKit's words.
-func (f *Failure) Error() string {
-	text := strings.TrimPrefix(f.Cause.Error(), "failed to solve: ")
-	if f.Line > 0 {
-		return fmt.Sprintf("%s:%d: %s", f.File, f.Line, text)
-	}
-	return text
-}
-
-// Unwrap gives BuildKit's own error.
-func (f *Failure) Unwrap() error { return f.Cause }
-
-// explain finds the place in the Dockerfile.
-func explain(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
-	}
-	out := &Failure{Cause: err}
-	for _, s := range errdefs.Sources(err) {
-		if s.Info == nil || len(s.Ranges) == 0 {
-			continue
-		}
-		out.File, out.Line = s.Info.Filename, int(s.Ranges[0].Start.Line)
-	}
-	return out
 }

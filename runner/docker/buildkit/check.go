@@ -42,7 +42,7 @@ func Check(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Re
 		return got, err
 	}, nil)
 	if err != nil {
-		return "", 0, explain(err)
+		return "", 0, explain(err, r)
 	}
 	warnings, err = strconv.Atoi(string(found["result.statuscode"]))
 	if err != nil {
