@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
 )
@@ -33,6 +34,22 @@ func (l *loading) begun() *Project {
 	return p
 }
 
+// writeSSH puts the SSH keys of builds into the form ID=PATH, in order: as pairs compose-go has them in any order, and writes
+// what is no JSON.
+func writeSSH(of *types.Project) {
+	for _, s := range of.Services {
+		if s.Build == nil {
+			continue
+		}
+		for i, key := range s.Build.SSH {
+			if key.Path != "" {
+				s.Build.SSH[i] = types.SSHKey{ID: key.ID + "=" + key.Path}
+			}
+		}
+		slices.SortFunc(s.Build.SSH, func(a, b types.SSHKey) int { return strings.Compare(a.ID, b.ID) })
+	}
+}
+
 // finish checks the model, chooses the services, resolves what lies in further
 // files and makes the Project.
 func (l *loading) finish(m *model) (*Project, Errors) {
@@ -49,6 +66,7 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 		p.sketch(l.where.profiles)
 		return p, nil // NoInterpolate: nothing in it can be judged
 	}
+	writeSSH(m.project)
 	enabled, errs := l.runnable(m.project)
 	if len(errs) == 0 {
 		enabled, errs = l.enable(enabled)

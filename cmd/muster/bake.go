@@ -84,11 +84,7 @@ func newBakeTarget(a planner.BuildImage, o buildOptions) bakeTarget {
 		}
 	}
 	for _, s := range b.SSH {
-		text := s.ID
-		if s.Path != "" {
-			text += "=" + s.Path
-		}
-		t.SSH = append(t.SSH, text)
+		t.SSH = append(t.SSH, s.ID)
 	}
 	for _, s := range a.Secrets {
 		if s.Source != "" {

@@ -152,8 +152,7 @@ func (p *program) adjustBuilds(want *project.Project, o buildOptions) error {
 			b.SBOM = o.sbom
 		}
 		if o.ssh != "" {
-			id, path, _ := strings.Cut(o.ssh, "=")
-			b.SSH = append(types.SSHConfig{{ID: id, Path: path}}, b.SSH...)
+			b.SSH = append(types.SSHConfig{{ID: o.ssh}}, b.SSH...)
 		}
 		s.Build = &b
 		want.Services[name] = s

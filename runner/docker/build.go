@@ -261,7 +261,8 @@ func (b *builder) platform() string {
 func (b *builder) ssh() []buildkit.SSH {
 	var out []buildkit.SSH
 	for _, s := range b.action.Spec.Build.SSH {
-		out = append(out, buildkit.SSH{ID: s.ID, Path: s.Path})
+		id, path, _ := strings.Cut(s.ID, "=")
+		out = append(out, buildkit.SSH{ID: id, Path: path})
 	}
 	return out
 }
