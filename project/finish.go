@@ -96,6 +96,8 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 		return nil, errs
 	}
 	p.Warnings = l.sortedWarnings(p.Warnings)
+	files, _ := l.read(l.unresolved, p.Model) // what was found is better than nothing
+	p.Beside = readPaths(files)
 	return p, nil
 }
 

@@ -71,15 +71,28 @@ func (l *loading) inputsOf(before, after *types.Project) (list []input, ok bool)
 	if len(l.where.remotes.order) > 0 {
 		return nil, false // what is fetched has its own rules about what counts
 	}
-	files, ok := l.inputFiles()
-	if !ok {
-		return nil, false
-	}
 	for _, services := range []types.Services{before.Services, before.DisabledServices} {
 		for _, s := range services {
 			if s.Develop != nil && len(s.Develop.Watch) > 0 {
 				return nil, false // links are followed in their paths, and what they were before is not known any more
 			}
+		}
+	}
+	files, ok := l.read(before, after)
+	if !ok {
+		return nil, false
+	}
+	for _, s := range after.Services {
+		files = append(files, contextInputs(s)...)
+	}
+	return sortedInputs(files), true
+}
+
+// read are those of them that are read, and not only looked for.
+func (l *loading) read(before, after *types.Project) (files []input, ok bool) {
+	files, ok = l.inputFiles()
+	for _, services := range []types.Services{before.Services, before.DisabledServices} {
+		for _, s := range services {
 			files = append(files, specInputs(s.ContainerSpec)...)
 			for _, h := range s.PreStart {
 				files = append(files, specInputs(h.ContainerSpec)...)
@@ -95,10 +108,19 @@ func (l *loading) inputsOf(before, after *types.Project) (list []input, ok bool)
 	for _, s := range after.Secrets {
 		files = append(files, contentInputs(types.FileObjectConfig(s))...)
 	}
-	for _, s := range after.Services {
-		files = append(files, contextInputs(s)...)
+	return files, ok
+}
+
+// readPaths are the paths of those that are read, sorted.
+func readPaths(list []input) []string {
+	var out []string
+	for _, in := range list {
+		if in.What != inputPresence {
+			out = append(out, in.Path)
+		}
 	}
-	return sortedInputs(files), true
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // specInputs are the files of variables and labels.

@@ -28,6 +28,9 @@ type Project struct {
 	// Files are the Compose files in the order of merging, absolute; "-" is
 	// standard input.
 	Files []string
+	// Beside are the files that were read beside those: included and extended ones, those of variables and labels, and
+	// those whose content goes into containers; sorted, absolute.
+	Beside []string
 	// EnvFiles are the files given by --env-file, absolute.
 	EnvFiles []string
 	// Services are the active ones, by name.

@@ -200,6 +200,7 @@ func (m *memory) recall(l *loading) *Project {
 	p.Configs = chosen(a.Model.Configs, a.Configs)
 	p.Secrets = chosen(a.Model.Secrets, a.Secrets)
 	p.Content, p.Warnings = a.Content, a.Warnings
+	p.Beside = readPaths(m.inputs)
 	return p
 }
 

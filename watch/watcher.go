@@ -45,6 +45,7 @@ type Watcher struct {
 	told    *fsnotify.Watcher
 	roots   []Root
 	folders map[string]bool // that the system tells about
+	known   map[string]bool // files in them, to find those that went away while the system could not tell
 	looked  map[string]*poll
 }
 
@@ -53,7 +54,7 @@ func NewWatcher(roots []Root, o Options) (*Watcher, error) {
 	if o.Note == nil {
 		o.Note = func(string) {}
 	}
-	w := &Watcher{o: o, changes: make(chan string, 1024), stop: make(chan struct{}), folders: map[string]bool{}, looked: map[string]*poll{}}
+	w := &Watcher{o: o, changes: make(chan string, 1024), stop: make(chan struct{}), folders: map[string]bool{}, known: map[string]bool{}, looked: map[string]*poll{}}
 	if o.Poll == 0 {
 		told, err := fsnotify.NewBufferedWatcher(4096)
 		if err != nil {
@@ -172,6 +173,7 @@ func (w *Watcher) addBelow(root string) error {
 		case err != nil:
 			return err
 		case !entry.IsDir():
+			w.known[name] = true
 			return nil
 		case w.skips(name):
 			return fs.SkipDir
@@ -207,6 +209,11 @@ func (w *Watcher) skips(folder string) bool {
 
 // forget ends the watch of a folder and of those in it: under their new name they are other ones.
 func (w *Watcher) forget(name string) {
+	for file := range w.known {
+		if within(name, file) {
+			delete(w.known, file)
+		}
+	}
 	for folder := range w.folders {
 		if within(name, folder) {
 			_ = w.told.Remove(folder) // it may be gone
@@ -241,8 +248,11 @@ func (w *Watcher) happened(e fsnotify.Event) bool {
 		return true // the search index touches files all the time
 	}
 	w.mu.Lock()
-	if (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)) && w.folders[e.Name] {
-		w.forget(e.Name)
+	if e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename) {
+		delete(w.known, e.Name)
+		if w.folders[e.Name] {
+			w.forget(e.Name)
+		}
 	}
 	if e.Has(fsnotify.Create) {
 		w.came(e.Name)
@@ -255,7 +265,12 @@ func (w *Watcher) happened(e fsnotify.Event) bool {
 // came watches a folder that is new, before it is told: what is made in it later is told, what was made before is found
 // by whoever looks into it then. A folder on the way to a root brings the root nearer.
 func (w *Watcher) came(name string) {
-	if info, err := os.Lstat(name); err != nil || !info.IsDir() {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return
+	}
+	if !info.IsDir() {
+		w.known[name] = true
 		return
 	}
 	for _, r := range w.roots {
@@ -281,15 +296,28 @@ func (w *Watcher) failed(err error) {
 		w.o.Note(fmt.Sprintf("watch: %v", err))
 		return
 	}
-	w.o.Note("more changed at once than the system could tell; all is synced again, files that were deleted meanwhile may stay")
+	w.o.Note("more changed at once than the system could tell; all files are looked at again")
 	w.mu.Lock()
 	roots := slices.Clone(w.roots)
+	var gone []string
+	for name := range w.known {
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			gone = append(gone, name)
+			delete(w.known, name)
+		}
+	}
+	slices.Sort(gone)
 	for _, r := range roots {
 		_ = w.addBelow(r.Path) // where it cannot, that was told when it began
 	}
 	w.mu.Unlock()
 	for _, r := range roots {
 		if !w.send(r.Path) {
+			return
+		}
+	}
+	for _, name := range gone {
+		if !w.send(name) {
 			return
 		}
 	}

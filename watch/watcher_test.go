@@ -4,9 +4,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // observed is a watcher with what it has told.
@@ -143,4 +146,38 @@ func TestPoll(t *testing.T) {
 			t.Errorf("told %s", name)
 		}
 	})
+}
+
+// What went away while more happened than the system could tell is found all the same.
+func TestWatcherOverflow(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"src/stays", "src/goes", "src/sub/goes", "src/skipped/goes"} {
+		write(t, at(name), "1")
+	}
+	o := observe(t, dir, Root{Path: at("src"), Skip: func(folder string) bool { return folder == at("src/skipped") }})
+	write(t, at("src/came"), "1")
+	o.tells("src/came")
+	// The system falls silent.
+	for _, folder := range []string{"src", "src/sub"} {
+		must(t, o.told.Remove(at(folder)))
+	}
+	for _, name := range []string{"src/goes", "src/sub/goes", "src/skipped/goes", "src/came"} {
+		must(t, os.Remove(at(name)))
+	}
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		o.failed(fsnotify.ErrEventOverflow)
+	}()
+	var got []string
+	for len(got) < 4 {
+		if name := <-o.Changes(); name != at("src/came") || len(got) > 0 { // its first writing may be told twice
+			got = append(got, name)
+		}
+	}
+	<-told
+	if want := []string{at("src"), at("src/came"), at("src/goes"), at("src/sub/goes")}; !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
 }

@@ -198,11 +198,7 @@ func apart(of *project.Project) []string {
 			files = append(files, f)
 		}
 	}
-	for _, name := range serviceNames(of) {
-		for _, f := range of.Services[name].EnvFiles {
-			files = append(files, f.Path)
-		}
-	}
+	files = append(files, of.Beside...)
 	slices.Sort(files)
 	return slices.Compact(files)
 }
