@@ -282,6 +282,44 @@ services:
 	}
 }
 
+// A change of any file that the stack is made from is applied as one of the Compose file is.
+func TestEngineWatchFiles(t *testing.T) {
+	st := newWatchStage(t, `
+include: [more.yaml]
+services:
+  web:
+    extends: {file: base.yaml, service: web}
+    env_file: [web.env]
+    configs: [conf]
+    secrets: [key]
+    command: `+forever+`
+    stop_grace_period: 1s
+    develop:
+      watch:
+        - {path: src, action: sync, target: /app}
+configs: {conf: {file: conf}}
+secrets: {key: {file: key}}
+`, []string{"watch"}, "src/a=1", "web.env=ENV=1\n", "conf=1", "key=1",
+		"base.yaml=services: {web: {image: \"${BUSYBOX_IMAGE}\", environment: {BASE: one}}}\n",
+		"more.yaml=services: {more: {image: \"${BUSYBOX_IMAGE}\", environment: {MORE: one}, command: "+forever+", stop_grace_period: 1s}}\n")
+	st.says("Watch enabled")
+	for _, c := range []struct{ file, from, to, service, holds string }{
+		{"more.yaml", "MORE: one", "MORE: two", "more", `[ "$MORE" = two ]`},
+		{"base.yaml", "BASE: one", "BASE: two", "web", `[ "$BASE" = two ]`},
+		{"web.env", "ENV=1", "ENV=2", "web", `[ "$ENV" = 2 ]`},
+		{"conf", "1", "2", "web", `[ "$(cat /conf)" = 2 ]`},
+		{"key", "1", "2", "web", `[ "$(cat /run/secrets/key)" = 2 ]`},
+	} {
+		before := st.container(c.service)
+		st.write(c.file, strings.Replace(st.read(c.file), c.from, c.to, 1))
+		st.says("Applying what changed in the Compose files", "Container "+st.project+"-"+c.service+"-1  Recreated")
+		if st.container(c.service).ID == before.ID {
+			t.Errorf("%s: the container is the same", c.file)
+		}
+		st.inside(c.service, c.holds)
+	}
+}
+
 func (st *watchStage) read(name string) string {
 	st.t.Helper()
 	text, err := os.ReadFile(st.at(name))
