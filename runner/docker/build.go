@@ -317,6 +317,8 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 	switch {
 	case ofEngine(err), has("no space left"):
 		return e.wrap(ctx, err, "build image", a.Ref)
+	case has(`exec: "git": executable file not found`):
+		hint = "the engine reads git repositories with git: install it where the engine runs, or use a folder"
 	case has("401 unauthorized", "pull access denied", "authorization failed", "no basic auth"):
 		hint = "the image after FROM cannot be had: log in to its registry with `docker login`, or correct its name"
 	case has("failed to do request", "failed to resolve source metadata") && unanswered(strings.ToLower(text)):

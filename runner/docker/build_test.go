@@ -137,7 +137,7 @@ func TestBuildFailureNamesTheLine(t *testing.T) {
 		return
 	}
 	var failure *buildkit.Failure
-	if !errors.As(err, &failure) || failure.Line != 2 || !strings.Contains(err.Error(), "Dockerfile:2: ") || !strings.Contains(err.Error(), "exit code: 3") {
+	if !errors.As(err, &failure) || failure.Line != 2 || !strings.Contains(err.Error(), "Dockerfile:2 (RUN echo here && exit 3): ") || !strings.Contains(err.Error(), "exit code: 3") {
 		t.Errorf("%v", err)
 	}
 }
