@@ -245,3 +245,30 @@ func TestOptionalPull(t *testing.T) {
 	there = false
 	told(t, e.Apply(t.Context(), pull, nil), "image db:3 could not be pulled: there is no such tag or image at docker.io", "correct services.db.image")
 }
+
+// What a rootless Docker 20.10 has answered.
+func TestErrorsOfRootlessEngines(t *testing.T) {
+	const proxy = `driver failed programming external connectivity on endpoint shop-web-1 (a3dac62): `
+	for name, c := range map[string]struct{ text, problem, hint string }{
+		"root's port": {
+			proxy + `Error starting userland proxy: error while calling PortManager.AddPort(): cannot expose privileged port 81, you can add 'net.ipv4.ip_unprivileged_port_start=81' to /etc/sysctl.conf (currently 1024), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose a larger port number (>= 1024): listen tcp4 0.0.0.0:81: bind: permission denied`,
+			"web cannot publish port 81: the engine is rootless, and that port is root's",
+			"publish one from 1024 on, or allow it on the engine's machine: `sudo sysctl net.ipv4.ip_unprivileged_port_start=81`",
+		},
+		"engine without its proxy": {proxy + `exec: "docker-proxy": executable file not found in $PATH`, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := fakeEngine(t, nil).explainStart(t.Context(), errors.New(c.text), "shop-web-1", "web")
+			if c.problem == "" {
+				if err != nil {
+					t.Errorf("it is taken for something else: %v", err)
+				}
+				return
+			}
+			var hinted interface{ Hint() string }
+			if !errors.As(err, &hinted) || err.Error() != c.problem || hinted.Hint() != c.hint {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -20,6 +20,10 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 	switch {
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		return e.portTaken(ctx, err)
+	case strings.Contains(text, "cannot expose privileged port"):
+		return portForbidden(err, service)
+	case strings.Contains(text, "docker-proxy"):
+		return nil // what is missing then is a part of the engine
 	case strings.Contains(text, "exec format error"):
 		return &refusal{
 			problem: fmt.Sprintf("the image of %s is for another processor than the engine's", service),
@@ -49,6 +53,17 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 		return noNetwork(err, name)
 	}
 	return nil
+}
+
+// portForbidden is what a rootless engine answers to a port that is root's.
+func portForbidden(err error, service string) error {
+	_, text, _ := strings.Cut(said(err), "cannot expose privileged port ")
+	port := text[:len(text)-len(strings.TrimLeft(text, "0123456789"))]
+	return &refusal{
+		problem: fmt.Sprintf("%s cannot publish port %s: the engine is rootless, and that port is root's", service, port),
+		hint:    "publish one from 1024 on, or allow it on the engine's machine: `sudo sysctl net.ipv4.ip_unprivileged_port_start=" + port + "`",
+		cause:   err,
+	}
 }
 
 // networkGone says whether a container needs a network that is not there. Docker finds out at the
