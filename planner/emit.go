@@ -32,7 +32,10 @@ func (b *builder) emit(s *service) {
 			b.emitFinish(s, r)
 		}
 		if len(r.previous) > 0 && r.first != "" {
-			b.graph.batches[r.first] = r.previous
+			b.graph.pending[r.first] = func() []StepID { return ends(r.previous) }
+		}
+		if r.unit != nil && r.unit.deferred && r.removal != "" {
+			b.graph.pending[r.removal] = func() []StepID { return b.provenLater(r.unit) }
 		}
 	}
 	for _, x := range s.surplus {

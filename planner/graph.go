@@ -17,12 +17,12 @@ type graph struct {
 	wishes map[StepID][]StepID
 	// hopes are wishes that go before the others.
 	hopes map[StepID][]StepID
-	// batches are the replicas that have to come to their end before a step; the step is told so only when all is emitted.
-	batches map[StepID][]*replica
+	// pending are what steps will come after beside what they know yet: of a rollout that is told only when all is emitted.
+	pending map[StepID]func() []StepID
 }
 
 func newGraph() *graph {
-	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}, hopes: map[StepID][]StepID{}, batches: map[StepID][]*replica{}}
+	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}, hopes: map[StepID][]StepID{}, pending: map[StepID]func() []StepID{}}
 }
 
 // add appends a step and answers with its ID, which is made from the action. Empty

@@ -253,10 +253,7 @@ func (b *builder) checkAgain(m member) {
 // there is still something to go back to.
 func (b *builder) postpone(u *unit) {
 	all := b.updatePace(u.root).OnFailure == RollBack
-	for _, other := range b.units {
-		if other == u || other.root != u.root || !all && !other.comesAfter(u) {
-			continue
-		}
+	for _, other := range b.judges(u) {
 		for _, m := range u.members {
 			for _, o := range other.members {
 				b.follow(m.r.check, o.r.last)
@@ -266,6 +263,29 @@ func (b *builder) postpone(u *unit) {
 			}
 		}
 	}
+}
+
+// judges are the units whose new containers have to be judged before the old containers of u go.
+func (b *builder) judges(u *unit) []*unit {
+	all := b.updatePace(u.root).OnFailure == RollBack
+	var out []*unit
+	for _, other := range b.units {
+		if other != u && other.root == u.root && (all || other.comesAfter(u)) {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// provenLater are the steps by which those are judged, as far as they are emitted.
+func (b *builder) provenLater(u *unit) []StepID {
+	var out []StepID
+	for _, other := range b.judges(u) {
+		for _, m := range other.members {
+			out = append(out, m.r.last)
+		}
+	}
+	return out
 }
 
 // comesAfter says whether u is of the batch after that of other.

@@ -186,7 +186,10 @@ func (g *graph) depends(step, need StepID) bool {
 		}
 		if s := g.byID[id]; s != nil && !seen[id] {
 			seen[id] = true
-			stack = append(append(append(stack, s.Needs...), s.After...), ends(g.batches[id])...)
+			stack = append(append(stack, s.Needs...), s.After...)
+			if more := g.pending[id]; more != nil {
+				stack = append(stack, more()...)
+			}
 		}
 	}
 	return false
