@@ -114,6 +114,10 @@ func (e *Engine) launch(c *Container) error {
 		c.CheckAt = c.StartedAt.Add(c.Check.pause(0, c.Health))
 	}
 	e.emit(healthcheck.Event{Name: c.Name, What: "start"})
+	if exit := e.exitAt(c); exit.Equal(c.StartedAt) {
+		e.advance(c) // at once, and not when a timer gets its turn
+		return nil
+	}
 	e.plan(c)
 	return nil
 }
