@@ -97,6 +97,10 @@ func TestMakespan(t *testing.T) {
 		{300, 30, 16, 1.4},
 		{10000, 500, 16, 1.05},
 	} {
+		if raced && test.services > 1000 {
+			// Go 1.26.8 has crashed with so many: in runtime.(*timer).maybeRunChan, on the stack of the system, in a bubble.
+			test.services, test.width = test.services/10, test.width/10
+		}
 		t.Run(fmt.Sprintf("%d services %d wide", test.services, test.width), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := engine()
