@@ -8,7 +8,6 @@
 package history
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/musterhq/muster/internal/atomicfile"
 )
 
 // Result is how a change went.
@@ -92,15 +93,7 @@ func (f Folder) put(e Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(string(f), 0o700); err != nil {
-		return err
-	}
-	made := filepath.Join(string(f), "."+rand.Text())
-	if err := os.WriteFile(made, text, 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(made, f.file(e.Number)); err != nil {
-		_ = os.Remove(made)
+	if err := atomicfile.Write(f.file(e.Number), text); err != nil {
 		return err
 	}
 	numbers, err := f.Numbers()

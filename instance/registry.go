@@ -6,7 +6,6 @@
 package instance
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/musterhq/muster/internal/atomicfile"
 	"github.com/musterhq/muster/project"
 )
 
@@ -220,12 +220,7 @@ func (r Registry) change(how func(map[string]Record) error) error {
 	if err != nil {
 		return fmt.Errorf("keep the list of instances: %w", err)
 	}
-	made := r.file() + "." + rand.Text()
-	defer func() { _ = os.Remove(made) }() // where it was not renamed
-	if err := os.WriteFile(made, text, 0o600); err != nil {
-		return fmt.Errorf("keep the list of instances: %w", err)
-	}
-	if err := os.Rename(made, r.file()); err != nil {
+	if err := atomicfile.Write(r.file(), text); err != nil {
 		return fmt.Errorf("keep the list of instances: %w", err)
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/musterhq/muster/internal/atomicfile"
 )
 
 // The bounds of what is fetched.
@@ -169,19 +170,7 @@ func (s Store) Remember(source, version string) error {
 	if err != nil {
 		return fmt.Errorf("remember %s: %w", source, err)
 	}
-	file := s.recordFile(source)
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("remember %s: %w", source, err)
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), "new-")
-	if err != nil {
-		return fmt.Errorf("remember %s: %w", source, err)
-	}
-	_, err = tmp.Write(data)
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("remember %s: %w", source, err)
-	}
-	if err := os.Rename(tmp.Name(), file); err != nil {
+	if err := atomicfile.Write(s.recordFile(source), data); err != nil {
 		return fmt.Errorf("remember %s: %w", source, err)
 	}
 	return nil
