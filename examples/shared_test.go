@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/docker/docker/api/types/versions"
 )
 
 // TestShared: a base is built once for those that have it as a context, and a changed file builds and replaces what it concerns.
@@ -24,7 +26,20 @@ func TestShared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, _, stderr := own.try("up", "-d", "--wait")
+	code, _, stderr := own.try("up", "-d", "--wait")
+	ping, err := s.engine.Ping(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if versions.LessThan(ping.APIVersion, "1.42") { // its BuildKit knows no further contexts
+		if want := "services.page.build.additional_contexts needs engine API 1.42"; code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("exit code %d, want 1 and %q:\n%s", code, want, stderr)
+		}
+		return
+	}
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
 	if n := strings.Count(stderr, "Image "+s.project+"-base  Built"); n != 1 {
 		t.Errorf("the base was built %d times:\n%s", n, stderr)
 	}
