@@ -9,12 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -28,12 +28,12 @@ type Registry string
 
 // Record is one instance.
 type Record struct {
-	Project string         `json:"project"` // its name on the engine
-	First   string         `json:"first"`   // that of the first copy
-	Name    string         `json:"name"`
-	Dir     string         `json:"dir"`   // of its files
-	Ports   map[string]int `json:"ports"` // host ports, by [project.HostPort.String]
-	Used    time.Time      `json:"used"`  // for the last time by a command that changes something
+	Project string                   `json:"project"` // its name on the engine
+	First   string                   `json:"first"`   // that of the first copy
+	Name    string                   `json:"name"`
+	Dir     string                   `json:"dir"`   // of its files
+	Ports   map[project.HostPort]int `json:"ports"` // that it has in the place of those of the files
+	Used    time.Time                `json:"used"`  // for the last time by a command that changes something
 }
 
 // maxTries bounds how many ports are tried for one.
@@ -51,27 +51,25 @@ func (r Registry) Ports(of project.Copy, now time.Time, fixed []project.HostPort
 	me := Record{Project: of.Project, First: of.First, Name: of.Name, Dir: of.Dir, Used: now}
 	out := make([]int, len(fixed))
 	err := r.change(func(all map[string]Record) error {
-		mine := all[me.Project]
-		if mine.Ports == nil {
-			mine.Ports = map[string]int{}
+		if me.Ports = all[me.Project].Ports; me.Ports == nil {
+			me.Ports = map[project.HostPort]int{}
 		}
 		taken := map[int]bool{}
 		for name, other := range all {
-			for key, port := range other.Ports {
-				taken[port] = taken[port] || name != me.Project || slices.ContainsFunc(fixed, func(h project.HostPort) bool { return h.String() == key })
+			for h, port := range other.Ports {
+				taken[port] = taken[port] || name != me.Project || slices.Contains(fixed, h)
 			}
 		}
 		for i, h := range fixed {
-			port, had := mine.Ports[h.String()]
+			port, had := me.Ports[h]
 			if !had {
 				var err error
 				if port, err = choose(me.Project, h, taken, free); err != nil {
 					return err
 				}
 			}
-			out[i], taken[port], mine.Ports[h.String()] = port, true, port
+			out[i], taken[port], me.Ports[h] = port, true, port
 		}
-		me.Ports = mine.Ports
 		all[me.Project] = me
 		return nil
 	})
@@ -100,37 +98,16 @@ func (r Registry) Peek(of project.Copy, fixed []project.HostPort) ([]int, error)
 	if err != nil {
 		return nil, err
 	}
-	all, err := r.List()
+	all, err := r.read()
 	if err != nil {
 		return out, nil //nolint:nilerr // what is derived is the best guess
 	}
-	for _, record := range all {
-		if record.Project != of.Project {
-			continue
-		}
-		for i, h := range fixed {
-			if port, had := record.Ports[h.String()]; had {
-				out[i] = port
-			}
+	for i, h := range fixed {
+		if port, had := all[of.Project].Ports[h]; had {
+			out[i] = port
 		}
 	}
 	return out, nil
-}
-
-// ParsePort reads a key of [Record.Ports].
-func ParsePort(key string) (project.HostPort, bool) {
-	var h project.HostPort
-	service, rest, ok := strings.Cut(key, " ")
-	rest, protocol, _ := strings.Cut(rest, "/")
-	parts := strings.Split(rest, ":")
-	if !ok || len(parts) < 3 {
-		return h, false
-	}
-	n := len(parts)
-	published, err1 := strconv.Atoi(parts[n-2])
-	target, err2 := strconv.Atoi(parts[n-1])
-	h = project.HostPort{Service: service, HostIP: strings.Join(parts[:n-2], ":"), Published: published, Target: target, Protocol: protocol}
-	return h, err1 == nil && err2 == nil
 }
 
 // Listening is [Free] by trying to listen.
@@ -159,15 +136,9 @@ func (r Registry) List() ([]Record, error) {
 		return nil, err
 	}
 	var out []Record
-	for _, record := range all {
-		out = append(out, record)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, all[name])
 	}
-	slices.SortFunc(out, func(a, b Record) int {
-		if a.Project < b.Project {
-			return -1
-		}
-		return 1
-	})
 	return out, nil
 }
 

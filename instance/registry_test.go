@@ -47,7 +47,7 @@ func TestPortsStayTheSame(t *testing.T) {
 		t.Errorf("peek: %v, %v", seen, err)
 	}
 	list, err := r.List()
-	if err != nil || len(list) != 1 || list[0].Dir != "/src/two" || !list[0].Used.Equal(now) || list[0].Ports[web.String()] != first[0] {
+	if err != nil || len(list) != 1 || list[0].Dir != "/src/two" || !list[0].Used.Equal(now) || list[0].Ports[web] != first[0] {
 		t.Errorf("%+v, %v", list, err)
 	}
 	if err := r.Forget("shop-two"); err != nil {
@@ -131,18 +131,5 @@ func TestNoFolder(t *testing.T) {
 	}
 	if err := instance.Registry("").Forget("shop-two"); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestParsePort(t *testing.T) {
-	for _, h := range []project.HostPort{web, db, {Service: "a.b-c", HostIP: "::1", Published: 1, Target: 65535, Protocol: "udp"}} {
-		if got, ok := instance.ParsePort(h.String()); !ok || got != h {
-			t.Errorf("%v: %v, %t", h, got, ok)
-		}
-	}
-	for _, key := range []string{"", "web", "web 80", "web :x:80/tcp"} {
-		if got, ok := instance.ParsePort(key); ok {
-			t.Errorf("%q is %v", key, got)
-		}
 	}
 }

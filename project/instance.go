@@ -1,6 +1,7 @@
 package project
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -41,9 +42,27 @@ type Copy struct {
 	Dir     string // the folder of its files
 }
 
-// String names it within its project, for a key.
+// String names it within its project: "web 127.0.0.1:8080:80/tcp".
 func (h HostPort) String() string {
 	return fmt.Sprintf("%s %s:%d:%d/%s", h.Service, h.HostIP, h.Published, h.Target, h.Protocol)
+}
+
+// MarshalText makes it a key in JSON.
+func (h HostPort) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads what String gives.
+func (h *HostPort) UnmarshalText(text []byte) error {
+	service, rest, ok := strings.Cut(string(text), " ")
+	rest, protocol, _ := strings.Cut(rest, "/")
+	parts := strings.Split(rest, ":")
+	n := len(parts)
+	if !ok || n < 3 {
+		return fmt.Errorf("%q is no host port", text)
+	}
+	published, err1 := strconv.Atoi(parts[n-2])
+	target, err2 := strconv.Atoi(parts[n-1])
+	*h = HostPort{Service: service, HostIP: strings.Join(parts[:n-2], ":"), Published: published, Target: target, Protocol: protocol}
+	return errors.Join(err1, err2)
 }
 
 // The ports that instances get begin below those that systems hand out by themselves (32768 on Linux), so that nothing

@@ -197,3 +197,20 @@ func TestInstanceWithoutRoom(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestHostPortAsText(t *testing.T) {
+	for _, h := range []HostPort{
+		{Service: "web", Published: 8080, Target: 80, Protocol: "tcp"}, {Service: "db", HostIP: "127.0.0.1", Published: 5432, Target: 5432, Protocol: "tcp"},
+		{Service: "a.b-c", HostIP: "::1", Published: 1, Target: 65535, Protocol: "udp"},
+	} {
+		var got HostPort
+		if err := got.UnmarshalText([]byte(h.String())); err != nil || got != h {
+			t.Errorf("%v: %v, %v", h, got, err)
+		}
+	}
+	for _, text := range []string{"", "web", "web 80", "web :x:80/tcp"} {
+		if err := new(HostPort).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is a host port", text)
+		}
+	}
+}

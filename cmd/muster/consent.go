@@ -115,7 +115,7 @@ func (p *program) consent(want *project.Project, yes bool, limit impactLimit) (*
 	return c, nil
 }
 
-// agree refuses what is over the limit and asks about what is grave. Where nobody can be asked the answer is no.
+// agree refuses what is over the limit and asks about what is grave.
 func (p *program) agree(plan planner.Plan, c *consent) error {
 	if err := c.limit.check(plan); err != nil {
 		return err
@@ -124,14 +124,19 @@ func (p *program) agree(plan planner.Plan, c *consent) error {
 	if question == "" || c.yes || question == c.given {
 		return nil
 	}
-	if p.screen == nil {
-		return &usageError{problem: question + "; nothing was changed", hint: "say --yes to do it"}
-	}
-	if err := p.confirm(question + ". Go on?"); err != nil {
+	if err := p.ask(question); err != nil {
 		return err
 	}
 	c.given = question
 	return nil
+}
+
+// ask tells what is about to be done and asks whether to go on. Where nobody can be asked the answer is no.
+func (p *program) ask(about string) error {
+	if p.screen == nil {
+		return &usageError{problem: about + "; nothing was changed", hint: "say --yes to do it"}
+	}
+	return p.confirm(about + ". Go on?")
 }
 
 // gravest says in one sentence what a plan does that is graver than a user wants to let go; empty where nothing is.

@@ -49,9 +49,7 @@ The first copy of a stack is never touched, nor what somebody else has brought u
 // copyOf is an instance as the engine and the registry know it.
 type copyOf struct {
 	docker.Listed
-	record instance.Record
-	// known says that the registry has it.
-	known bool
+	record instance.Record // zero where the registry does not have it
 }
 
 // copies are all instances, by their projects' names.
@@ -71,7 +69,7 @@ func (p *program) copies(ctx context.Context) ([]copyOf, error) {
 	}
 	var out []copyOf
 	for _, r := range records {
-		c := copyOf{record: r, known: true}
+		c := copyOf{record: r}
 		c.Name, c.First, c.Instance, c.WorkingDir = r.Project, r.First, r.Name, r.Dir
 		out = append(out, c)
 	}
@@ -92,14 +90,13 @@ func (p *program) copies(ctx context.Context) ([]copyOf, error) {
 // unneeded says why an instance can go; empty where it cannot. Those that were made by somebody else, or from within another container, are
 // left alone: their folders cannot be seen from here.
 func (p *program) unneeded(c copyOf, idle time.Duration) string {
-	if !c.known {
+	if c.record.Project == "" {
 		return ""
 	}
 	if _, err := os.Stat(c.record.Dir); errors.Is(err, os.ErrNotExist) {
 		return "its folder " + c.record.Dir + " is gone"
 	}
-	runs := slices.ContainsFunc([]planner.Status{planner.Running, planner.Paused, planner.Restarting},
-		func(s planner.Status) bool { return c.Containers[s] > 0 })
+	runs := statusText(c.Containers, false) != ""
 	if idle > 0 && !runs && p.now().Sub(c.record.Used) > idle {
 		return "nothing of it runs, last used " + c.record.Used.Local().Format("2006-01-02 15:04")
 	}
@@ -126,13 +123,8 @@ func (p *program) gc(ctx context.Context, o gcOptions) error {
 	if p.globals.dryRun {
 		return nil
 	}
-	question := "this removes " + count(len(going), "instance") + " with all data"
-	switch {
-	case o.yes:
-	case p.screen == nil:
-		return &usageError{problem: question + "; nothing was changed", hint: "say --yes to do it"}
-	default:
-		if err := p.confirm(question + ". Go on?"); err != nil {
+	if !o.yes {
+		if err := p.ask("this removes " + count(len(going), "instance") + " with all data"); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/musterhq/muster/instance"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -86,7 +85,8 @@ func (p *program) ls(ctx context.Context, o lsOptions) error {
 		}
 		rows = append(rows, lsRow{project.Name, status, files})
 	}
-	return p.printLs(rows, o)
+	return printLs(p, rows, o, `table {{.Name}}\t{{.Status}}\t{{.ConfigFiles}}`,
+		map[string]string{"Name": "NAME", "Status": "STATUS", "ConfigFiles": "CONFIG FILES"})
 }
 
 // fits says whether one of the patterns, if there are any, is in a name.
@@ -115,7 +115,7 @@ func (p *program) lsInstances(ctx context.Context, o lsOptions, names []*regexp.
 		if !fits(names, c.Name) {
 			continue
 		}
-		row := instanceRow{Name: c.Name, Instance: c.Instance, Of: c.First, Status: statusText(c.Containers, true), Folder: c.WorkingDir}
+		row := instanceRow{Name: c.Name, Instance: c.Instance, Of: c.First, Status: statusText(c.Containers, true), Ports: map[string]int{}, Folder: c.WorkingDir}
 		if row.Status == "" {
 			row.Status = "down"
 		}
@@ -123,40 +123,17 @@ func (p *program) lsInstances(ctx context.Context, o lsOptions, names []*regexp.
 			row.Used = c.record.Used.UTC().Format(time.RFC3339)
 		}
 		var ports []string
-		for _, key := range slices.Sorted(maps.Keys(c.record.Ports)) {
-			h, ok := instance.ParsePort(key)
-			if !ok {
-				continue
-			}
+		for h, port := range c.record.Ports {
 			from := fmt.Sprintf("%s:%d", h.Service, h.Published)
-			row.Ports = put(row.Ports, from, c.record.Ports[key])
-			ports = append(ports, fmt.Sprintf("%s→%d", from, c.record.Ports[key]))
+			row.Ports[from] = port
+			ports = append(ports, fmt.Sprintf("%s→%d", from, port))
 		}
+		slices.Sort(ports)
 		row.PortsText = strings.Join(ports, ", ")
 		rows = append(rows, row)
 	}
-	switch {
-	case o.quiet:
-		for _, r := range rows {
-			fmt.Fprintln(p.out, r.Name)
-		}
-		return nil
-	case o.format == "json":
-		return encodeLine(p.out, rows)
-	case o.format == "" || o.format == "table":
-		return printColumns(p.out, broad, `table {{.Name}}\t{{.Status}}\t{{.PortsText}}\t{{.Folder}}`,
-			map[string]string{"Name": "NAME", "Status": "STATUS", "PortsText": "HOST PORTS", "Folder": "FOLDER"}, asAny(rows))
-	}
-	return &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are table and json"}
-}
-
-// put adds to a map that may be nil.
-func put(m map[string]int, key string, value int) map[string]int {
-	if m == nil {
-		m = map[string]int{}
-	}
-	m[key] = value
-	return m
+	return printLs(p, rows, o, `table {{.Name}}\t{{.Status}}\t{{.PortsText}}\t{{.Folder}}`,
+		map[string]string{"Name": "NAME", "Status": "STATUS", "PortsText": "HOST PORTS", "Folder": "FOLDER"})
 }
 
 // statusText counts containers by state: "exited(1), running(2)".
@@ -170,18 +147,24 @@ func statusText(counts map[planner.Status]int, all bool) string {
 	return strings.Join(parts, ", ")
 }
 
-func (p *program) printLs(rows []lsRow, o lsOptions) error {
+// listed is a row of a list of stacks.
+type listed interface{ stack() string }
+
+func (r lsRow) stack() string       { return r.Name }
+func (r instanceRow) stack() string { return r.Name }
+
+// printLs prints the rows in the form that is asked for; table is that of a table.
+func printLs[T listed](p *program, rows []T, o lsOptions, table string, headings map[string]string) error {
 	switch {
 	case o.quiet:
 		for _, r := range rows {
-			fmt.Fprintln(p.out, r.Name)
+			fmt.Fprintln(p.out, r.stack())
 		}
 		return nil
 	case o.format == "json":
 		return encodeLine(p.out, rows)
 	case o.format == "" || o.format == "table":
-		return printColumns(p.out, broad, `table {{.Name}}\t{{.Status}}\t{{.ConfigFiles}}`,
-			map[string]string{"Name": "NAME", "Status": "STATUS", "ConfigFiles": "CONFIG FILES"}, asAny(rows))
+		return printColumns(p.out, broad, table, headings, asAny(rows))
 	}
 	return &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are table and json"}
 }
