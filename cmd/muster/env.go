@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/musterhq/muster/planner"
 )
 
 func (p *program) envCommand() *cobra.Command {
@@ -37,7 +36,7 @@ service it is the first one that runs.`,
 				return err
 			}
 			defer on.Close()
-			return p.printEnv(envOf(seen, services), format)
+			return p.printEnv(envOf(hostName(on.Host()), seen, services), format)
 		},
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
@@ -49,8 +48,8 @@ service it is the first one that runs.`,
 // variable is one of those that env prints.
 type variable struct{ key, value string }
 
-// envOf are the variables for the ports of the containers that run.
-func envOf(seen observed, services []string) []variable {
+// envOf are the variables for the ports of the containers that run on a host.
+func envOf(host string, seen observed, services []string) []variable {
 	out := []variable{{"COMPOSE_PROJECT_NAME", seen.name}}
 	if seen.files != nil && seen.files.Instance != "" {
 		out = append(out, variable{"MUSTER_INSTANCE", seen.files.Instance})
@@ -64,14 +63,14 @@ func envOf(seen observed, services []string) []variable {
 			continue // nothing runs, so it is nowhere
 		}
 		told := map[string]bool{}
-		for _, port := range sortedPorts(c.Ports) {
+		for _, port := range publishedAt(c.Ports, 0, "") {
 			prefix := variableName(name) + "_" + strconv.Itoa(port.Target)
-			if port.Published == 0 || told[prefix] {
+			if told[prefix] {
 				continue // such as for IPv6 once more
 			}
 			told[prefix] = true
-			out = append(out, variable{prefix + "_HOST", reachable(port.HostIP)}, variable{prefix + "_PORT", strconv.Itoa(port.Published)})
-			if url := urlOf(port, seen.appProtocol(name, port.Target)); url != "" {
+			out = append(out, variable{prefix + "_HOST", reachedAt(host, port.Host)}, variable{prefix + "_PORT", strconv.Itoa(port.Published)})
+			if url := urlOf(host, port, seen.appProtocol(name, port.Target)); url != "" {
 				out = append(out, variable{prefix + "_URL", url})
 			}
 		}
@@ -90,20 +89,12 @@ func variableName(service string) string {
 	return name
 }
 
-// reachable is an address at which this machine reaches what is published at one.
-func reachable(hostIP string) string {
-	if ip := net.ParseIP(hostIP); ip == nil || ip.IsUnspecified() {
-		return "localhost"
-	}
-	return hostIP
-}
-
-// urlOf is the URL of a published port; empty for one that is not TCP.
-func urlOf(port planner.Port, appProtocol string) string {
+// urlOf is the URL of a port that is published on a host; empty for one that is not TCP.
+func urlOf(host string, port portLine, appProtocol string) string {
 	if port.Protocol != "tcp" && port.Protocol != "" {
 		return ""
 	}
-	return schemeOf(port.Target, appProtocol) + "://" + net.JoinHostPort(reachable(port.HostIP), strconv.Itoa(port.Published))
+	return schemeOf(port.Target, appProtocol) + "://" + net.JoinHostPort(reachedAt(host, port.Host), strconv.Itoa(port.Published))
 }
 
 // schemeOf guesses what is spoken at a container's port: as the file says in app_protocol, else by its well-known number, else HTTP.
@@ -203,11 +194,8 @@ func (p *program) serviceURL(ctx context.Context, service string, private []stri
 	}
 	defer on.Close()
 	var first string
-	for _, port := range sortedPorts(c.Ports) {
-		if port.Published == 0 || target > 0 && port.Target != target {
-			continue
-		}
-		url := urlOf(port, c.project.appProtocol(service, port.Target))
+	for _, port := range publishedAt(c.Ports, target, "tcp") {
+		url := urlOf(hostName(on.Host()), port, c.project.appProtocol(service, port.Target))
 		if strings.HasPrefix(url, "http") {
 			return url, nil
 		}

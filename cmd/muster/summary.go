@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -145,15 +146,7 @@ func addresses(host string, want *project.Project, look func() (planner.State, e
 
 // addressOf writes a published port as something to click on where it speaks HTTP.
 func addressOf(host, ip string, port, target int, protocol, app string) string {
-	switch ip {
-	case "", "0.0.0.0", "::", "127.0.0.1", "::1":
-	default:
-		host = ip
-		if strings.Contains(ip, ":") {
-			host = "[" + ip + "]"
-		}
-	}
-	text := fmt.Sprintf("%s:%d", host, port)
+	text := net.JoinHostPort(reachedAt(host, ip), strconv.Itoa(port))
 	switch {
 	case protocol == "udp" || protocol == "sctp":
 		return text + "/" + protocol
@@ -163,6 +156,15 @@ func addressOf(host, ip string, port, target int, protocol, app string) string {
 		return "http://" + text
 	}
 	return text
+}
+
+// reachedAt is the name or address at which a port is reached that is published at an IP address of a host.
+func reachedAt(host, ip string) string {
+	switch ip {
+	case "", "0.0.0.0", "::", "127.0.0.1", "::1":
+		return host
+	}
+	return ip
 }
 
 // speaksHTTP says whether a port in a container usually is a web server's.
