@@ -1,6 +1,7 @@
 package project
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -12,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/loader"
-	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/distribution/reference"
 	"gopkg.in/yaml.v3"
@@ -115,10 +115,9 @@ func (w *location) instance(src []*document) (string, error) {
 		if node == nil {
 			continue
 		}
-		name, err := template.SubstituteWithOptions(node.Value, w.env.Resolve, template.WithoutLogging)
+		name, err := w.substituted(&Error{File: src[i].name, Line: node.Line, Column: node.Column, Path: extensionKey + ".instance"}, node.Value)
 		if err != nil {
-			e := &Error{File: src[i].name, Line: node.Line, Column: node.Column, Path: extensionKey + ".instance"}
-			return "", Errors{templateError(e, node.Value, err)}
+			return "", err
 		}
 		switch name {
 		case FirstInstance:
@@ -131,26 +130,13 @@ func (w *location) instance(src []*document) (string, error) {
 	return "", nil
 }
 
-// topLevelInstance is the node of x-muster.instance; the last YAML document that has one counts.
+// topLevelInstance is the node of x-muster.instance; see [document.topLevel]. Files that say nothing of it are not parsed for it.
 func (d *document) topLevelInstance() *yaml.Node {
-	if !strings.Contains(string(d.content), extensionKey) {
+	const key = "instance"
+	if !bytes.Contains(d.content, []byte(extensionKey)) || !bytes.Contains(d.content, []byte(key)) {
 		return nil
 	}
-	roots, err := d.parse()
-	if err != nil {
-		return nil // told with all the other mistakes
-	}
-	var found *yaml.Node
-	for _, root := range roots {
-		_, muster := child(root, extensionKey)
-		if muster == nil {
-			continue
-		}
-		if _, v := child(muster, "instance"); v != nil && v.Kind == yaml.ScalarNode {
-			found = v
-		}
-	}
-	return found
+	return d.topLevel(extensionKey, key)
 }
 
 // worktree is the name of the linked git worktree that a folder lies in; empty for the main one, and outside of git. The

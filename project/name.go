@@ -55,9 +55,9 @@ func (w *location) projectName(src []*document) (string, error) {
 		name := node.Value
 		e := &Error{File: src[i].name, Line: node.Line, Column: node.Column, Path: "name"}
 		if !w.o.NoInterpolate {
-			text, err := template.SubstituteWithOptions(name, w.env.Resolve, template.WithoutLogging)
+			text, err := w.substituted(e, name)
 			if err != nil {
-				return "", Errors{templateError(e, name, err)}
+				return "", err
 			}
 			name = text
 		}
@@ -79,25 +79,42 @@ func (w *location) projectName(src []*document) (string, error) {
 		Hint: "give one with -p, COMPOSE_PROJECT_NAME or a top-level name in the file"}}
 }
 
+// substituted puts variables into a text that stands at a place.
+func (w *location) substituted(at *Error, text string) (string, error) {
+	out, err := template.SubstituteWithOptions(text, w.env.Resolve, template.WithoutLogging)
+	if err != nil {
+		return "", Errors{templateError(at, text, err)}
+	}
+	return out, nil
+}
+
 // mayHaveName finds out without parsing that a file has no top-level name,
 // which is the common case. A file in flow style begins with a brace.
 var mayHaveName = regexp.MustCompile(`(?m)^\s*(["']?name["']?\s*:|[{?])`)
 
-// topLevelName is the node of the file's top-level name; the last YAML
-// document that has one counts. Nil for none, and for a file that does not parse.
+// topLevelName is the node of the file's top-level name; see [document.topLevel].
 func (d *document) topLevelName() *yaml.Node {
 	if !mayHaveName.Match(d.content) {
 		return nil
 	}
+	return d.topLevel("name")
+}
+
+// topLevel is the node of a value below keys at the top of the file; the last YAML document that has one counts. Nil for none, and for a file
+// that does not parse.
+func (d *document) topLevel(keys ...string) *yaml.Node {
 	roots, err := d.parse()
 	if err != nil {
 		return nil // told with all the other mistakes
 	}
-	var name *yaml.Node
-	for _, root := range roots {
-		if _, v := child(root, "name"); v != nil && v.Kind == yaml.ScalarNode {
-			name = v
+	var found *yaml.Node
+	for _, n := range roots {
+		for _, key := range keys {
+			_, n = child(n, key)
+		}
+		if n != nil && n.Kind == yaml.ScalarNode {
+			found = n
 		}
 	}
-	return name
+	return found
 }
