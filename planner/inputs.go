@@ -1,13 +1,9 @@
 package planner
 
 import (
-	"bytes"
-	"compress/flate"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,7 +21,8 @@ type Inputs map[string]string
 const (
 	mostListed  = 200
 	listedBytes = 3
-	mostTold    = 60 // characters that a plan has room for
+	mostTold    = 60      // characters that a plan has room for
+	mostText    = 1 << 20 // bytes of a list that are read
 )
 
 // label writes inputs for [LabelInputs].
@@ -42,11 +39,7 @@ func (in Inputs) label() string {
 	for _, name := range keys(list) {
 		fmt.Fprintf(&text, "%s\x00%s\x00", name, list[name])
 	}
-	var packed bytes.Buffer
-	w, _ := flate.NewWriter(&packed, flate.BestCompression) // only a level that is none is an error
-	_, _ = io.WriteString(w, text.String())
-	_ = w.Close()
-	return fmt.Sprintf("%s %d %s", in.digest(), depth, base64.StdEncoding.EncodeToString(packed.Bytes()))
+	return fmt.Sprintf("%s %d %s", in.digest(), depth, EncodeSpec([]byte(text.String())))
 }
 
 // digest is that of all inputs.
@@ -132,14 +125,11 @@ func (in Inputs) since(label string) string {
 
 // unlisted reads the list of a label.
 func unlisted(text string) (Inputs, error) {
-	packed, err := base64.StdEncoding.DecodeString(text)
+	plain, err := DecodeSpec(text)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), 1<<20))
-	if err != nil {
-		return nil, err
-	}
+	plain = plain[:min(len(plain), mostText)]
 	words := strings.Split(strings.TrimSuffix(string(plain), "\x00"), "\x00")
 	out := Inputs{}
 	for i := 0; i+1 < len(words); i += 2 {

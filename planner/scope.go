@@ -2,9 +2,6 @@ package planner
 
 import (
 	"sort"
-	"strings"
-
-	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/musterhq/muster/project"
 )
@@ -24,8 +21,8 @@ func ScopeOf(want *project.Project) Scope {
 		if policy, _, err := project.PullPolicy(s); err == nil && policy == project.PullRefresh {
 			scope.Aged = append(scope.Aged, want.ImageName(s))
 		}
-		if s.Build != nil {
-			scope.Images = append(scope.Images, contextImages(want, s.Build.AdditionalContexts)...)
+		for _, base := range want.Bases(s) {
+			scope.Images = append(scope.Images, want.ImageName(base))
 		}
 		for _, h := range s.PreStart {
 			if h.Image != "" {
@@ -48,29 +45,6 @@ func ScopeOf(want *project.Project) Scope {
 	scope.Networks = distinct(scope.Networks)
 	scope.Volumes = distinct(scope.Volumes)
 	return scope
-}
-
-// contextImages are the images of the services that a build has as contexts, and of those that their builds have.
-func contextImages(want *project.Project, contexts types.Mapping) []string {
-	var images []string
-	seen := map[string]bool{}
-	var take func(contexts types.Mapping)
-	take = func(contexts types.Mapping) {
-		for _, where := range contexts {
-			name, is := strings.CutPrefix(where, "service:")
-			s, ok := want.Declared(name)
-			if !is || !ok || seen[name] {
-				continue
-			}
-			seen[name] = true
-			images = append(images, want.ImageName(s))
-			if s.Build != nil {
-				take(s.Build.AdditionalContexts)
-			}
-		}
-	}
-	take(contexts)
-	return images
 }
 
 // volumeImage is the image behind a mount of type image, whose source may be a service.

@@ -18,13 +18,13 @@ import (
 // reach the engine.
 const maxSpec = 8 << 20
 
-// EncodeSpec packs canonical JSON into the value of [LabelSpec].
+// EncodeSpec packs canonical JSON, or another text, into the value of a label such as [LabelSpec].
 func EncodeSpec(canonical []byte) string {
 	var codec specCodec
 	return codec.encode(canonical)
 }
 
-// DecodeSpec unpacks the value of [LabelSpec].
+// DecodeSpec unpacks what EncodeSpec has packed.
 func DecodeSpec(label string) ([]byte, error) {
 	var codec specCodec
 	return codec.decode(label)

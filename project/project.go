@@ -13,6 +13,8 @@
 package project
 
 import (
+	"strings"
+
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
@@ -78,6 +80,30 @@ func (p *Project) Declared(name string) (Service, bool) {
 	}
 	s.Name = name
 	return s, ok
+}
+
+// Bases are the services whose images the build of a service has as contexts, those that their builds have included, each once.
+func (p *Project) Bases(s Service) []Service {
+	var out []Service
+	seen := map[string]bool{}
+	var add func(of Service)
+	add = func(of Service) {
+		if of.Build == nil {
+			return
+		}
+		for _, context := range sortedKeys(of.Build.AdditionalContexts) {
+			name, is := strings.CutPrefix(of.Build.AdditionalContexts[context], "service:")
+			base, declared := p.Declared(name)
+			if !is || !declared || seen[name] {
+				continue
+			}
+			seen[name] = true
+			out = append(out, base)
+			add(base)
+		}
+	}
+	add(s)
+	return out
 }
 
 // Warning is something that works but not as a reader of the file would

@@ -54,30 +54,21 @@ func withInputs(want *project.Project, how planner.Policy) (planner.Policy, erro
 	if want == nil || how.NoBuild {
 		return how, nil
 	}
-	due := map[string]bool{}
-	var add func(name string)
-	add = func(name string) {
-		s, ok := want.Declared(name)
-		if !ok || s.Build == nil || due[name] {
-			return
+	due := map[string]project.Service{}
+	for _, s := range want.Services {
+		if !how.Changed && !want.BuildsOnChange(s) {
+			continue
 		}
-		due[name] = true
-		for _, where := range s.Build.AdditionalContexts {
-			if base, is := strings.CutPrefix(where, "service:"); is {
-				add(base)
+		for _, of := range append(want.Bases(s), s) {
+			if of.Build != nil {
+				due[of.Name] = of
 			}
-		}
-	}
-	for name, s := range want.Services {
-		if how.Changed || want.BuildsOnChange(s) {
-			add(name)
 		}
 	}
 	var all errgroup.Group
 	var mu sync.Mutex
-	for name := range due {
+	for name, s := range due {
 		all.Go(func() error {
-			s, _ := want.Declared(name)
 			of, err := watch.Inputs(want, s)
 			mu.Lock()
 			defer mu.Unlock()
