@@ -105,13 +105,20 @@ func (w *writer) fields(v reflect.Value) error {
 	return nil
 }
 
-// list writes nil as 0, and else the length and one more.
-func (w *writer) list(v reflect.Value) error {
+// length writes nil as 0, and else the length and one more; it is false where nothing comes after it.
+func (w *writer) length(v reflect.Value) bool {
 	if v.IsNil() {
 		w.number(0)
-		return nil
+		return false
 	}
 	w.number(v.Len() + 1)
+	return true
+}
+
+func (w *writer) list(v reflect.Value) error {
+	if !w.length(v) {
+		return nil
+	}
 	if v.Type().Elem().Kind() == reflect.Uint8 {
 		w.out = append(w.out, v.Bytes()...)
 		return nil
@@ -125,11 +132,9 @@ func (w *writer) list(v reflect.Value) error {
 }
 
 func (w *writer) mapping(v reflect.Value) error {
-	if v.IsNil() {
-		w.number(0)
+	if !w.length(v) {
 		return nil
 	}
-	w.number(v.Len() + 1)
 	for each := v.MapRange(); each.Next(); {
 		if err := w.put(each.Key()); err != nil {
 			return err

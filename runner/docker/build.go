@@ -310,28 +310,26 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 		return e.wrap(ctx, err, "build image", a.Ref)
 	}
 	text := err.Error()
-	has := func(words ...string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), w) })
-	}
+	low := words(strings.ToLower(text))
 	hint := "mend the Dockerfile; the lines above say how far it got"
 	switch {
-	case ofEngine(err), has("no space left"):
+	case ofEngine(err), low.has("no space left"):
 		return e.wrap(ctx, err, "build image", a.Ref)
-	case has(`exec: "git": executable file not found`):
+	case low.has(`exec: "git": executable file not found`):
 		hint = "the engine reads git repositories with git: install it where the engine runs, or use a folder"
-	case has("401 unauthorized", "pull access denied", "authorization failed", "no basic auth"):
+	case low.has("401 unauthorized", "pull access denied", "authorization failed", "no basic auth"):
 		hint = "the image after FROM cannot be had: log in to its registry with `docker login`, or correct its name"
-	case has("failed to do request", "failed to resolve source metadata") && unanswered(strings.ToLower(text)):
+	case low.has("failed to do request", "failed to resolve source metadata") && low.unanswered():
 		hint = "the registry of the image after FROM does not answer: correct the name, or look at the engine's network and proxy"
-	case has("failed to resolve source metadata", "pulling from host"):
+	case low.has("failed to resolve source metadata", "pulling from host"):
 		hint = "the image after FROM cannot be had: correct its name, or log in to its registry with `docker login`"
-	case has("target stage"):
+	case low.has("target stage"):
 		hint = "correct services." + a.Service + ".build.target, or name a stage so in the Dockerfile: FROM … AS " + a.Spec.Build.Target
-	case has("secret ") && has("not found"):
+	case low.has("secret ") && low.has("not found"):
 		hint = "the Dockerfile wants a secret that services." + a.Service + ".build.secrets does not give"
-	case has("failed to compute cache key"):
+	case low.has("failed to compute cache key"):
 		hint = "a file to COPY is not in the build context, or .dockerignore leaves it out"
-	case has("is not allowed"):
+	case low.has("is not allowed"):
 		hint = "the engine's BuildKit has to allow it: \"builder\": {\"entitlements\": {…}} in its daemon.json"
 	}
 	return &refusal{problem: fmt.Sprintf("image %s of %s could not be built: %s", a.Ref, a.Service, text), hint: hint, cause: err}

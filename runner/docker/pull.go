@@ -146,16 +146,7 @@ func readProgress(body io.Reader, report func(runner.Progress)) error {
 // explainPull says what to do about the reasons for which a pull fails.
 func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage) error {
 	host := registryOf(a.Ref)
-	text := said(err)
-	low := strings.ToLower(text)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(low, w) {
-				return true
-			}
-		}
-		return false
-	}
+	low := wordsOf(err)
 	login := "log in with `docker login " + host + "`"
 	if host == "docker.io" {
 		login = "log in with `docker login`"
@@ -163,39 +154,23 @@ func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage
 	reason, hint := "", ""
 	switch {
 	case ctx.Err() != nil, ofEngine(err):
-	case has("pull access denied", "repository does not exist"):
+	case low.has("pull access denied", "repository does not exist"):
 		reason, hint = "there is no such image at "+host+", or it is not public", "correct the name, or "+login
-	case has("toomanyrequests", "rate limit"):
+	case low.has("toomanyrequests", "rate limit"):
 		reason, hint = "too many pulls from "+host, login+", or wait"
-	case has("unauthorized", "authentication required", "no basic auth", "denied"):
+	case low.has("unauthorized", "authentication required", "no basic auth", "denied"):
 		reason, hint = "authentication required", login
-	case has("manifest unknown", "not found"):
+	case low.has("manifest unknown", "not found"):
 		reason, hint = "there is no such tag or image at "+host, "correct services."+first(a.Services)+".image"
-	case has("no matching manifest"):
+	case low.has("no matching manifest"):
 		reason, hint = "it is not made for the engine's platform", "set services."+first(a.Services)+".platform to one that it is made for"
-	case unanswered(low):
-		reason, hint = host+" does not answer", "look at the engine's network and proxy, or use a mirror"
-	case failing(low):
-		reason, hint = host+" has trouble of its own ("+strings.TrimSpace(text)+")", "try again later, or use a mirror"
-	case has("x509", "certificate"):
-		reason, hint = "the certificate of "+host+" is not trusted by the engine", "install its CA for the engine (/etc/docker/certs.d/"+host+"/ca.crt)"
+	default:
+		reason, hint = low.trouble(host, err, ", or use a mirror")
 	}
-	if reason == "" || strings.Contains(low, "no space left") {
+	if reason == "" || low.has("no space left") {
 		return e.wrap(ctx, err, "pull image", a.Ref)
 	}
 	return &refusal{problem: fmt.Sprintf("image %s could not be pulled: %s", a.Ref, reason), hint: hint, cause: err}
-}
-
-// unanswered says whether an engine's words, in small letters, mean that a registry cannot be reached.
-func unanswered(low string) bool {
-	for _, w := range []string{
-		"no such host", "connection refused", "connection reset", "i/o timeout", "deadline exceeded", "network is unreachable", "name resolution", "eof",
-	} {
-		if strings.Contains(low, w) {
-			return true
-		}
-	}
-	return false
 }
 
 func first(list []string) string {

@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/docker/docker/api/types/image"
 
@@ -33,20 +32,17 @@ func (e *Engine) explainPush(ctx context.Context, err error, a planner.PushImage
 	if err == nil || ctx.Err() != nil || ofEngine(err) {
 		return e.wrap(ctx, err, "push image", a.Ref)
 	}
-	host, low := registryOf(a.Ref), strings.ToLower(said(err))
+	host, low := registryOf(a.Ref), wordsOf(err)
 	reason, hint := "", ""
 	switch {
-	case strings.Contains(low, "does not exist locally"), strings.Contains(low, "no such image"):
+	case low.has("does not exist locally", "no such image"):
 		reason, hint = "it is not on the engine", "build it with `muster build "+first(a.Services)+"`"
-	case strings.Contains(low, "denied"), strings.Contains(low, "unauthorized"), strings.Contains(low, "authentication required"), strings.Contains(low, "no basic auth"):
+	case low.has("denied", "unauthorized", "authentication required", "no basic auth"):
 		reason, hint = host+" does not let you write there", "log in with `docker login "+host+"`, or correct services."+first(a.Services)+".image"
-	case unanswered(low):
-		reason, hint = host+" does not answer", "look at the engine's network and proxy"
-	case failing(low):
-		reason, hint = host+" has trouble of its own ("+strings.TrimSpace(said(err))+")", "try again later"
-	case strings.Contains(low, "x509"), strings.Contains(low, "certificate"):
-		reason, hint = "the certificate of "+host+" is not trusted by the engine", "install its CA for the engine (/etc/docker/certs.d/"+host+"/ca.crt)"
 	default:
+		reason, hint = low.trouble(host, err, "")
+	}
+	if reason == "" {
 		return e.wrap(ctx, err, "push image", a.Ref)
 	}
 	return &refusal{problem: fmt.Sprintf("image %s could not be pushed: %s", a.Ref, reason), hint: hint, cause: err}

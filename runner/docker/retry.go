@@ -48,30 +48,12 @@ func passing(err error, began bool) bool {
 	if ofEngine(err) {
 		return false
 	}
-	low := strings.ToLower(said(err))
-	for _, lasting := range []string{"unauthorized", "denied", "not found", "manifest unknown", "toomanyrequests", "no space left", "x509"} {
-		if strings.Contains(low, lasting) {
-			return false
-		}
+	low := wordsOf(err)
+	if low.has("unauthorized", "denied", "not found", "manifest unknown", "toomanyrequests", "no space left", "x509") {
+		return false
 	}
-	for _, words := range []string{
-		"eof", "connection reset", "broken pipe", "i/o timeout", "tls handshake timeout", "deadline exceeded", "temporary failure in name resolution",
-	} {
-		if strings.Contains(low, words) {
-			return true
-		}
-	}
-	return failing(low) || began && strings.Contains(low, "connection refused")
-}
-
-// failing says whether an engine's words, in small letters, mean that a registry answers that it cannot answer.
-func failing(low string) bool {
-	for _, status := range []string{"500 internal server error", "502 bad gateway", "503 service unavailable", "504 gateway time"} {
-		if strings.Contains(low, status) {
-			return true
-		}
-	}
-	return false
+	return low.has("eof", "connection reset", "broken pipe", "i/o timeout", "tls handshake timeout", "deadline exceeded", "temporary failure in name resolution") ||
+		low.failing() || began && low.has("connection refused")
 }
 
 // ofEngine says whether it is the engine that did not answer, and no registry.
