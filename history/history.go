@@ -8,6 +8,7 @@
 package history
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/musterhq/muster/internal/atomicfile"
 )
 
 // Result is how a change went.
@@ -93,7 +92,15 @@ func (f Folder) put(e Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.Write(f.file(e.Number), text); err != nil {
+	if err := os.MkdirAll(string(f), 0o700); err != nil {
+		return err
+	}
+	made := filepath.Join(string(f), "."+rand.Text())
+	if err := os.WriteFile(made, text, 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(made, f.file(e.Number)); err != nil {
+		_ = os.Remove(made)
 		return err
 	}
 	numbers, err := f.Numbers()

@@ -6,6 +6,7 @@
 package instance
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,6 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/musterhq/muster/internal/atomicfile"
 	"github.com/musterhq/muster/project"
 )
 
@@ -191,7 +191,12 @@ func (r Registry) change(how func(map[string]Record) error) error {
 	if err != nil {
 		return fmt.Errorf("keep the list of instances: %w", err)
 	}
-	if err := atomicfile.Write(r.file(), text); err != nil {
+	made := r.file() + "." + rand.Text()
+	defer func() { _ = os.Remove(made) }() // where it was not renamed
+	if err := os.WriteFile(made, text, 0o600); err != nil {
+		return fmt.Errorf("keep the list of instances: %w", err)
+	}
+	if err := os.Rename(made, r.file()); err != nil {
 		return fmt.Errorf("keep the list of instances: %w", err)
 	}
 	return nil

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-
-	"github.com/musterhq/muster/internal/atomicfile"
 )
 
 // Holder says who has a lock.
@@ -77,7 +75,7 @@ func (f Folder) Take(name string, me Holder) (*Held, Holder, error) {
 	}
 	// Whom others wait for is a courtesy: without it they wait all the same.
 	if text, err := json.Marshal(me); err == nil {
-		_ = atomicfile.Write(note, text)
+		_ = writeFile(note, text)
 	}
 	return &Held{file: file, note: note}, Holder{}, nil
 }
@@ -134,6 +132,18 @@ func readHolder(file string) Holder {
 		_ = json.Unmarshal(text, &h) // one that cannot be read is only not named
 	}
 	return h
+}
+
+func writeFile(file string, text []byte) error {
+	made := file + "." + rand.Text()
+	if err := os.WriteFile(made, text, 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(made, file); err != nil {
+		_ = os.Remove(made)
+		return err
+	}
+	return nil
 }
 
 // fileName makes any text the name of a file.

@@ -18,8 +18,6 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
-
-	"github.com/musterhq/muster/internal/atomicfile"
 )
 
 // noCacheVariable turns off what is remembered, where it is set to true.
@@ -244,7 +242,7 @@ func (m *memory) keep(l *loading, p *Project) {
 	if err != nil || len(data) > maxRemembered {
 		return
 	}
-	if err := atomicfile.Write(m.file, data); err == nil {
+	if err := replaceFile(m.file, data); err == nil {
 		forget(filepath.Dir(m.file))
 	}
 }
@@ -268,6 +266,28 @@ func (m *memory) seal(p *Project) ([]byte, error) {
 		return nil, err
 	}
 	return lock.Seal(nonce, nonce, data, nil), nil
+}
+
+// replaceFile writes a file that nobody else can read, under another name until it is whole, as two may write at a time.
+func replaceFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "new")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
 }
 
 // forget removes what was written the longest ago, where there is more than may be.

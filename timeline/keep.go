@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/musterhq/muster/internal/atomicfile"
 )
 
 // Folder is where the record of the last start of each project is kept. Nothing that is
@@ -17,11 +15,25 @@ type Folder string
 
 // Keep writes the record of a project on an engine, in the place of the last one. key stands for the engine.
 func (f Folder) Keep(key string, r Record) error {
+	if err := os.MkdirAll(string(f), 0o700); err != nil {
+		return fmt.Errorf("keep the timeline: %w", err)
+	}
 	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("keep the timeline: %w", err)
+	}
+	// Another muster may read or write it at the same time.
+	temporary, err := os.CreateTemp(string(f), ".new-*")
+	if err != nil {
+		return fmt.Errorf("keep the timeline: %w", err)
+	}
+	_, err = temporary.Write(text)
+	err = errors.Join(err, temporary.Close())
 	if err == nil {
-		err = atomicfile.Write(f.file(key, r.Project), text)
+		err = os.Rename(temporary.Name(), f.file(key, r.Project))
 	}
 	if err != nil {
+		_ = os.Remove(temporary.Name())
 		return fmt.Errorf("keep the timeline: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,8 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/musterhq/muster/internal/atomicfile"
 )
 
 // The bounds of what is fetched.
@@ -170,7 +169,19 @@ func (s Store) Remember(source, version string) error {
 	if err != nil {
 		return fmt.Errorf("remember %s: %w", source, err)
 	}
-	if err := atomicfile.Write(s.recordFile(source), data); err != nil {
+	file := s.recordFile(source)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("remember %s: %w", source, err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(file), "new-")
+	if err != nil {
+		return fmt.Errorf("remember %s: %w", source, err)
+	}
+	_, err = tmp.Write(data)
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return fmt.Errorf("remember %s: %w", source, err)
+	}
+	if err := os.Rename(tmp.Name(), file); err != nil {
 		return fmt.Errorf("remember %s: %w", source, err)
 	}
 	return nil
