@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"sync" //nolint:depguard // to keep a compressor, which nobody can tell from a new one
 
 	"github.com/musterhq/muster/project"
 )
@@ -32,6 +31,7 @@ func DecodeSpec(label string) ([]byte, error) {
 
 // specCodec packs and unpacks spec labels, with what can be used again kept.
 type specCodec struct {
+	deflate *flate.Writer
 	inflate io.ReadCloser
 	buffer  bytes.Buffer
 	// known are the texts of labels, since several rules ask for that of the same container.
@@ -39,23 +39,16 @@ type specCodec struct {
 	read  map[string]applied
 }
 
-// deflaters are kept from plan to plan, as making one costs more than its use: it clears more than a megabyte.
-var deflaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(nil, flate.BestCompression)
-	if err != nil {
-		panic(err) // the level is a constant in range
-	}
-	return w
-}}
-
 func (c *specCodec) encode(canonical []byte) string {
 	c.buffer.Reset()
-	deflate := deflaters.Get().(*flate.Writer)
-	defer deflaters.Put(deflate)
-	deflate.Reset(&c.buffer)
-	// A buffer does not fail.
-	_, _ = deflate.Write(canonical)
-	_ = deflate.Close()
+	if c.deflate == nil {
+		// The level is a constant in range, and a buffer does not fail.
+		c.deflate, _ = flate.NewWriter(&c.buffer, flate.BestCompression)
+	} else {
+		c.deflate.Reset(&c.buffer)
+	}
+	_, _ = c.deflate.Write(canonical)
+	_ = c.deflate.Close()
 	return base64.StdEncoding.EncodeToString(c.buffer.Bytes())
 }
 
