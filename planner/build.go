@@ -146,7 +146,9 @@ func (b *builder) finish() (Plan, error) {
 }
 
 func (b *builder) warn(format string, args ...any) {
-	b.warnings = append(b.warnings, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(b.warnings, text) {
+		b.warnings = append(b.warnings, text)
+	}
 }
 
 // hashes are the config hashes that a container of s may carry. Shared
