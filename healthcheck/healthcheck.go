@@ -99,6 +99,7 @@ type Failure struct {
 	Asked     string   // what the last check of ours asked, where it was not the container's own
 	Probe     string   // output of the last check
 	Log       []string // last lines of the container
+	Unread    error    // why there are no last lines, where the engine did not give them
 	Advice    string   // what to do about it; empty where nothing general can be said
 }
 

@@ -143,7 +143,7 @@ func (w *Waiter) call(f func() func(*scheduler)) {
 }
 
 // tailTime bounds the fetching of a failed container's last lines.
-const tailTime = 5 * time.Second
+const tailTime = 15 * time.Second
 
 // explain adds the container's last lines to a failure. It works in the
 // waiting caller, so that a slow engine delays nobody else.
@@ -155,7 +155,7 @@ func (w *Waiter) explain(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, tailTime)
 	defer cancel()
 	// Without the lines the failure is still worth telling.
-	_ = w.engine.Lines(ctx, f.Name, Excerpt{Last: w.o.LogLines}, func(line string) error {
+	f.Unread = w.engine.Lines(ctx, f.Name, Excerpt{Last: w.o.LogLines}, func(line string) error {
 		f.Log = append(f.Log, line)
 		return nil
 	})

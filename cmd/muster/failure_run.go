@@ -132,6 +132,9 @@ func (e *runFailure) lastWords(f *runner.StepError, sick *healthcheck.Failure) s
 	if sick.Probe != "" {
 		facts = append(facts, fmt.Sprintf("%s: %q", cmp.Or(sick.Asked, "health check"), firstLine(sick.Probe)))
 	}
+	if sick.Unread != nil {
+		facts = append(facts, "its last lines could not be read: "+sick.Unread.Error())
+	}
 	if len(facts) == 0 && len(sick.Log) == 0 {
 		return ""
 	}

@@ -22,6 +22,9 @@ const (
 	// has ended. The engine ends the streams first.
 	execSettle = 2 * time.Second
 	execPause  = 5 * time.Millisecond
+	// execTries is how often a command is tried that the runtime does not get into its container, execAgain the pause between.
+	execTries = 3
+	execAgain = 100 * time.Millisecond
 )
 
 // Look says how a container is now, or [healthcheck.ErrNoContainer].
@@ -126,10 +129,35 @@ func (e *Engine) probeExec(ctx context.Context, name string, test []string) (hea
 // run executes a command in a container, writes what it prints to out and
 // gives its exit code. The process goes on in the container when ctx ends, since the
 // API has no call to end it.
+//
+// A command that the engine's runtime could not get into the container has not begun, and is tried again.
 func (e *Engine) run(ctx context.Context, name string, options container.ExecOptions, out io.Writer) (int, error) {
 	if err := e.connect(ctx); err != nil {
 		return 0, err
 	}
+	for try := 1; ; try++ {
+		held := &refusalHeld{to: out}
+		code, err := e.runOnce(ctx, name, options, held)
+		if err != nil {
+			return code, errors.Join(err, held.pass())
+		}
+		refused := held.refused()
+		if refused == nil || code == 0 {
+			return code, held.pass()
+		}
+		if try == execTries {
+			return 0, refused
+		}
+		select {
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-time.After(execAgain):
+		}
+	}
+}
+
+// runOnce is run without another try.
+func (e *Engine) runOnce(ctx context.Context, name string, options container.ExecOptions, out io.Writer) (int, error) {
 	options.AttachStdout, options.AttachStderr = true, true
 	made, err := e.client.ContainerExecCreate(ctx, name, options)
 	if err != nil {
