@@ -94,6 +94,7 @@ func TestEngineScripts(t *testing.T) {
 			env.Setenv("TESTAPP_IMAGE", os.Getenv("TESTAPP_IMAGE"))
 			env.Setenv("BUSYBOX_IMAGE", os.Getenv("BUSYBOX_IMAGE"))
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv(raceOptions, os.Getenv(raceOptions))
 			for name, variable := range map[string]string{"docker-muster": "PLUGIN", "docker-compose": "COMPOSE_PLUGIN"} {
 				path, err := exec.LookPath(name) // put there by testscript.Main
 				if err != nil {

@@ -79,7 +79,7 @@ type reached struct {
 
 func (far reached) setUp(env *testscript.Env, host string) error {
 	project := fmt.Sprintf("muster-far-%s-%d", filepath.Base(env.WorkDir), time.Now().UnixNano()%1e9)
-	for _, name := range []string{"TESTAPP_IMAGE", "BUSYBOX_IMAGE"} {
+	for _, name := range []string{"TESTAPP_IMAGE", "BUSYBOX_IMAGE", raceOptions} {
 		env.Setenv(name, os.Getenv(name))
 	}
 	env.Setenv("COMPOSE_PROJECT_NAME", project)

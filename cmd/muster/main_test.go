@@ -25,7 +25,12 @@ import (
 	"github.com/musterhq/muster/runner/memory"
 )
 
+// raceOptions is the variable that the race detector reads. By itself it holds up every process's end for a second,
+// which is most of the time of a short command.
+const raceOptions = "GORACE"
+
 func TestMain(m *testing.M) {
+	_ = os.Setenv(raceOptions, "atexit_sleep_ms=0")
 	testscript.Main(m, map[string]func(){
 		"muster": func() { os.Exit(musterUnderTest()) },
 		// By the names that docker runs it by.
@@ -60,6 +65,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MUSTER_TEST_MEMORY", filepath.Join(env.WorkDir, "engine.json"))
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv(raceOptions, os.Getenv(raceOptions))
 			return nil
 		},
 	})
