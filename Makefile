@@ -7,10 +7,10 @@ ENGINE ?=
 MODULES = . examples/shop/web
 
 # Tests on an engine mostly wait for it: more of them at a time than there are cores.
-TEST = go test -race -timeout 15m -parallel 8
-# Only the packages with such tests, as the others would do the same again, and without the scripts for the engine in memory; one
+TEST = go test -race -timeout 40m -parallel 8
+# Only the packages with such tests, as the others would do the same again, and without those that need no engine and take long; one
 # package after the other, as some measure how traffic fares, which the load of another package would change.
-TEST_ON_ENGINE = $(TEST) -p 1 -count=1 -skip '^TestScripts$$' $(call packages_with,MUSTER_TEST_ENGINE)
+TEST_ON_ENGINE = $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize)$$' $(call packages_with,MUSTER_TEST_ENGINE)
 packages_with = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' '$(1)' *))))
 LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
@@ -45,8 +45,8 @@ test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any 
 	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE)
 
 # Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.
-test-oldest: ## run the tests on the oldest engine that muster supports
-	hack/with-engine oldest $(TEST_ON_ENGINE) || [ $$? = 3 -a -z "$$CI" ]
+test-oldest: ## run the tests on the oldest engine that muster supports, with fewer kills of muster
+	hack/with-engine oldest $(TEST_ON_ENGINE) -short || [ $$? = 3 -a -z "$$CI" ]
 
 test-podman: ## run the engine adapter's tests on Podman
 	hack/with-engine podman $(TEST) -count=1 ./runner/docker
