@@ -1,5 +1,5 @@
 // Package instance remembers the copies of stacks that one user has on one machine: which host ports each of them has, where its files
-// lie, and when it was last used.
+// lie, when it was last used, and how long it is needed.
 //
 // What runs is only told by the engine. This is for what the engine cannot tell: that a port is spoken for by a copy that does not run now, so
 // that it is the same one tomorrow.
@@ -34,6 +34,7 @@ type Record struct {
 	Dir     string                   `json:"dir"`   // of its files
 	Ports   map[project.HostPort]int `json:"ports"` // that it has in the place of those of the files
 	Used    time.Time                `json:"used"`  // for the last time by a command that changes something
+	Lease
 }
 
 // maxTries bounds how many ports are tried for one.
@@ -51,6 +52,7 @@ func (r Registry) Ports(of project.Copy, now time.Time, fixed []project.HostPort
 	me := Record{Project: of.Project, First: of.First, Name: of.Name, Dir: of.Dir, Used: now}
 	out := make([]int, len(fixed))
 	err := r.change(func(all map[string]Record) error {
+		me.Lease = all[me.Project].Lease
 		if me.Ports = all[me.Project].Ports; me.Ports == nil {
 			me.Ports = map[project.HostPort]int{}
 		}

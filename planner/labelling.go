@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/project"
 )
@@ -50,10 +51,14 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 	return labels
 }
 
-// instanceLabels adds which copy of the stack something is of.
+// instanceLabels adds which copy of the stack something is of, and how long that is needed.
 func (b *builder) instanceLabels(labels map[string]string) {
-	if b.want.Instance != "" {
-		labels[LabelInstance], labels[LabelInstanceOf] = b.want.Instance, b.want.First
+	if b.want.Instance == "" {
+		return
+	}
+	labels[LabelInstance], labels[LabelInstanceOf] = b.want.Instance, b.want.First
+	if !b.want.Expires.IsZero() {
+		labels[LabelExpires] = b.want.Expires.UTC().Format(time.RFC3339)
 	}
 }
 
@@ -81,6 +86,7 @@ func (b *builder) resourceLabels(labels map[string]string, kind, key, hash strin
 	if err == nil {
 		labels[LabelSpec] = b.codec.encode(spec)
 	}
+	b.instanceLabels(labels)
 	return labels
 }
 

@@ -52,6 +52,8 @@ const (
 	// LabelInstance is the name of the copy of the stack that a container belongs to, and LabelInstanceOf the project of the first copy.
 	LabelInstance   = "dev.muster.instance"
 	LabelInstanceOf = "dev.muster.instance-of"
+	// LabelExpires is the time (RFC 3339) from which on anybody may remove the instance. On networks and volumes too, with the two before it.
+	LabelExpires = "dev.muster.expires"
 	// LabelHook says which hook a container was made for, as "pre_start 1".
 	LabelHook = "dev.muster.hook"
 )

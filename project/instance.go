@@ -42,6 +42,11 @@ type Copy struct {
 	Dir     string // the folder of its files
 }
 
+// Copy is which instance it is.
+func (p *Project) Copy() Copy {
+	return Copy{Project: p.Name, First: p.First, Name: p.Instance, Dir: p.WorkingDir}
+}
+
 // String names it within its project: "web 127.0.0.1:8080:80/tcp".
 func (h HostPort) String() string {
 	return fmt.Sprintf("%s %s:%d:%d/%s", h.Service, h.HostIP, h.Published, h.Target, h.Protocol)

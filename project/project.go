@@ -14,6 +14,7 @@ package project
 
 import (
 	"strings"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 )
@@ -25,6 +26,8 @@ type Project struct {
 	Name string
 	// Instance is the name of this copy of the stack, and First the project's name of the first one; for that, Instance is empty.
 	Instance, First string
+	// Expires is the time from which on anybody may remove this instance; zero is never. The files do not have it.
+	Expires time.Time
 	// WorkingDir is the absolute folder that relative paths start from.
 	WorkingDir string
 	// Files are the Compose files in the order of merging, absolute; "-" is

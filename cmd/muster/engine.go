@@ -62,6 +62,8 @@ func surveyScope(ctx context.Context, on closeObserver, scope planner.Scope, wan
 type projectLister interface {
 	// Projects lists every project, sorted by name.
 	Projects(ctx context.Context) ([]docker.Listed, error)
+	// Instances lists those that are copies of stacks, also where only networks and volumes of them exist.
+	Instances(ctx context.Context) ([]docker.Listed, error)
 }
 
 // inquirer answers what people ask and plans do not need.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,18 +27,20 @@ type gcOptions struct {
 func (p *program) gcCommand() *cobra.Command {
 	var o gcOptions
 	cmd := &cobra.Command{
-		Use: "gc", GroupID: groupMore,
+		Use: "gc [INSTANCE...]", GroupID: groupMore,
 		Short: "Remove instances that nobody needs any more",
 		Long: `Remove instances that nobody needs any more, with their data, and give their host ports back.
 
-These are instances whose folder is gone, such as a git worktree that was removed and,
-with --idle, those of which nothing runs and that nobody has brought up for so long.
-The first copy of a stack is never touched, nor what somebody else has brought up.`,
-		Example: `  muster gc --dry-run           # only say which
-  muster gc                     # ask, then remove
-  muster gc --idle 72h --yes    # also what was not used for three days`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.gc(cmd.Context(), o) },
+These are instances whose time is over (up --expires), those that a program held which has
+ended, those whose folder is gone, such as a git worktree that was removed and, with --idle,
+those of which nothing runs and that nobody has brought up for so long.
+The first copy of a stack is never touched, nor what a program holds. Of what others have brought
+up, only that goes whose time is over, which stands on the engine: so it is also found where the
+machine of a CI job is gone.`,
+		Example: `  muster gc --dry-run           # only say which; without it, ask and remove
+  muster gc --idle 72h --yes    # also what was not used for three days
+  muster gc --yes shop-pr-7     # this one only, if nobody needs it`,
+		RunE: func(cmd *cobra.Command, names []string) error { return p.gc(cmd.Context(), o, names) },
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
 		f.DurationVar(&o.idle, "idle", 0, "Also those of which nothing runs and that were not used for so `LONG`, such as 72h")
@@ -59,7 +62,7 @@ func (p *program) copies(ctx context.Context) ([]copyOf, error) {
 		return nil, err
 	}
 	defer on.Close()
-	there, err := on.Projects(ctx)
+	there, err := on.Instances(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,23 +78,28 @@ func (p *program) copies(ctx context.Context) ([]copyOf, error) {
 	}
 	for _, l := range there {
 		i := slices.IndexFunc(out, func(c copyOf) bool { return c.Name == l.Name })
-		switch {
-		case l.Instance == "":
-		case i >= 0:
-			out[i].Listed = l
-		default:
+		if i < 0 {
 			out = append(out, copyOf{Listed: l})
+			continue
 		}
+		l.WorkingDir = cmp.Or(l.WorkingDir, out[i].WorkingDir)
+		out[i].Listed = l
 	}
 	slices.SortFunc(out, func(a, b copyOf) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 
 // unneeded says why an instance can go; empty where it cannot. Those that were made by somebody else, or from within another container, are
-// left alone: their folders cannot be seen from here.
+// left alone until their time is over: their folders cannot be seen from here, nor who holds them.
 func (p *program) unneeded(c copyOf, idle time.Duration) string {
 	if c.record.Project == "" {
+		return instance.Expired(c.Expires, p.now())
+	}
+	if p.instances().Held(c.Name) {
 		return ""
+	}
+	if why := p.instances().Over(c.record, p.now()); why != "" {
+		return why
 	}
 	if _, err := os.Stat(c.record.Dir); errors.Is(err, os.ErrNotExist) {
 		return "its folder " + c.record.Dir + " is gone"
@@ -103,11 +111,16 @@ func (p *program) unneeded(c copyOf, idle time.Duration) string {
 	return ""
 }
 
-// gc is the command.
-func (p *program) gc(ctx context.Context, o gcOptions) error {
+// gc is the command; without names it goes for all instances.
+func (p *program) gc(ctx context.Context, o gcOptions, names []string) error {
 	all, err := p.copies(ctx)
 	if err != nil {
 		return err
+	}
+	if len(names) > 0 {
+		if all, err = only(all, names); err != nil {
+			return err
+		}
 	}
 	var going []copyOf
 	for _, c := range all {
@@ -135,6 +148,19 @@ func (p *program) gc(ctx context.Context, o gcOptions) error {
 	return failed
 }
 
+// only are the instances that have these names.
+func only(all []copyOf, names []string) ([]copyOf, error) {
+	var out []copyOf
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(c copyOf) bool { return c.Name == name })
+		if i < 0 {
+			return nil, &usageError{problem: "no such instance: " + name, hint: "`muster ls --instances` lists them"}
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}
+
 // are is "is 1 instance", "are 3 instances".
 func are(n int, noun string) string {
 	if n == 1 {
@@ -145,6 +171,12 @@ func are(n int, noun string) string {
 
 // removeCopy takes an instance down, data and all, by what its labels say, and gives its ports back.
 func (p *program) removeCopy(ctx context.Context, c copyOf) error {
+	me := p.holder()
+	release, err := p.instances().Seize(c.Name, me)
+	if err != nil {
+		return err
+	}
+	defer release()
 	one := *p
 	one.globals.name, one.globals.files, one.globals.instance = c.Name, nil, project.FirstInstance
 	how := planner.Policy{Volumes: true, RemoveOrphans: true, Images: "local", Now: p.now()}

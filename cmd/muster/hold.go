@@ -57,9 +57,14 @@ func (e *heldError) Error() string {
 // Hint says how to go on.
 func (e *heldError) Hint() string { return "without --no-wait, muster waits for it" }
 
+// holder is this program, for others to read.
+func (p *program) holder() lock.Holder {
+	return lock.Holder{By: who(), PID: os.Getpid(), Command: commandLine(p.args), Since: p.now()}
+}
+
 // hold makes this program the only one that changes a project, and waits for who does now. release gives it up.
 func (p *program) hold(ctx context.Context, on projectHolder, host, project string) (release func(), _ error) {
-	me := lock.Holder{By: who(), PID: os.Getpid(), Command: commandLine(p.args), Since: p.now()}
+	me := p.holder()
 	w := &holdWait{program: p, project: project}
 	local, home, err := w.local(ctx, engineKey(host)+"-"+project, me)
 	if err != nil {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/instance"
 	"github.com/musterhq/muster/project"
@@ -30,6 +33,71 @@ func (p *program) hostPorts(look bool) func(project.Copy, []project.HostPort) ([
 	return func(of project.Copy, fixed []project.HostPort) ([]int, error) {
 		return p.instances().Ports(of, p.now(), fixed, free)
 	}
+}
+
+// leased gives an instance the time that it has; see [instance.Lease].
+func (p *program) leased(want *project.Project) {
+	if want.Instance == "" {
+		return
+	}
+	if record, there := p.instances().Find(want.Name); there {
+		want.Expires = record.Expires
+	}
+}
+
+// expiry is the value of --expires: a period from now on, or never. It knows whether it was given.
+type expiry struct {
+	after time.Duration
+	given bool
+}
+
+func (e *expiry) String() string {
+	if !e.given {
+		return ""
+	}
+	return e.after.String()
+}
+
+// Set reads "2h", "7d" or "never".
+func (e *expiry) Set(text string) error {
+	e.given = true
+	if text == "never" {
+		return nil
+	}
+	var err error
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		var n float64
+		n, err = strconv.ParseFloat(days, 64)
+		e.after = time.Duration(n * 24 * float64(time.Hour))
+	} else {
+		e.after, err = time.ParseDuration(text)
+	}
+	if err != nil || e.after <= 0 {
+		return fmt.Errorf("%q is no period: write 2h, 30m, 7d or never", text)
+	}
+	return nil
+}
+
+// Type names it in the help.
+func (e *expiry) Type() string { return "period" }
+
+// expire gives an instance the time that --expires says.
+func (p *program) expire(want *project.Project, e expiry) error {
+	if !e.given {
+		return nil
+	}
+	if want.Instance == "" {
+		return &usageError{problem: "--expires is for instances, and this is the first copy of the stack, which gc never removes",
+			hint: "give the copy a name: --instance NAME, or MUSTER_INSTANCE"}
+	}
+	want.Expires = time.Time{}
+	if e.after > 0 {
+		want.Expires = p.now().Add(e.after).Truncate(time.Second)
+	}
+	if p.globals.dryRun {
+		return nil
+	}
+	return p.instances().Expire(want.Copy(), want.Expires)
 }
 
 // elsewhere says whether the engine may be on another machine, so that it says nothing about its ports whether they are free here.

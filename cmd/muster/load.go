@@ -48,6 +48,7 @@ func (p *program) load(ctx context.Context, l loading) (*project.Project, error)
 	if !l.quiet {
 		p.printWarnings(want)
 	}
+	p.leased(want)
 	return want, nil
 }
 

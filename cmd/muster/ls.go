@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/instance"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -102,6 +103,8 @@ type instanceRow struct {
 	PortsText          string         `json:"-"`
 	Folder             string
 	Used               string `json:",omitempty"` // RFC 3339
+	Needed             string `json:",omitempty"` // how long, in words
+	Expires            string `json:",omitempty"` // RFC 3339
 }
 
 // lsInstances lists the copies of stacks: those on the engine, and those that have host ports and do not exist now.
@@ -122,6 +125,10 @@ func (p *program) lsInstances(ctx context.Context, o lsOptions, names []*regexp.
 		if !c.record.Used.IsZero() {
 			row.Used = c.record.Used.UTC().Format(time.RFC3339)
 		}
+		row.Needed = p.neededText(c)
+		if at := c.expires(); !at.IsZero() {
+			row.Expires = at.UTC().Format(time.RFC3339)
+		}
 		var ports []string
 		for h, port := range c.record.Ports {
 			from := fmt.Sprintf("%s:%d", h.Service, h.Published)
@@ -132,8 +139,32 @@ func (p *program) lsInstances(ctx context.Context, o lsOptions, names []*regexp.
 		row.PortsText = strings.Join(ports, ", ")
 		rows = append(rows, row)
 	}
-	return printLs(p, rows, o, `table {{.Name}}\t{{.Status}}\t{{.PortsText}}\t{{.Folder}}`,
-		map[string]string{"Name": "NAME", "Status": "STATUS", "PortsText": "HOST PORTS", "Folder": "FOLDER"})
+	return printLs(p, rows, o, `table {{.Name}}\t{{.Status}}\t{{.PortsText}}\t{{.Needed}}\t{{.Folder}}`,
+		map[string]string{"Name": "NAME", "Status": "STATUS", "PortsText": "HOST PORTS", "Needed": "NEEDED", "Folder": "FOLDER"})
+}
+
+// neededText says how long an instance is needed, and whether it still is.
+func (p *program) neededText(c copyOf) string {
+	at := c.expires()
+	switch {
+	case p.instances().Held(c.Name):
+		return fmt.Sprintf("by process %d", c.record.Holder.PID)
+	case c.record.Held:
+		return fmt.Sprintf("no more: process %d has ended", c.record.Holder.PID)
+	case instance.Expired(at, p.now()) != "":
+		return "no more: expired " + at.Local().Format("2006-01-02 15:04")
+	case !at.IsZero():
+		return "until " + at.Local().Format("2006-01-02 15:04")
+	}
+	return ""
+}
+
+// expires is the time of an instance; what its user has said last counts, and the engine's word where that is not known.
+func (c copyOf) expires() time.Time {
+	if c.record.Project != "" {
+		return c.record.Expires
+	}
+	return c.Expires
 }
 
 // statusText counts containers by state: "exited(1), running(2)".

@@ -149,6 +149,7 @@ func (e memoryEngine) Projects(context.Context) ([]docker.Listed, error) {
 		by[name].Containers[c.Status]++
 		by[name].Instance, by[name].First = c.Labels[planner.LabelInstance], c.Labels[planner.LabelInstanceOf]
 		by[name].WorkingDir = c.Labels[planner.LabelWorkingDir]
+		by[name].Expires, _ = time.Parse(time.RFC3339, c.Labels[planner.LabelExpires])
 		by[name].ConfigFiles = strings.Split(c.Labels[planner.LabelConfigFiles], ",")
 	}
 	var out []docker.Listed
@@ -156,6 +157,11 @@ func (e memoryEngine) Projects(context.Context) ([]docker.Listed, error) {
 		out = append(out, *by[name])
 	}
 	return out, nil
+}
+
+func (e memoryEngine) Instances(ctx context.Context) ([]docker.Listed, error) {
+	all, err := e.Projects(ctx)
+	return slices.DeleteFunc(all, func(l docker.Listed) bool { return l.Instance == "" }), err
 }
 
 // Logs gives what the container's behaviour says that it prints in a run, a

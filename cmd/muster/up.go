@@ -21,6 +21,7 @@ type upOptions struct {
 	attachDeps                bool
 	noPrefix, noColor, stamps bool
 	watch, menu, menuGiven    bool
+	expires                   expiry
 	again                     string // the command to name when it did not go well
 }
 
@@ -52,12 +53,15 @@ func (o *upOptions) define(cmd *cobra.Command) {
 		o.defineWait(f)
 		o.defineScope(f)
 		f.BoolVar(&o.noDeps, "no-deps", false, "Leave what the named services need alone")
+		f.Var(&o.expires, "expires", "Let gc remove this instance in `2h`, 7d, …, whoever runs it; or never")
 		o.defineYes(f)
 		o.defineLimit(f)
 	})
 	addFlags(cmd, "Images", func(f *pflag.FlagSet) {
 		o.defineImages(f)
+		f.Lookup("quiet-pull").Usage = "Pull without progress lines; --quiet-build: build without output"
 		f.BoolVar(&o.quietBuild, "quiet-build", false, "Build without output")
+		_ = f.MarkHidden("quiet-build") // told by the one before, so that the help fits a screen
 	})
 	addFlags(cmd, "What is replaced", func(f *pflag.FlagSet) {
 		o.defineRecreate(f)
@@ -119,6 +123,9 @@ func upPairs() []pair {
 func (p *program) up(ctx context.Context, o upOptions, services []string) error {
 	want, err := p.load(ctx, loading{services: services, noDeps: o.noDeps, attached: !o.detach})
 	if err != nil {
+		return err
+	}
+	if err := p.expire(want, o.expires); err != nil {
 		return err
 	}
 	how, err := p.policy(want, o.policyFlags, services)

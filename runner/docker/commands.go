@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -36,6 +37,20 @@ type Listed struct {
 	Instance, First string
 	WorkingDir      string
 	ConfigFiles     []string
+	// Expires is the time from which on anybody may remove it: the latest that its containers have, and zero where one has none.
+	Expires time.Time
+}
+
+// until takes the time of one more container into account.
+func (l *Listed) until(at time.Time, first bool) {
+	switch {
+	case first:
+		l.Expires = at
+	case at.IsZero() || l.Expires.IsZero():
+		l.Expires = time.Time{}
+	default:
+		l.Expires = later(l.Expires, at)
+	}
 }
 
 // Projects finds every project on the engine, by the labels of its containers,
@@ -62,6 +77,7 @@ func (e *Engine) Projects(ctx context.Context) ([]Listed, error) {
 			p = &Listed{Name: name, Containers: map[planner.Status]int{}}
 			byName[name] = p
 		}
+		p.until(expires(c.Labels), len(p.Containers) == 0)
 		p.Containers[c.Status]++
 		p.WorkingDir = c.Labels[planner.LabelWorkingDir]
 		p.Instance, p.First = c.Labels[planner.LabelInstance], c.Labels[planner.LabelInstanceOf]
