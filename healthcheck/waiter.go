@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -159,5 +161,12 @@ func (w *Waiter) explain(ctx context.Context, err error) error {
 		f.Log = append(f.Log, line)
 		return nil
 	})
+	if f.Advice == "" && f.Ended && slices.ContainsFunc(f.Log, func(line string) bool { return strings.HasSuffix(line, ": exec format error") }) {
+		f.Advice = adviceFormat
+	}
 	return f
 }
+
+// adviceFormat is what to do about a program that the kernel does not take for one.
+const adviceFormat = "its program is for another processor (set the service's platform and pull again, or install emulation), or a script " +
+	"without a first line such as #!/bin/sh"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // fake is an engine whose containers are scripts of this package's tests.
@@ -31,6 +32,8 @@ type fake struct {
 	cannot       map[string]error // of probes, by what they ask
 	lines        chan string      // of output, of any container
 	linesErr     error
+	tail         string // the last line of any container; empty for one that has its name
+	tailErr      error
 	follows      int
 }
 
@@ -96,10 +99,17 @@ func (f *fake) Probe(ctx context.Context, name string, asked Check) (ProbeResult
 }
 
 func (f *fake) Lines(ctx context.Context, name string, o Excerpt, each func(string) error) error {
+	f.mu.Lock()
 	if !o.Follow {
+		defer f.mu.Unlock()
+		switch {
+		case f.tailErr != nil:
+			return f.tailErr
+		case f.tail != "":
+			return each(f.tail)
+		}
 		return each("last words of " + name)
 	}
-	f.mu.Lock()
 	f.follows++
 	lines, err := f.lines, f.linesErr
 	f.mu.Unlock()
@@ -390,6 +400,36 @@ func TestFailureTells(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// TestFailureOfTheProgramItself: that a program cannot be executed at all is known from what its container says last.
+func TestFailureOfTheProgramItself(t *testing.T) {
+	unread := errors.New("timeout")
+	for _, test := range []struct {
+		tail    string
+		tailErr error
+		want    Failure
+	}{
+		{"exec /app: exec format error", nil, Failure{Log: []string{"exec /app: exec format error"}, Advice: adviceFormat}},
+		{"web  | exec format error: see the manual", nil, Failure{Log: []string{"web  | exec format error: see the manual"}}},
+		{"", unread, Failure{Unread: unread}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			f.tail, f.tailErr = test.tail, test.tailErr
+			w := waiter(t, f, Options{})
+			f.set("c", Status{Exited: true, ExitCode: 255})
+			test.want.Name, test.want.Reason, test.want.Ended, test.want.ExitCode = "c", "exited with code 255", true, 255
+			err := w.Wait(t.Context(), Target{Name: "c", Condition: Running})
+			var got *Failure
+			if !errors.As(err, &got) {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, *got, cmpopts.EquateErrors()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 }
 
 // The probes of a container that becomes ready after d: noticed soon, never

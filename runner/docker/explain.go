@@ -26,8 +26,8 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 		return nil // what is missing then is a part of the engine
 	case strings.Contains(text, "exec format error"):
 		return &refusal{
-			problem: fmt.Sprintf("the image of %s is for another processor than the engine's", service),
-			hint:    "set services." + service + ".platform and pull again, or install emulation (`docker run --privileged --rm tonistiigi/binfmt --install all`)",
+			problem: fmt.Sprintf("%s cannot start: its program is for another processor than the engine's, or a script without a first line such as #!/bin/sh", service),
+			hint:    "set services." + service + ".platform and pull again, install emulation (`docker run --privileged --rm tonistiigi/binfmt --install all`), or mend the script",
 			cause:   err,
 		}
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory") && strings.Contains(text, "exec"):
