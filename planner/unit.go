@@ -231,6 +231,8 @@ func (b *builder) tie(members []member) {
 			if slices.Contains(other.r.kin(other.of), m.r) {
 				need(b.graph.byID[m.r.gaveWay], other.r.gaveWay)
 				need(b.graph.byID[m.r.stopLate], other.r.stopLate)
+				// Podman keeps a container whose namespace another one has.
+				need(b.graph.byID[m.r.removal], other.r.removal)
 			}
 		}
 	}
