@@ -60,10 +60,10 @@ func removeProject(host, project string) {
 	run(context.Background(), p, []string{"-p", project, "--progress", "quiet", "down", "-v", "-t", "0", "--remove-orphans"})
 }
 
-// speaks answers the condition api:VERSION: whether the engine speaks that version of its API.
+// speaks answers the conditions api:VERSION, whether the engine speaks that version of its API, and podman.
 func speaks(t *testing.T, host, condition string) (bool, error) {
 	want, ok := strings.CutPrefix(condition, "api:")
-	if !ok {
+	if !ok && condition != "podman" {
 		return false, fmt.Errorf("unknown condition %q", condition)
 	}
 	on, err := openEngine(t.Context(), address{host: host})
@@ -72,6 +72,9 @@ func speaks(t *testing.T, host, condition string) (bool, error) {
 	}
 	defer on.Close()
 	have, err := on.Observe(t.Context(), planner.Scope{Project: "none"})
+	if condition == "podman" {
+		return strings.HasPrefix(have.Engine.Name, "podman "), err
+	}
 	return err == nil && !versions.LessThan(have.Engine.API, want), err
 }
 

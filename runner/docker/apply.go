@@ -76,7 +76,7 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 }
 
 func (e *Engine) start(ctx context.Context, name, service string) error {
-	err := e.client.ContainerStart(ctx, name, container.StartOptions{})
+	err := e.startOnce(ctx, name)
 	if err == nil {
 		return nil
 	}
@@ -90,6 +90,23 @@ func (e *Engine) start(ctx context.Context, name, service string) error {
 		return better
 	}
 	return e.wrap(ctx, err, "start container", name)
+}
+
+// startOnce starts a container, and again where Podman's server of names was just being taken down with the last container of
+// another project: the next try finds it gone, and begins it anew.
+func (e *Engine) startOnce(ctx context.Context, name string) error {
+	for _, pause := range pauses() {
+		err := e.client.ContainerStart(ctx, name, container.StartOptions{})
+		if err == nil || !wordsOf(err).has("aardvark-dns failed to start") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+	return e.client.ContainerStart(ctx, name, container.StartOptions{})
 }
 
 func (e *Engine) pause(ctx context.Context, name string) error {

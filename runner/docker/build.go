@@ -312,7 +312,10 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 	text := err.Error()
 	low := words(strings.ToLower(text))
 	hint := "mend the Dockerfile; the lines above say how far it got"
+	var cannot *UnsupportedError
 	switch {
+	case errors.As(err, &cannot):
+		hint = cannot.Hint()
 	case ofEngine(err), low.has("no space left"):
 		return e.wrap(ctx, err, "build image", a.Ref)
 	case low.has(`exec: "git": executable file not found`):

@@ -99,3 +99,16 @@ func TestStatusText(t *testing.T) {
 		}
 	}
 }
+
+// TestStatusOfBothEngines: a container that Podman is about to stop runs, and one that it has stopped has ended.
+func TestStatusOfBothEngines(t *testing.T) {
+	for state, want := range map[string]planner.Status{
+		"created": planner.Created, "configured": planner.Created, "initialized": planner.Created,
+		"running": planner.Running, "stopping": planner.Running, "paused": planner.Paused, "restarting": planner.Restarting,
+		"stopped": planner.Exited, "exited": planner.Exited, "removing": planner.Removing, "dead": planner.Dead,
+	} {
+		if got := statusFrom(state); got != want {
+			t.Errorf("%s is %s, want %s", state, got, want)
+		}
+	}
+}

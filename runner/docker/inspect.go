@@ -71,7 +71,7 @@ func fromInspect(got container.InspectResponse) planner.Container {
 		Joined: joinedTo(map[string]string{
 			"network_mode": string(got.HostConfig.NetworkMode), "ipc": string(got.HostConfig.IpcMode), "pid": string(got.HostConfig.PidMode),
 		}),
-		Status:   planner.Status(got.State.Status),
+		Status:   statusFrom(got.State.Status),
 		ExitCode: got.State.ExitCode,
 		Created:  parseTime(got.Created),
 		Command:  strings.Join(append([]string{got.Path}, got.Args...), " "),

@@ -126,7 +126,7 @@ func fromSummary(s container.Summary) planner.Container {
 		Image:    s.Image,
 		ImageID:  s.ImageID,
 		Joined:   joinedTo(map[string]string{"network_mode": s.HostConfig.NetworkMode}),
-		Status:   planner.Status(s.State),
+		Status:   statusFrom(s.State),
 		Health:   healthFrom(s.Status),
 		ExitCode: exitCodeFrom(s.Status),
 		Created:  time.Unix(s.Created, 0).UTC(),
@@ -191,6 +191,19 @@ func healthFrom(status string) planner.Health {
 		return planner.Starting
 	}
 	return planner.NoHealth
+}
+
+// statusFrom is an engine's word for what a container does, in Docker's words: Podman has some of its own for moments in between.
+func statusFrom(state string) planner.Status {
+	switch state {
+	case "configured", "initialized":
+		return planner.Created
+	case "stopping":
+		return planner.Running
+	case "stopped":
+		return planner.Exited
+	}
+	return planner.Status(state)
 }
 
 // exitCodeFrom reads the code from the status text: "Exited (3) 2 hours ago".

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
 )
 
 const (
@@ -37,12 +38,13 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 		return healthcheck.Status{}, err
 	}
 	state := got.State
+	status := statusFrom(state.Status)
 	st := healthcheck.Status{
 		// The engine counts a container that it is about to start again as running.
 		Running:    state.Running && !state.Restarting,
 		Paused:     state.Paused,
 		Restarting: state.Restarting,
-		Exited:     !state.Running && !state.Restarting && state.Status != container.StateCreated,
+		Exited:     !state.Running && !state.Restarting && status != planner.Created && status != planner.Running,
 		ExitCode:   state.ExitCode,
 		OOMKilled:  state.OOMKilled,
 		StartedAt:  parseTime(state.StartedAt),

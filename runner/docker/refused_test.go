@@ -66,3 +66,29 @@ func TestCheckThatTheRuntimeRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestStartWhileNamesAreTakenDown: Podman's server of names does not begin while that of another project ends.
+func TestStartWhileNamesAreTakenDown(t *testing.T) {
+	for words, want := range map[string]int{
+		"netavark: error while applying dns entries: aardvark-dns failed to start: Error from child process": 2,
+		"no such thing": 1,
+	} {
+		t.Run(words, func(t *testing.T) {
+			starts := 0
+			e := fakeEngine(t, func(w http.ResponseWriter, _ *http.Request) {
+				if starts++; starts > 1 {
+					w.WriteHeader(http.StatusNoContent)
+					return
+				}
+				w.WriteHeader(http.StatusInternalServerError)
+				fmt.Fprintf(w, `{"message": %q}`, words)
+			})
+			if err := e.connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.startOnce(t.Context(), "web"); starts != want || (err == nil) != (want == 2) {
+				t.Errorf("%d starts: %v", starts, err)
+			}
+		})
+	}
+}
