@@ -49,7 +49,7 @@ test-oldest: ## run the tests on the oldest engine that muster supports, with fe
 	hack/with-engine oldest $(TEST_ON_ENGINE) -short || [ $$? = 3 -a -z "$$CI" ]
 
 test-podman: ## run the tests on Podman: the engine adapter and the program
-	hack/with-engine podman $(TEST) -count=1 -run . -skip "^Test(Scripts|LogsOfAnySize|EngineKilled)$$" ./runner/docker ./cmd/muster
+	hack/with-engine podman $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster
 
 bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
 	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
