@@ -64,6 +64,16 @@ type CopyVolume struct {
 	Image string `json:"image"`
 }
 
+// FillVolume gives a new volume what a snapshot has that lies in a file, and makes sure of its digest.
+type FillVolume struct {
+	Name     string `json:"name"`
+	Snapshot string `json:"snapshot"` // its name, for people
+	File     string `json:"file"`
+	Sum      string `json:"sum"` // "sha256:…" of the file
+	// Image is for the container that an engine may have to make for it; it is never started.
+	Image string `json:"image"`
+}
+
 // RemoveVolume removes a volume and its data.
 type RemoveVolume struct {
 	Name string `json:"name"`
@@ -351,6 +361,7 @@ func (a CreateNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} 
 func (a RemoveNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} }
 func (a CreateVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a CopyVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
+func (a FillVolume) Resource() Ref        { return Ref{KindVolume, a.Name, ""} }
 func (a RemoveVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a PullImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
 func (a PushImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
@@ -379,6 +390,7 @@ func (CreateNetwork) action()     {}
 func (RemoveNetwork) action()     {}
 func (CreateVolume) action()      {}
 func (CopyVolume) action()        {}
+func (FillVolume) action()        {}
 func (RemoveVolume) action()      {}
 func (PullImage) action()         {}
 func (PushImage) action()         {}

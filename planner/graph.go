@@ -182,6 +182,8 @@ func idOf(a Action) StepID {
 		return StepID("create volume " + a.Name)
 	case CopyVolume:
 		return StepID("copy volume " + a.From + " to " + a.To)
+	case FillVolume:
+		return StepID("fill volume " + a.Name)
 	case RemoveVolume:
 		return StepID("remove volume " + a.Name)
 	case PullImage:

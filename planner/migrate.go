@@ -19,6 +19,9 @@ import (
 // The dated copy stays. Until the data is back a second volume, without content, says what is going on: an interruption
 // anywhere leaves either the old volume untouched, or a whole copy and a new volume with [LabelFilled], which is not to be
 // believed yet. The next plan carries on from there. While the old volume is whole, a failure is taken back.
+//
+// A volume that gets what a snapshot has goes the same way, but that the copy is filled from the snapshot, before anything is stopped,
+// and goes in the end.
 
 // migration is one volume on its way to another definition.
 type migration struct {
@@ -31,7 +34,12 @@ type migration struct {
 	anew bool
 	// filling: the old volume is gone, or its successor is there and has not all of the data yet.
 	filling bool
+	// restore is what it gets in the place of what it has; nil where that is carried over.
+	restore *Restore
 }
+
+// restoring is in the name of the copy of a snapshot's data that a volume is filled from.
+const restoring = ".restored-"
 
 // migratingName is the volume that says that another one is being carried over.
 func migratingName(volume string) string { return volume + ".muster-migrating" }
@@ -44,7 +52,23 @@ func (b *builder) findMigrations() {
 		have, mark := b.have.volumes[name], b.have.volumes[migratingName(name)]
 		m := &migration{key: key, name: name, volume: v}
 		m.volume.Name = name
+		b.forgetFillings(name, mark)
+		restore, asked := b.how.Restore[key]
 		switch {
+		case mark != nil && asked && (have == nil || have.Labels[LabelFilled] == mark.Labels[LabelKept]):
+			b.fail(Ref{Kind: KindVolume, Name: name}, "`muster up` carries that on; restore the snapshot after that",
+				"volume %s was being filled from %s, which was interrupted", name, mark.Labels[LabelKept])
+			continue
+		case asked && have != nil && have.Labels[LabelProject] != b.want.Name:
+			b.fail(Ref{Kind: KindVolume, Name: name}, "only volumes that this project has made are filled from snapshots",
+				"volume %s is not of project %s", name, b.want.Name)
+			continue
+		case asked:
+			m.restore, m.kept = &restore, name+restoring+b.how.Now.UTC().Format("20060102-150405")
+			m.why = []Change{{Path: "volumes." + key + ".data", To: "of snapshot " + restore.Snapshot}}
+			if have != nil {
+				m.why[0].From = "its own"
+			}
 		case mark != nil && (have == nil || have.Labels[LabelFilled] == mark.Labels[LabelKept]):
 			m.filling, m.kept = true, mark.Labels[LabelKept]
 			m.why = []Change{{Path: "volumes." + key, From: "interrupted while its data was carried over", To: "from " + m.kept, Drift: true}}
@@ -63,7 +87,7 @@ func (b *builder) findMigrations() {
 				continue
 			}
 		}
-		if !m.filling && !b.how.MigrateVolumes {
+		if !m.filling && m.restore == nil && !b.how.MigrateVolumes {
 			b.fail(Ref{Kind: KindVolume, Name: name},
 				"put its definition back, or say --migrate-volumes: its data is copied to the new volume, and the old one is kept",
 				"volume %s differs from the file in %s, and making it anew would lose its data", name, listed(m.why, "volumes."+key+"."))
@@ -86,6 +110,19 @@ func (b *builder) forgetCopy(mark *Volume) {
 	}
 	b.graph.add(Step{Action: RemoveVolume{Name: mark.Name}, Needs: needs, Because: why, Impact: InPlace})
 	b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: mark.Name}, Verdict: Remove, Summary: "remove with the copy that was begun", Impact: InPlace})
+}
+
+// forgetFillings removes what was begun to be filled from snapshots for a volume and has no mark yet, which is: the volume was not touched.
+func (b *builder) forgetFillings(volume string, mark *Volume) {
+	for _, name := range keys(b.have.volumes) {
+		begun := strings.HasPrefix(name, volume+restoring) && b.have.volumes[name].Labels[LabelKeptFrom] == volume
+		if !begun || mark != nil && mark.Labels[LabelKept] == name {
+			continue
+		}
+		why := []Change{{Path: "volumes." + name, From: "left by a restore that was interrupted", Drift: true}}
+		b.graph.add(Step{Action: RemoveVolume{Name: name}, Because: why, Impact: InPlace})
+		b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Remove, Summary: "remove, left by a restore that was interrupted", Impact: InPlace})
+	}
 }
 
 // grave leaves out what makes a volume no other place for the data: labels, and what a foreign hash does not tell.
@@ -232,7 +269,11 @@ func (b *builder) migrate(m *migration) {
 		for _, c := range m.users {
 			needs = append(needs, idOf(RemoveContainer{Name: c.Name}))
 		}
-		gone = []StepID{b.graph.add(Step{Action: RemoveVolume{Name: m.name}, Needs: needs, Because: m.why, Impact: Replace})}
+		lost := Replace
+		if m.restore != nil {
+			lost = DataLoss
+		}
+		gone = []StepID{b.graph.add(Step{Action: RemoveVolume{Name: m.name}, Needs: needs, Because: m.why, Impact: lost})}
 	}
 	if have == nil || !m.filling || m.anew {
 		labels := b.volumeLabels(m.key, m.volume)
@@ -245,26 +286,58 @@ func (b *builder) migrate(m *migration) {
 	})
 	b.volumeSteps[m.name] = filled
 	m.unmarked = b.graph.add(Step{Action: RemoveVolume{Name: mark}, Needs: []StepID{filled}, Because: m.why, Impact: InPlace})
-	summary := "made anew, with its data; the old one is kept as " + m.kept
-	if m.filling {
-		summary = "drift: interrupted while its data was carried over → carry on from " + m.kept
+	if strings.HasPrefix(m.kept, m.name+restoring) {
+		b.graph.add(Step{Action: RemoveVolume{Name: m.kept}, Needs: []StepID{m.unmarked}, Because: m.why, Impact: InPlace})
 	}
-	item := Item{Ref: Ref{Kind: KindVolume, Name: m.name}, Verdict: Modify, Summary: summary, Impact: Replace}
-	if m.filling {
-		item.Verdict = Mend
-	} else {
-		item.Changes = m.why
+	b.items = append(b.items, m.item(have != nil))
+}
+
+// item is what is said of it in short.
+func (m *migration) item(there bool) Item {
+	item := Item{Ref: Ref{Kind: KindVolume, Name: m.name}, Verdict: Modify, Impact: Replace, Changes: m.why}
+	switch {
+	case m.filling:
+		item.Verdict, item.Changes = Mend, nil
+		item.Summary = "drift: interrupted while its data was carried over → carry on from " + m.kept
+	case m.restore != nil && there:
+		item.Impact, item.Summary = DataLoss, "filled from snapshot "+m.restore.Snapshot+", what it has is lost"
+		item.Changes = nil
+	case m.restore != nil:
+		item.Verdict, item.Impact, item.Summary = Create, NoImpact, "filled from snapshot "+m.restore.Snapshot
+		item.Changes = nil
+	default:
+		item.Summary = "made anew, with its data; the old one is kept as " + m.kept
 	}
-	b.items = append(b.items, item)
+	return item
 }
 
 // keepData writes the first move, and answers with its last steps. Where it was done before, the containers that somebody
 // may have made since are stopped all the same.
 func (b *builder) keepData(m *migration, mark string) []StepID {
-	group := "carry over " + m.name
-	if m.filling {
-		group = ""
+	switch {
+	case m.filling:
+		return b.stopUsers(m, "", nil)
+	case m.restore != nil:
+		group := "restore " + m.name
+		// Only what is filled gets the mark: where there is no volume yet, that would be carried on from.
+		kept := b.createCopy(m, group)
+		filled := b.graph.add(Step{
+			Action: FillVolume{Name: m.kept, Snapshot: m.restore.Snapshot, File: m.restore.File, Sum: m.restore.Sum, Image: b.copyImage(m)},
+			Needs:  []StepID{kept, b.copyImageStep(m)}, Because: m.why, Group: group,
+		})
+		return append(b.stopUsers(m, group, []StepID{filled}), b.mark(m, mark, group, filled))
 	}
+	group := "carry over " + m.name
+	stopped := b.stopUsers(m, group, nil)
+	kept := b.createCopy(m, group, b.mark(m, mark, group))
+	return []StepID{b.graph.add(Step{
+		Action: CopyVolume{From: m.name, To: m.kept, Image: b.copyImage(m)},
+		Needs:  append(stopped, kept, b.copyImageStep(m)), Because: m.why, Group: group,
+	})}
+}
+
+// stopUsers stops the containers that have the volume, and answers with the steps.
+func (b *builder) stopUsers(m *migration, group string, first []StepID) []StepID {
 	var stopped []StepID
 	by := map[string][]StepID{} // by service
 	for i := len(b.order) - 1; i >= -1; i-- {
@@ -273,7 +346,7 @@ func (b *builder) keepData(m *migration, mark string) []StepID {
 			if i >= 0 && b.order[i] != c.Service || b.halted[c.Name] || !c.up() {
 				continue
 			}
-			needs := b.after(c.Name)
+			needs := append(slices.Clone(first), b.after(c.Name)...)
 			if s := b.services[c.Service]; s != nil {
 				for _, d := range s.dependents {
 					needs = append(needs, by[d.of.name]...)
@@ -288,9 +361,11 @@ func (b *builder) keepData(m *migration, mark string) []StepID {
 			stopped, b.halted[c.Name] = append(stopped, id), true
 		}
 	}
-	if m.filling {
-		return stopped
-	}
+	return stopped
+}
+
+// mark makes the volume that says what is going on, in the place of one that is left from before.
+func (b *builder) mark(m *migration, mark, group string, after ...StepID) StepID {
 	var cleared []StepID
 	if old := b.have.volumes[mark]; old != nil {
 		// A copy of what is still there was begun before.
@@ -308,18 +383,18 @@ func (b *builder) keepData(m *migration, mark string) []StepID {
 	} else {
 		delete(owned, LabelAnonymous)
 	}
-	marked := b.graph.add(Step{
+	return b.graph.add(Step{
 		Action: CreateVolume{Name: mark, Spec: project.Volume{Name: mark}, Labels: owned},
-		Needs:  cleared, Because: m.why, Group: group, Undo: []Action{RemoveVolume{Name: mark}},
+		Needs:  append(cleared, after...), Because: m.why, Group: group, Undo: []Action{RemoveVolume{Name: mark}},
 	})
-	kept := b.graph.add(Step{
+}
+
+// createCopy makes the volume for the copy.
+func (b *builder) createCopy(m *migration, group string, after ...StepID) StepID {
+	return b.graph.add(Step{
 		Action: CreateVolume{Name: m.kept, Spec: project.Volume{Name: m.kept}, Labels: map[string]string{LabelProject: b.want.Name, LabelKeptFrom: m.name}},
-		Needs:  []StepID{marked}, Because: m.why, Group: group, Undo: []Action{RemoveVolume{Name: m.kept}},
+		Needs:  after, Because: m.why, Group: group, Undo: []Action{RemoveVolume{Name: m.kept}},
 	})
-	return []StepID{b.graph.add(Step{
-		Action: CopyVolume{From: m.name, To: m.kept, Image: b.copyImage(m)},
-		Needs:  append(stopped, kept, b.copyImageStep(m)), Because: m.why, Group: group,
-	})}
 }
 
 // copyImage is an image to make the containers of that the engine copies through; any will do.

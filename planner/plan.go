@@ -119,6 +119,8 @@ type Policy struct {
 	// MigrateVolumes carries the data of a volume whose definition has changed over to a new one, and keeps the old
 	// one under a dated name. Without it such a volume is an error.
 	MigrateVolumes bool
+	// Restore has the volumes, by their keys, that get what a snapshot has. What they have is lost.
+	Restore map[string]Restore
 	// Scale overrides the number of replicas, by service.
 	Scale map[string]int
 	// Timeout overrides the grace of every stop.
@@ -146,6 +148,13 @@ type Policy struct {
 	// For Teardown: Volumes removes named volumes too, Images is "", "local" or "all".
 	Volumes bool
 	Images  string
+}
+
+// Restore is what a volume gets from a snapshot.
+type Restore struct {
+	Snapshot string // its name, for people
+	File     string // on this machine
+	Sum      string // "sha256:…" of the file
 }
 
 // Recreate says when a container is replaced.

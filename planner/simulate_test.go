@@ -111,6 +111,8 @@ func (w *world) apply(a Action) error {
 		w.state.Networks = remove(w.state.Networks, func(n Network) bool { return n.Name == a.Name })
 	case CreateVolume:
 		w.state.Volumes = append(w.state.Volumes, Volume{Name: a.Name, Driver: "local", Labels: a.Labels})
+	case FillVolume:
+		w.data[a.Name] = a.Snapshot
 	case CopyVolume:
 		for _, c := range w.state.Containers {
 			for _, m := range c.Mounts {

@@ -59,6 +59,7 @@ type storyPolicy struct {
 	NoBuild            bool `yaml:"no_build"`
 	NoDrift            bool `yaml:"no_drift"`
 	Migrate            bool
+	Restore            map[string]Restore
 	Quick              bool // up without --drift; else as plan looks
 	Pull               string
 	Now                time.Time
@@ -375,7 +376,7 @@ func (s *story) policy(t *testing.T) Policy {
 	p := Policy{
 		Services: h.Services, NoDeps: h.NoDeps, AlwaysRecreateDeps: h.AlwaysRecreateDeps, RenewAnonVolumes: h.Renew, Scale: h.Scale,
 		RemoveOrphans: h.Orphans == "remove", IgnoreOrphans: h.Orphans == "ignore",
-		MigrateVolumes: h.Migrate, Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images, Inputs: h.Inputs,
+		MigrateVolumes: h.Migrate, Restore: h.Restore, Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images, Inputs: h.Inputs,
 	}
 	if len(h.Only) > 0 {
 		p.Services = h.Only
@@ -451,7 +452,7 @@ func (s *story) check(t *testing.T, plan Plan) {
 			t.Errorf("the plan cannot be run: %v", err)
 			return
 		}
-		if s.how.Recreate == "always" || s.how.Renew || s.how.AlwaysRecreateDeps {
+		if s.how.Recreate == "always" || s.how.Renew || s.how.AlwaysRecreateDeps || s.how.Restore != nil {
 			continue
 		}
 		second, err := s.plan(t, w)

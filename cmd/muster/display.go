@@ -151,6 +151,8 @@ func wordsOf(a planner.Action) words {
 		return words{"Removing", "Removed"}
 	case planner.CopyVolume:
 		return words{"Copying", "Copied"}
+	case planner.FillVolume:
+		return words{"Filling", "Filled"}
 	case planner.PullImage:
 		return words{"Pulling", "Pulled"}
 	case planner.PushImage:

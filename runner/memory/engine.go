@@ -173,6 +173,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.createVolume(a)
 	case planner.CopyVolume:
 		return e.copyVolume(a)
+	case planner.FillVolume:
+		return e.fillVolume(a)
 	case planner.RemoveVolume:
 		return e.removeVolume(a)
 	case planner.PullImage:

@@ -79,6 +79,18 @@ func (e *Engine) copyVolume(a planner.CopyVolume) error {
 	return nil
 }
 
+// fillVolume takes the name of the snapshot for what is in it.
+func (e *Engine) fillVolume(a planner.FillVolume) error {
+	if e.s.Volumes[a.Name] == nil {
+		return fmt.Errorf("volume %s: %w", a.Name, ErrNotFound)
+	}
+	if e.image(a.Image) == nil {
+		return fmt.Errorf("no such image: %s: %w", a.Image, ErrNotFound)
+	}
+	e.s.Data[a.Name] = a.Snapshot
+	return nil
+}
+
 // removeVolume refuses while any container, stopped ones too, has it.
 func (e *Engine) removeVolume(a planner.RemoveVolume) error {
 	if user := e.userOf(a.Name, ""); user != "" && e.s.Volumes[a.Name] != nil {

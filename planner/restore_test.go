@@ -1,0 +1,79 @@
+package planner
+
+import (
+	"testing"
+)
+
+// Cut anywhere, a restore leaves what the volume had, or all of what the snapshot has once the next up has carried on, and nothing beside it.
+func TestRestoreIsInterrupted(t *testing.T) {
+	for _, c := range []struct {
+		story   string
+		removed StepID // the step from which on there is a way forward only
+	}{
+		{"volume_restored", "remove volume shop_data"},
+		{"volume_restored_new", "create volume shop_data.muster-migrating"},
+	} {
+		s := readStory(t, "testdata/"+c.story+".txtar")
+		plan, err := s.plan(t, s.world)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const volume = "shop_data"
+		over := false
+		for cut := 0; cut <= len(plan.Steps); cut++ {
+			over = over || cut > 0 && plan.Steps[cut-1].ID == c.removed
+			w := s.world.copy()
+			if err := w.run(plan.Steps[:cut]); err != nil {
+				t.Fatal(err)
+			}
+			how := s.how
+			s.how.Restore = nil
+			for range 2 {
+				next, err := s.plan(t, w)
+				if err != nil {
+					t.Fatalf("%s, cut after %d: %v", c.story, cut, err)
+				}
+				if err := w.run(next.Steps); err != nil {
+					t.Fatalf("%s, cut after %d: %v", c.story, cut, err)
+				}
+			}
+			if third, err := s.plan(t, w); err != nil || len(third.Steps) > 0 {
+				t.Errorf("%s, cut after %d: a third plan: %v\n%s", c.story, cut, err, third.StepsText(TextOptions{}))
+			}
+			s.how = how
+			want := s.world.data[volume]
+			if over {
+				want = "seeded"
+			}
+			if w.data[volume] != want {
+				t.Errorf("%s, cut after %d: the volume has %q, want %q", c.story, cut, w.data[volume], want)
+			}
+			if len(w.state.Volumes) != 1 {
+				t.Errorf("%s, cut after %d: volumes %+v", c.story, cut, w.state.Volumes)
+			}
+		}
+	}
+}
+
+// While a volume is on its way, or is somebody else's, it is not filled with something else.
+func TestRestoreIsRefused(t *testing.T) {
+	s := readStory(t, "testdata/volume_restored.txtar")
+	plan, err := s.plan(t, s.world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.world.copy()
+	if err := w.run(plan.Steps[:7]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.plan(t, w); err == nil || err.Error() != "volume shop_data was being filled from shop_data.restored-20261129-010307, which was interrupted\n  `muster up` carries that on; restore the snapshot after that" {
+		t.Errorf("on its way: %v", err)
+	}
+	w = s.world.copy()
+	for i := range w.state.Volumes {
+		w.state.Volumes[i].Labels[LabelProject] = "other"
+	}
+	if _, err := s.plan(t, w); err == nil || err.Error() != "volume shop_data is not of project shop\n  only volumes that this project has made are filled from snapshots" {
+		t.Errorf("of another project: %v", err)
+	}
+}
