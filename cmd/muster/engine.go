@@ -26,6 +26,7 @@ type engine interface {
 	buildChecker
 	examiner
 	describer
+	volumeReader
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.

@@ -16,7 +16,13 @@ func TestHelp(t *testing.T) {
 	var out bytes.Buffer
 	p.out, p.err = &out, &out
 	root := p.rootCommand()
+	all := root.Commands()
 	for _, cmd := range root.Commands() {
+		if !cmd.Hidden {
+			all = append(all, cmd.Commands()...)
+		}
+	}
+	for _, cmd := range all {
 		if cmd.GroupID == "" || cmd.Name() == "completion" || cmd.Name() == "help" {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -119,6 +120,16 @@ func (e memoryEngine) Digest(_ context.Context, ref string) (string, error) {
 // Hold keeps nobody out; the local lock does.
 func (e memoryEngine) Hold(context.Context, string, string, lock.Holder, func(context.Context, lock.Holder) error) (func(), error) {
 	return func() {}, nil
+}
+
+// ReadVolume writes no archive but a line.
+func (e memoryEngine) ReadVolume(_ context.Context, volume, _ string, to io.Writer) error {
+	s, err := e.state()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(to, "%s\n", s.Data[volume])
+	return err
 }
 
 func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }

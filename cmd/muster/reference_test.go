@@ -110,6 +110,15 @@ func TestCommandsPage(t *testing.T) {
 		cmd.SetOut(&help)
 		printHelp(cmd, nil)
 		fmt.Fprintf(&b, "### %s\n\n```text\n%s```\n\n", cmd.CommandPath(), help.String())
+		if cmd == root {
+			continue
+		}
+		for _, sub := range cmd.Commands() {
+			help.Reset()
+			sub.SetOut(&help)
+			printHelp(sub, nil)
+			fmt.Fprintf(&b, "#### %s\n\n```text\n%s```\n\n", sub.CommandPath(), help.String())
+		}
 	}
 	want := strings.TrimRight(b.String(), "\n") + "\n"
 	file := filepath.Join("..", "..", "docs", "commands.md")

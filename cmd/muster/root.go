@@ -81,6 +81,9 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	for _, cmd := range root.Commands() {
 		p.globals.shareWith(cmd.Flags(), root.Flags())
+		for _, sub := range cmd.Commands() {
+			p.globals.shareWith(sub.Flags(), root.Flags())
+		}
 	}
 	return root
 }
@@ -101,7 +104,7 @@ func (p *program) containerCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.execCommand(), p.runCommand(), p.buildCommand(), p.pullCommand(), p.pushCommand(), p.publishCommand(), p.doctorCommand(),
 		p.vizCommand(), p.generateCommand(), p.alphaCommand(), p.manCommand(),
-		p.topCommand(), p.statsCommand(), p.portCommand(), p.envCommand(), p.openCommand(), p.gcCommand(), p.imagesCommand(), p.volumesCommand(), p.eventsCommand(),
+		p.topCommand(), p.statsCommand(), p.portCommand(), p.envCommand(), p.openCommand(), p.gcCommand(), p.imagesCommand(), p.volumesCommand(), p.volumeCommand(), p.eventsCommand(),
 		p.pauseCommand(), p.unpauseCommand(), p.cpCommand(), p.attachCommand(), p.exportCommand(), p.commitCommand(),
 	}
 }
@@ -119,7 +122,7 @@ func (p *program) unknownCommand(cmd *cobra.Command, args []string) error {
 			d = 1
 		}
 		if d < best && sub.IsAvailableCommand() {
-			best, hint = d, "did you mean `muster "+sub.Name()+"`?"
+			best, hint = d, "did you mean `"+sub.CommandPath()+"`?"
 		}
 	}
 	return &usageError{problem: fmt.Sprintf("unknown command %q", args[0]), hint: hint}

@@ -22,6 +22,7 @@ type upOptions struct {
 	noPrefix, noColor, stamps bool
 	watch, menu, menuGiven    bool
 	expires                   expiry
+	fromSnapshot              string
 	again                     string // the command to name when it did not go well
 }
 
@@ -53,6 +54,7 @@ func (o *upOptions) define(cmd *cobra.Command) {
 		o.defineWait(f)
 		o.defineScope(f)
 		f.BoolVar(&o.noDeps, "no-deps", false, "Leave what the named services need alone")
+		f.StringVar(&o.fromSnapshot, "from-snapshot", "", "Let volumes that do not exist yet begin with what snapshot `NAME` has")
 		f.Var(&o.expires, "expires", "Let gc remove this instance in `2h`, 7d, …, whoever runs it; or never")
 		o.defineYes(f)
 		o.defineLimit(f)
@@ -73,8 +75,9 @@ func (o *upOptions) define(cmd *cobra.Command) {
 		f.BoolVar(&o.abortOnExit, "abort-on-container-exit", false, "Stop all when one exits")
 		f.BoolVar(&o.abortOnFail, "abort-on-container-failure", false, "Stop all when one exits with an error")
 		f.StringVar(&o.exitCodeFrom, "exit-code-from", "", "Stop all when one exits, and exit as `SERVICE` did")
-		f.StringArrayVar(&o.attach, "attach", nil, "Show the output of `SERVICE` only; may be given more than once")
+		f.StringArrayVar(&o.attach, "attach", nil, "Show the output of `SERVICE` only; --no-attach SERVICE: of all but that")
 		f.StringArrayVar(&o.noAttach, "no-attach", nil, "Do not show the output of `SERVICE`")
+		_ = f.MarkHidden("no-attach") // told by the one before
 		f.BoolVar(&o.attachDeps, "attach-dependencies", false, "Show the output of what the named services need, too")
 		f.BoolVar(&o.noPrefix, "no-log-prefix", false, "Print lines without the container's name")
 		f.BoolVar(&o.noColor, "no-color", false, "Print lines without colour")
@@ -147,6 +150,9 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 		return err
 	}
 	defer on.Close()
+	if err := p.fromSnapshot(ctx, on, want, o.fromSnapshot, &how); err != nil {
+		return err
+	}
 	if p.globals.dryRun {
 		return p.printPlanOf(ctx, on, want, how, o.policyFlags, p.typed())
 	}

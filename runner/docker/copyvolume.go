@@ -140,7 +140,7 @@ func (e *Engine) pour(ctx context.Context, a planner.CopyVolume, from, to string
 		_ = in.CloseWithError(c.err) // where it cannot be read, it is not written either
 		read <- c
 	}()
-	err = e.client.CopyToContainer(ctx, to, copyParent, io.TeeReader(&counted{Reader: archive, report: report}, out), container.CopyToContainerOptions{})
+	err = e.client.CopyToContainer(ctx, to, copyParent, io.TeeReader(&counted{Reader: archive, report: report, text: "Copying"}, out), container.CopyToContainerOptions{})
 	_ = out.CloseWithError(io.EOF)
 	c := <-read
 	if err != nil {
@@ -156,6 +156,7 @@ func (e *Engine) pour(ctx context.Context, a planner.CopyVolume, from, to string
 type counted struct {
 	io.Reader
 	report func(runner.Progress)
+	text   string
 	n      int64
 	told   int64
 }
@@ -165,7 +166,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if c.n += int64(n); c.n-c.told >= step {
 		c.told = c.n
-		c.report(runner.Progress{Text: "Copying", Current: c.n})
+		c.report(runner.Progress{Text: c.text, Current: c.n})
 	}
 	return n, err
 }
