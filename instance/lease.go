@@ -32,7 +32,9 @@ func (e *HeldError) Error() string {
 }
 
 // Hint says how to go on.
-func (e *HeldError) Hint() string { return "wait for it to end, or take another instance with --instance" }
+func (e *HeldError) Hint() string {
+	return "wait for it to end, or take another instance with --instance"
+}
 
 // Hold is an instance that this program holds.
 type Hold struct {
