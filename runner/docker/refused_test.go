@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -44,6 +45,7 @@ func TestCheckThatTheRuntimeRefuses(t *testing.T) {
 					w.WriteHeader(http.StatusCreated)
 					fmt.Fprint(w, `{"Id": "x"}`)
 				case strings.HasSuffix(req.URL.Path, "/start"):
+					_, _ = io.Copy(io.Discard, req.Body) // what is left unread when it is closed resets the connection
 					conn, _, err := http.NewResponseController(w).Hijack()
 					if err != nil {
 						t.Error(err)
