@@ -17,6 +17,8 @@ type checker struct {
 	// cut are the paths that were taken out of the files because they are
 	// wrong; nothing is said about their absence.
 	cut cuts
+	// left are the tests that were left out.
+	left []string
 }
 
 // cuts are paths of the model, dotted.
@@ -52,7 +54,7 @@ func (l *loading) checkWithout(m *types.Project, cut cuts) Errors {
 	if l.o.NoConsistency {
 		return nil
 	}
-	c := &checker{places: l.places, m: m, cut: cut}
+	c := &checker{places: l.places, m: m, cut: cut, left: l.left}
 	for _, name := range m.ServiceNames() {
 		for _, check := range serviceChecks() {
 			check(c, name, m.Services[name])
@@ -104,7 +106,13 @@ func (c *checker) wantService(name string, required bool, shown, at []string) {
 		return
 	}
 	if s, ok := c.m.DisabledServices[name]; ok {
-		if required {
+		switch {
+		case !required:
+		case slices.Contains(c.left, name):
+			c.add(finding{path: shown, at: at,
+				problem: fmt.Sprintf("service %q is a test, which only `muster test` runs", name),
+				hint:    "take it out here, or x-muster.test out of " + name})
+		default:
 			c.add(finding{path: shown, at: at,
 				problem: fmt.Sprintf("service %q is not active", name),
 				hint:    fmt.Sprintf("it belongs to profile %s: activate it with --profile %s", sentence(s.Profiles, "or"), s.Profiles[0])})

@@ -71,6 +71,9 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 	if len(errs) == 0 {
 		enabled, errs = l.enable(enabled)
 	}
+	if len(errs) == 0 {
+		enabled, errs = l.tests(enabled)
+	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
@@ -137,12 +140,17 @@ func (p *Project) fill(m *types.Project) {
 
 // enable activates the services that the user named, with their profiles.
 func (l *loading) enable(m *types.Project) (*types.Project, Errors) {
-	if len(l.o.Services) == 0 {
+	return l.activate(m, l.o.Services)
+}
+
+// activate makes services active that belong to profiles which are not.
+func (l *loading) activate(m *types.Project, names []string) (*types.Project, Errors) {
+	if len(names) == 0 {
 		return m, nil
 	}
 	var errs Errors
 	known := slices.Concat(m.ServiceNames(), m.DisabledServiceNames(), l.jobNames(m))
-	for _, name := range l.o.Services {
+	for _, name := range names {
 		if slices.Contains(known, name) {
 			continue
 		}
@@ -155,7 +163,7 @@ func (l *loading) enable(m *types.Project) (*types.Project, Errors) {
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	enabled, err := m.WithServicesEnabled(l.o.Services...)
+	enabled, err := m.WithServicesEnabled(names...)
 	if err != nil {
 		return nil, Errors{l.reworded(err)}
 	}

@@ -252,7 +252,11 @@ func tellEnum(got string, want []any) (string, string) {
 }
 
 func tellPattern(path []string, got string) (string, string) {
-	switch path[len(path)-1] {
+	last := path[len(path)-1]
+	if len(path) > 1 && path[len(path)-2] == "artifacts" {
+		last = "path"
+	}
+	switch last {
 	case "pull_policy":
 		known := []string{"always", "never", "missing", "build", "refresh", "daily", "weekly", "every_12h"}
 		if near := nearest(got, known); near != "" {

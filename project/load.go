@@ -39,6 +39,10 @@ type Options struct {
 	Services []string
 	// Jobs lets Services name jobs as well: those become services.
 	Jobs bool
+	// Tests are services that are run as tests; they become active beside the others. Those that the files mark as tests are
+	// left out, unless they are among these or named by Services, or all of them are wanted.
+	Tests    []string
+	AllTests bool
 	// NoDeps leaves out what Services depend on.
 	NoDeps bool
 	// Environ is the process environment as KEY=VALUE; nil is os.Environ.
@@ -146,6 +150,8 @@ type loading struct {
 	lenient bool
 	// unresolved is the model before the files of variables and labels were put into it.
 	unresolved *types.Project
+	// left are the tests that were left out.
+	left []string
 	// asked are the files that compose-go was sent to by include and extends, as they are written.
 	asked []string
 }

@@ -201,7 +201,7 @@ func storyOptions(t *testing.T, dir, comment string) Options {
 }
 
 func storySwitch(t *testing.T, o *Options, name string) {
-	switches := map[string]*bool{"strict": &o.Strict, "no-deps": &o.NoDeps, "all-profiles": &o.AllProfiles,
+	switches := map[string]*bool{"strict": &o.Strict, "no-deps": &o.NoDeps, "all-profiles": &o.AllProfiles, "tests": &o.AllTests,
 		"tolerate-missing": &o.TolerateMissing, "compatibility": &o.Compatibility, "no-interpolate": &o.NoInterpolate,
 		"no-consistency": &o.NoConsistency, "no-path-resolution": &o.NoPathResolution, "no-env-resolution": &o.NoEnvResolution}
 	s, ok := switches[name]

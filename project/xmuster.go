@@ -27,6 +27,8 @@ type Muster struct {
 	SharedVolumes []string
 	// Build is when up builds the image: "on-change", "missing", or empty where it does not say.
 	Build string
+	// Test is how it is run as a test; nil where it is none.
+	Test *Test
 }
 
 // Ready is a probe with the time that it has.
@@ -73,11 +75,15 @@ func Extension(s Service) (Muster, error) {
 		Ready         *rawReady `json:"ready"`
 		SharedVolumes []string  `json:"shared_volumes"`
 		Build         string    `json:"build"`
+		Test          *rawTest  `json:"test"`
 	}
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return Muster{}, fmt.Errorf("read x-muster of service %q: %w", s.Name, err)
 	}
 	out := Muster{SharedVolumes: raw.SharedVolumes, Build: raw.Build}
+	if out.Test, err = raw.Test.test(); err != nil {
+		return Muster{}, fmt.Errorf("read x-muster of service %q: %w", s.Name, err)
+	}
 	if raw.Ready == nil {
 		return out, nil
 	}
