@@ -73,11 +73,13 @@ func (r Report) WriteSummary(w io.Writer) error {
 				continue
 			}
 			fmt.Fprintf(&b, "\n<details><summary>%s <b>%s</b>: %s</summary>\n\n", markOf(c.Outcome), markdown(s.Name+" › "+c.Name), markdown(c.Message))
-			text, fence := strings.TrimRight(c.Output, "\n"), "```"
-			for strings.Contains(text, fence) {
-				fence += "`"
+			if text, fence := strings.TrimRight(c.Output, "\n"), "```"; text != "" {
+				for strings.Contains(text, fence) {
+					fence += "`"
+				}
+				fmt.Fprintf(&b, "%s\n%s\n%s\n\n", fence, text, fence)
 			}
-			fmt.Fprintf(&b, "%s\n%s\n%s\n\n</details>\n", fence, text, fence)
+			b.WriteString("</details>\n")
 		}
 	}
 	if b.Len() > maxSummary {

@@ -120,7 +120,7 @@ func (c *collected) add(one Case) {
 }
 
 // at is a place in a file as tests print it: "    page_test.go:12: it is empty".
-var at = regexp.MustCompile(`^\s*([^\s:()]*[^\s:()/]\.[A-Za-z]{1,5}):(\d+)(?::\d+)?(?::\s*(.*))?$`)
+var at = regexp.MustCompile(`^\s*(?:at )?([^\s:()]*[^\s:()/]\.[A-Za-z]{1,5}):(\d+)(?::\d+)?(?::\s*(.*))?$`)
 
 // locate finds where a case has failed, and why, in what it has printed.
 func (c *Case) locate() {

@@ -60,20 +60,33 @@ const (
 func (a *attachment) read(ctx context.Context, name string, f *followed) error {
 	o := logOptions{follow: true, since: f.at.since(), tail: f.tail}
 	f.tail = 0
-	resume, seen := f.at, 0
+	had := f.at.had()
 	return a.logs.Logs(ctx, name, o, func(c logChunk) error {
-		switch {
-		case c.at.Before(resume.at) && !resume.at.IsZero():
-			return nil // the engine's bound is coarser than ours
-		case c.at.Equal(resume.at) && seen < resume.lines:
-			if !c.more {
-				seen++
-			}
+		if had(c) {
 			return nil
 		}
 		f.at.note(c.at, !c.more)
 		return a.printer.chunk(ctx, &f.source, c)
 	})
+}
+
+// had says of each chunk of a stream that begins at the position whether it lies before it.
+func (p position) had() func(logChunk) bool {
+	seen := 0
+	return func(c logChunk) bool {
+		switch {
+		case p.at.IsZero():
+			return false
+		case c.at.Before(p.at):
+			return true // the engine's bound is coarser than ours
+		case c.at.Equal(p.at) && seen < p.lines:
+			if !c.more {
+				seen++
+			}
+			return true
+		}
+		return false
+	}
 }
 
 // note moves the position behind a line.

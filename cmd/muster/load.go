@@ -16,6 +16,9 @@ type loading struct {
 	services []string // that the user named
 	jobs     bool     // those may be jobs
 	noDeps   bool
+	// tests are services that are run as tests; allTests are those that are marked so.
+	tests    []string
+	allTests bool
 	// onlyLook takes the services of every profile, for commands that do not
 	// bring anything up.
 	onlyLook bool
@@ -33,6 +36,7 @@ func (p *program) loadOptions(l loading) project.Options {
 	return project.Options{
 		Files: g.files, Stdin: p.in, Name: g.name, Instance: g.instance, HostPorts: p.hostPorts(l.onlyLook), Dir: g.dir, EnvFiles: g.envFiles,
 		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, Jobs: l.jobs, NoDeps: l.noDeps,
+		Tests: l.tests, AllTests: l.allTests,
 		Environ: p.environ, Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,
 		TolerateMissing: l.mayMiss || l.onlyLook, NoContent: l.onlyLook,
 		Confirm: p.confirmRemote(), Attached: l.attached,

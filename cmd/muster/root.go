@@ -91,7 +91,7 @@ func (p *program) rootCommand() *cobra.Command {
 // commands are all that muster knows, in the order of the help.
 func (p *program) commands() []*cobra.Command {
 	return append([]*cobra.Command{
-		p.upCommand(), p.watchCommand(), p.planCommand(), p.applyCommand(), p.rollbackCommand(), p.downCommand(),
+		p.upCommand(), p.watchCommand(), p.planCommand(), p.applyCommand(), p.rollbackCommand(), p.testCommand(), p.downCommand(),
 		p.psCommand(), p.logsCommand(), p.lsCommand(), p.timelineCommand(), p.configCommand(), p.historyCommand(),
 		p.startCommand(), p.stopCommand(), p.restartCommand(), p.killCommand(), p.rmCommand(), p.waitCommand(),
 		p.createCommand(), p.scaleCommand(),

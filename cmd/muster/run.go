@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -92,6 +93,7 @@ type once struct {
 	how     planner.Policy
 	planner.Once
 	look look
+	again string // the command that carries on where it did not go well
 }
 
 // runService is the command.
@@ -229,7 +231,7 @@ func (p *program) stepsOf(ctx context.Context, on engine, r once, plan planner.P
 	}
 	board, err := p.carryOut(ctx, on, job{plan: plan, goal: goal, look: r.look})
 	if err != nil {
-		err = &runFailure{cause: err, board: board, again: "muster run " + r.Service.Name}
+		err = &runFailure{cause: err, board: board, again: cmp.Or(r.again, "muster run "+r.Service.Name)}
 	}
 	return err
 }
