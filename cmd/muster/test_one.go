@@ -20,6 +20,7 @@ import (
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner/docker"
+	"github.com/musterhq/muster/testorder"
 	"github.com/musterhq/muster/testreport"
 )
 
@@ -91,7 +92,10 @@ func (r *testRun) attempt(ctx context.Context) testreport.Suite {
 		return broken(err)
 	case early != nil:
 		s.Message = early.Error()
-		if errors.Is(early, errTestTime) {
+		switch {
+		case errors.Is(early, testorder.ErrFailFast):
+			s.Outcome = testreport.Skipped
+		case errors.Is(early, errTestTime):
 			s.Outcome, s.Message = testreport.Failed, fmt.Sprintf("it took longer than %s (x-muster.test.timeout)", r.spec.Timeout)
 		}
 		s.Conclude()
