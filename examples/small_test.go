@@ -2,6 +2,8 @@ package examples
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -82,4 +84,29 @@ func TestRolling(t *testing.T) {
 	}
 	s.muster("down")
 	s.wantGone(before)
+}
+
+// TestTests: the tests of an example pass in a copy beside the stack that is up; one that fails is told with its artifacts, and nothing is left.
+func TestTests(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, "tests", "TESTS_PORT")
+	out := t.TempDir()
+	s = s.with("XDG_STATE_HOME=" + filepath.Join(out, "state"))
+	s.muster("up", "-d", "--wait")
+	before := s.containers()
+	s.muster("test", "--junit", filepath.Join(out, "junit.xml"))
+	if text, err := os.ReadFile(filepath.Join(out, "junit.xml")); err != nil || !strings.Contains(string(text), `tests="3" failures="0" errors="0" skipped="0"`) {
+		t.Errorf("three cases should have passed: %v\n%s", err, text)
+	}
+	code, stdout, stderr := s.with("GREETING=bye").try("test", "--artifacts", filepath.Join(out, "artifacts"))
+	if code != 1 || !strings.Contains(stdout, "says hello: got bye, want hello") || !strings.Contains(stdout, "- missing  skipped") {
+		t.Errorf("exit code %d, want 1 and why:\n%s\n%s", code, stdout, stderr)
+	}
+	if text, err := os.ReadFile(filepath.Join(out, "artifacts", "greets", "out", "page.html")); err != nil || string(text) != "bye\n" {
+		t.Errorf("the artifact is %q, %v", text, err)
+	}
+	s.wantReplaced(before)
+	if left := s.muster("ls", "--instances", "--format", "json"); strings.TrimSpace(left) != "[]" && strings.TrimSpace(left) != "" {
+		t.Errorf("left behind: %s", left)
+	}
 }

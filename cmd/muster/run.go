@@ -92,7 +92,7 @@ type once struct {
 	want    *project.Project
 	how     planner.Policy
 	planner.Once
-	look look
+	look  look
 	again string // the command that carries on where it did not go well
 }
 

@@ -44,8 +44,9 @@ func (p *program) testCommand() *cobra.Command {
 		Short: "Bring up a copy of the stack, run its tests, and remove it all",
 		Long: `Bring up a copy of the stack, run its tests, and remove it all.
 
-Tests are the services that say x-muster: {test: true}, or those that are named. They run in containers of their own once
-all else is ready. The copy is an instance with a generated name, so that nothing that runs is disturbed.
+Tests are the services that say x-muster: {test: true}, or those that are named. They run
+in containers of their own once all else is ready. The copy is an instance with a generated
+name, so that nothing that runs is disturbed.
 Exit codes: 0 all passed, 1 a test failed, 2 not all could be run, 124 --timeout, 130 Ctrl-C.`,
 		Example: `  muster test                                      # all, and leave nothing behind
   muster test --keep e2e                           # one, and look into the stack then
@@ -120,6 +121,11 @@ func (p *program) test(ctx context.Context, o testOptions) error {
 	}
 	t := &trial{program: p, o: o, began: p.now()}
 	if p.globals.instance == "" {
+		defer func() {
+			if t.want != nil && !t.begun {
+				_ = t.instances().Forget(t.want.Name) // it was given ports, and comes to nothing
+			}
+		}()
 		apart := *p
 		apart.globals.instance = "test-" + strings.ToLower(rand.Text()[:8])
 		t.program = &apart

@@ -29,7 +29,9 @@ type trial struct {
 	tests []testorder.Test
 	stack []string
 	// found says that the copy was there before: it is left as it was.
-	found   bool
+	found bool
+	// begun says that something is made on the engine from now on.
+	begun   bool
 	printer *logPrinter
 	planned sync.Mutex // one plan at a time is carried out
 
@@ -58,6 +60,16 @@ func (t *trial) run(ctx context.Context) error {
 	}
 	if t.found, err = t.there(ctx); err != nil {
 		return err
+	}
+	t.begun = true
+	if !t.found {
+		// Whatever becomes of this program, it is then known that nobody needs the copy any more.
+		of := project.Copy{Project: t.want.Name, First: t.want.First, Name: t.want.Instance, Dir: t.want.WorkingDir}
+		hold, err := t.instances().Hold(of, t.holder())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = hold.Release() }() // it is gone, or meant to stay
 	}
 	t.report = testreport.Report{Project: t.want.Name, Started: t.began, Shard: t.o.shard.String()}
 	within, cancel := context.WithCancel(ctx)
@@ -182,7 +194,6 @@ func (t *trial) bringStack(ctx context.Context) error {
 	_, err = t.bring(ctx, t.on, bringing{want: t.want, how: how, look: t.look, goal: "ready", again: t.typed(), consent: consent})
 	return err
 }
-
 
 // provide pulls and builds the images of the tests, all at a time.
 func (t *trial) provide(ctx context.Context) error {
