@@ -57,7 +57,7 @@ func keysPage() string {
 Made from the table in project/support_rows.go by `+"`go generate ./project`; `muster config --support`"+` prints the same.
 
 Of %d keys %d are honoured, %d only inform (they concern nothing that happens on the engine), %d have no effect and are
-warned about with their place, and %d are refused. With `+"`--strict`"+` a warning is an error. * is a name, [] an element of a list.
+warned about with their place, and %d are refused. Those below x-muster are muster's own. With `+"`--strict`"+` a warning is an error. * is a name, [] an element of a list.
 
 docker compose 2.40.3 accepts %d of these keys and does nothing with them, without a word: the engine has the same with and without. muster
 honours %d of them (two only while `+"`up`"+` stays attached), warns about %d, refuses %d, and takes %d for information too. They are marked with †. The test
@@ -83,7 +83,7 @@ func keySection(key string) string {
 	top, _, nested := strings.Cut(key, ".")
 	if !nested {
 		switch key {
-		case "configs", "include", "models", "networks", "secrets", "services", "volumes", "jobs":
+		case "configs", "include", "models", "networks", "secrets", "services", "volumes", "jobs", extensionKey:
 		default:
 			return key
 		}

@@ -41,7 +41,7 @@ func Targets() []string { return []string{"docker"} }
 // SupportTable is the whole table, by target and key. It is what `config --support`
 // prints and what the documentation is made from.
 func SupportTable() []Row {
-	rows, dropped := slices.Concat(topLevelRows(), serviceRows(), nestedRows()), droppedByPeer()
+	rows, dropped := slices.Concat(topLevelRows(), serviceRows(), nestedRows(), xMusterRows()), droppedByPeer()
 	for i := range rows {
 		if rows[i].Target == "" {
 			rows[i].Target = "docker"

@@ -9,13 +9,17 @@ func nestedRows() []Row {
 
 func buildRows() []Row {
 	const b = "services.*.build."
+	const attests = "by engines with a containerd image store, and where a builder of buildx pushes; else the build refuses it"
 	return slices.Concat(
 		honoured(b, "additional_contexts", "args", "cache_from", "cache_to", "context", "dockerfile", "dockerfile_inline", "entitlements",
 			"extra_hosts", "labels", "network", "no_cache", "no_cache_filter", "platforms", "privileged", "pull", "secrets", "shm_size",
 			"ssh", "tags", "target", "ulimits", "ulimits.*.hard", "ulimits.*.soft"),
 		honoured(b+"secrets.[].", "source", "target"),
 		warned(b+"secrets.[].", "BuildKit gives secrets to root with mode 0400", "uid", "gid", "mode"),
-		refused(b, "an engine's own image store keeps no attestations", "provenance", "sbom"),
+		[]Row{
+			{Key: b + "provenance", Support: Honoured, Note: attests},
+			{Key: b + "sbom", Support: Honoured, Note: attests},
+		},
 		refused(b, "only Windows engines have it, and they have no BuildKit", "isolation"),
 	)
 }

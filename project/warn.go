@@ -51,7 +51,7 @@ type trie struct {
 func unhonoured(target string) *trie {
 	root := &trie{}
 	for _, row := range SupportTable() {
-		if row.Target != target || row.Support == Honoured || row.Support == Informing {
+		if row.Target != target || row.Support == Honoured || row.Support == Informing || row.ofMuster() {
 			continue
 		}
 		at := root
