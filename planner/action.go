@@ -104,6 +104,10 @@ type BuildImage struct {
 	Labels  map[string]string `json:"labels,omitempty"`
 	// Secrets are those of the build, with Target their ID in the Dockerfile.
 	Secrets []File `json:"secrets,omitempty"`
+	// Bases are those of Spec's additional contexts that are images of services, and on the engine.
+	Bases []string `json:"-"`
+	// Push: the builder sends it to its registries, and the engine does not get it.
+	Push bool `json:"push,omitempty"`
 }
 
 // RemoveImage removes an image; "not there" is success.

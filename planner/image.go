@@ -148,6 +148,9 @@ func (b *builder) imageItems() {
 			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "pull, for "+strings.Join(a.Services, ", ")
 		case BuildImage:
 			item.Ref, item.Summary = Ref{Kind: KindImage, Name: a.Ref}, "build, for "+strings.Join(b.usersOf(a.Ref, a.Service), ", ")
+			if a.Push {
+				item.Summary = "build and push, for " + a.Service
+			}
 		default:
 			continue
 		}
@@ -200,8 +203,9 @@ func (b *builder) buildImage(s *service, ref string, why Change) {
 	if in := b.inputs(s); in != nil {
 		labels[LabelInputs] = in.label()
 	}
+	spec, bases := b.resolveContexts(s.spec)
 	id := b.graph.add(Step{
-		Action:  BuildImage{Ref: ref, Service: s.name, Spec: b.resolveContexts(s.spec), Secrets: b.buildSecrets(s.spec), Labels: labels},
+		Action:  BuildImage{Ref: ref, Service: s.name, Spec: spec, Secrets: b.buildSecrets(s.spec), Labels: labels, Bases: bases},
 		Because: []Change{why},
 	})
 	b.imageSteps[ref] = id
@@ -237,17 +241,18 @@ func (b *builder) contextOf(where string) *service {
 	return nil
 }
 
-// resolveContexts replaces the services among a build's contexts by their images.
-func (b *builder) resolveContexts(s project.Service) project.Service {
+// resolveContexts replaces the services among a build's contexts by their images, and names those contexts.
+func (b *builder) resolveContexts(s project.Service) (_ project.Service, bases []string) {
 	build := *s.Build
 	build.AdditionalContexts = maps.Clone(build.AdditionalContexts)
-	for name, where := range build.AdditionalContexts {
-		if base := b.contextOf(where); base != nil {
+	for _, name := range keys(build.AdditionalContexts) {
+		if base := b.contextOf(build.AdditionalContexts[name]); base != nil {
 			build.AdditionalContexts[name] = "docker-image://" + b.want.ImageName(base.spec)
+			bases = append(bases, name)
 		}
 	}
 	s.Build = &build
-	return s
+	return s, bases
 }
 
 // buildSecrets are the secrets that a service's build may ask for, by their ID.

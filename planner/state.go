@@ -28,6 +28,8 @@ type EngineInfo struct {
 	Name string `json:",omitempty"` // such as "docker 28.5.2" or "podman 5.8.0"
 	OS   string `json:",omitempty"` // "linux" or "windows"
 	Arch string `json:",omitempty"` // in Go's words: "amd64"
+	// Builder is the name of a builder outside of the engine that builds for it; empty where it builds itself.
+	Builder string `json:",omitempty"`
 }
 
 // Scope says what [State] has to cover.

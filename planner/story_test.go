@@ -69,6 +69,7 @@ type storyPolicy struct {
 	Only               []string // services that are loaded, as up SERVICE does
 	Run                []string // the command of run, for the first of Services
 	Aliases, Remove    bool     // of run
+	Builder            string   // outside of the engine
 	Profiles           []string
 	Inputs, Built      map[string]Inputs // what builds go by, and did when the images were built
 }
@@ -196,6 +197,7 @@ func readStoryWith(t *testing.T, file string, adapt func(*project.Project)) *sto
 			s.happen(t, fields)
 		}
 	}
+	s.world.state.Engine.Builder = s.how.Builder
 	if s.how.Built != nil {
 		plan, err := Builds(s.load(t, "compose.yaml", nil), State{}, Policy{Inputs: s.how.Built}, false)
 		if err != nil {

@@ -41,7 +41,8 @@ func Pulls(want *project.Project, have State, how Policy, ignoreBuildable bool) 
 }
 
 // Builds plans to build the images of services that have a build section, whether they are there or not. Images that
-// another build has as its context come first. With push those that have a name are sent to their registries then.
+// another build has as its context come first. With push those that have a name are sent to their registries then, or by a builder
+// outside of the engine instead of being brought to the engine.
 func Builds(want *project.Project, have State, how Policy, push bool) (Plan, error) {
 	how.Build = true
 	b := newBuilder(want, have, how)
@@ -52,7 +53,12 @@ func Builds(want *project.Project, have State, how Policy, push bool) (Plan, err
 		}
 	}
 	for _, name := range b.order {
-		if s := b.services[name]; push && s.spec.Build != nil && s.spec.Image != "" {
+		s := b.services[name]
+		switch {
+		case !push || s.spec.Build == nil || s.spec.Image == "":
+		case have.Engine.Builder != "":
+			b.pushBuilt(s)
+		default:
 			for _, ref := range pushed(s.spec) {
 				b.pushImage(s, ref)
 			}
@@ -60,6 +66,22 @@ func Builds(want *project.Project, have State, how Policy, push bool) (Plan, err
 	}
 	b.imageItems()
 	return b.finish()
+}
+
+// pushBuilt has the builder send a service's image to its registry. Builds that have it as a context find it there.
+func (b *builder) pushBuilt(s *service) {
+	ref := b.want.ImageName(s.spec)
+	for _, step := range b.graph.steps {
+		a, ok := step.Action.(BuildImage)
+		if !ok {
+			continue
+		}
+		a.Push = a.Push || a.Ref == ref
+		a.Bases = slices.DeleteFunc(slices.Clone(a.Bases), func(name string) bool {
+			return a.Spec.Build.AdditionalContexts[name] == "docker-image://"+ref
+		})
+		step.Action = a
+	}
 }
 
 // Pushes plans to send the images that services build to their registries, with their further tags. One without a name of its

@@ -53,7 +53,7 @@ func (p *program) buildCommand() *cobra.Command {
 		f.StringVar(&o.ssh, "ssh", "", "Let the build use an agent or keys: default, or `ID=PATH`")
 		f.StringVar(&o.provenance, "provenance", "", "Add a provenance attestation (`KIND`)")
 		f.StringVar(&o.sbom, "sbom", "", "Add an SBOM attestation (`KIND`)")
-		f.StringVar(&o.builder, "builder", "", "`NAME` of the builder; there is the engine's own, default")
+		f.StringVar(&o.builder, "builder", "", "`NAME` of a builder of buildx; default is the engine's own")
 		f.StringVarP(&o.memory, "memory", "m", "", "`SIZE` that a classic builder may take; BuildKit has no limit of its own")
 		f.BoolVarP(&o.quiet, "quiet", "q", false, "Print nothing")
 		defineOld(f, "compress", "force-rm", "no-rm", "parallel")
@@ -63,6 +63,7 @@ func (p *program) buildCommand() *cobra.Command {
 
 // build is the command.
 func (p *program) build(ctx context.Context, o buildOptions, services []string) error {
+	p.globals.at.builder = cmp.Or(o.builder, p.globals.at.builder)
 	want, all, err := p.loadBuilds(ctx, services, !o.withDependents)
 	if err != nil {
 		return err
@@ -125,9 +126,6 @@ func contextsOf(want *project.Project) []string {
 
 // adjustBuilds gives the services' build sections what the flags say.
 func (p *program) adjustBuilds(want *project.Project, o buildOptions) error {
-	if o.builder != "" && o.builder != "default" {
-		return &usageError{problem: fmt.Sprintf("there is no builder %q", o.builder), hint: "builds run in the engine's own builder; leave --builder out"}
-	}
 	if o.memory != "" {
 		if _, err := units.RAMInBytes(o.memory); err != nil {
 			return &usageError{problem: fmt.Sprintf("invalid --memory %q", o.memory), hint: "write a size such as 512m"}

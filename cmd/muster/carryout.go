@@ -35,7 +35,6 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	if err != nil {
 		return b, err
 	}
-	p.warnOfBuilder(j.plan)
 	d := j.display
 	if d == nil {
 		d = p.display(j.look)
@@ -137,18 +136,4 @@ func (l *lastLines) end() {
 		stop()
 	}
 	l.all.Wait()
-}
-
-// warnOfBuilder says that a builder which was chosen for buildx does not count, where something is built.
-func (p *program) warnOfBuilder(plan planner.Plan) {
-	chosen := p.getenv("BUILDX_BUILDER")
-	if chosen == "" || chosen == "default" {
-		return
-	}
-	for _, s := range plan.Steps {
-		if _, builds := s.Action.(planner.BuildImage); builds {
-			p.warn("BUILDX_BUILDER=" + chosen + " does not count: builds run in the builder of the engine")
-			return
-		}
-	}
 }

@@ -12,7 +12,7 @@ type dockerEngine struct{ *docker.Engine }
 
 // openEngine prepares the connection; the first call makes it.
 func openEngine(_ context.Context, at address) (engine, error) {
-	e, err := docker.Open(docker.Options{Host: at.host, Context: at.context, Dial: at.dial})
+	e, err := docker.Open(docker.Options{Host: at.host, Context: at.context, Dial: at.dial, Builder: at.builder})
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type address struct {
 	context string // -c: the name of a docker context
 	// dial is a command that connects to the engine; docker names it to its plugins.
 	dial []string
+	// builder is the name of a builder of buildx; empty is the current one.
+	builder string
 }
 
 // define adds the global flags to a set.

@@ -33,6 +33,7 @@ func (p *program) rootCommand() *cobra.Command {
 		Args:             p.unknownCommand,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			p.command = cmd.Name()
+			p.globals.at.builder = p.getenv("BUILDX_BUILDER")
 			var err error
 			if p.profiled, err = p.globals.profilesOf.begin(); err != nil {
 				return err

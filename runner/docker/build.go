@@ -17,23 +17,50 @@ import (
 	"github.com/musterhq/muster/runner/docker/buildkit"
 )
 
-// build makes a service's image with the engine's BuildKit, or, where it has
+// build makes a service's image with the builder that was chosen for buildx, the engine's BuildKit or, where it has
 // none (Podman), with its classic builder.
 func (e *Engine) build(ctx context.Context, a planner.BuildImage, report func(runner.Progress)) error {
 	if a.Spec.Build == nil {
 		return &refusal{problem: a.Service + " has no build section", hint: "give it one, or an image that can be pulled"}
 	}
-	b := builder{action: a, api: e.client.ClientVersion(), proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil)}
-	r, err := b.request()
+	r, d, err := e.prepareBuild(ctx, a)
 	if err != nil {
 		return err
 	}
-	if !e.hasBuildKit() {
+	if d.builder == nil && !e.hasBuildKit() {
 		err = e.classicBuild(ctx, a.Service, r, report)
-	} else {
-		err = buildkit.Build(ctx, e.client.DialHijack, e.config, r, report)
+		return e.explainBuild(ctx, err, a, d)
 	}
-	return e.explainBuild(ctx, err, a)
+	if d.builder != nil {
+		cleanup, err := e.bringBases(ctx, a, &r)
+		defer cleanup()
+		if err != nil {
+			return err
+		}
+	}
+	return e.explainBuild(ctx, buildkit.Build(ctx, d.Daemon, e.config, r, report), a, d)
+}
+
+// prepareBuild writes a build down, and finds the BuildKit for it.
+func (e *Engine) prepareBuild(ctx context.Context, a planner.BuildImage) (buildkit.Request, daemon, error) {
+	chosen, err := e.chosen()
+	if err != nil {
+		return buildkit.Request{}, daemon{}, err
+	}
+	b := builder{action: a, api: e.client.ClientVersion(), proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil), elsewhere: chosen != nil}
+	keeps := false
+	if s := a.Spec.Build; len(s.Platforms) > 1 || s.Provenance != "" || s.SBOM != "" {
+		if keeps, err = e.keepsIndexes(ctx); err != nil {
+			return buildkit.Request{}, daemon{}, err
+		}
+	}
+	b.indexes = keeps || a.Push && chosen != nil
+	r, err := b.request()
+	if err != nil {
+		return r, daemon{}, err
+	}
+	r.Index = keeps
+	return r, e.daemonOf(chosen, r.Platforms), nil
 }
 
 // BuildCheck is what was found in a Dockerfile.
@@ -47,16 +74,24 @@ func (e *Engine) CheckBuild(ctx context.Context, a planner.BuildImage) (BuildChe
 	if err := e.connect(ctx); err != nil {
 		return BuildCheck{}, err
 	}
-	b := builder{action: a, api: e.client.ClientVersion(), proxies: e.config.ParseProxyConfig(e.client.DaemonHost(), nil)}
-	r, err := b.request()
+	r, d, err := e.prepareBuild(ctx, a)
 	if err != nil {
 		return BuildCheck{}, err
 	}
-	if !e.hasBuildKit() {
+	if d.builder == nil && !e.hasBuildKit() {
 		return BuildCheck{}, &refusal{problem: "this engine cannot check Dockerfiles", hint: "it has no BuildKit; build to see what is wrong"}
 	}
-	text, warnings, err := buildkit.Check(ctx, e.client.DialHijack, e.config, r)
-	return BuildCheck{Text: text, Warnings: warnings}, e.explainBuild(ctx, err, a)
+	text, warnings, err := buildkit.Check(ctx, d.Daemon, e.config, r)
+	return BuildCheck{Text: text, Warnings: warnings}, e.explainBuild(ctx, err, a, d)
+}
+
+// keepsIndexes says whether the engine's store is containerd's, which keeps what belongs to an image besides its layers.
+func (e *Engine) keepsIndexes(ctx context.Context) (bool, error) {
+	is, err := e.client.Info(ctx)
+	if err != nil {
+		return false, e.wrap(ctx, err, "ask", "the engine's image store")
+	}
+	return slices.Contains(is.DriverStatus, [2]string{"driver-type", "io.containerd.snapshotter.v1"}), nil
 }
 
 func (e *Engine) hasBuildKit() bool {
@@ -71,6 +106,10 @@ type builder struct {
 	api      string
 	proxies  map[string]*string
 	problems []error
+	// elsewhere: the BuildKit is not the engine's, and what the engine is too old for does not count.
+	elsewhere bool
+	// indexes: where the image goes keeps attestations, and images for several platforms.
+	indexes bool
 }
 
 func (b *builder) cannot(key, why string) {
@@ -80,7 +119,7 @@ func (b *builder) cannot(key, why string) {
 // need notes that key takes at least version of the API, since the frontend of
 // older engines ignores in silence what it does not know.
 func (b *builder) need(used bool, version, key string) {
-	if used && versions.LessThan(b.api, version) {
+	if used && !b.elsewhere && versions.LessThan(b.api, version) {
 		b.problems = append(b.problems, &UnsupportedError{Key: "services." + b.action.Service + ".build." + key, Need: version, Have: b.api})
 	}
 }
@@ -102,7 +141,9 @@ func (b *builder) request() (buildkit.Request, error) {
 		Network:     b.network(),
 		NoCache:     s.NoCache,
 		NoCacheOf:   s.NoCacheFilter,
-		Platform:    b.platform(),
+		Platforms:   b.platforms(),
+		Attest:      b.attestations(),
+		Push:        b.action.Push,
 		Pull:        s.Pull,
 		SSH:         b.ssh(),
 		Secrets:     b.secrets(),
@@ -130,14 +171,28 @@ func (b *builder) refuse() {
 	if s.Isolation != "" && s.Isolation != "default" {
 		b.cannot("isolation", "only Windows engines have it, and they have no BuildKit")
 	}
-	const attest = "an engine's own image store keeps no attestations; build for a registry with buildx instead"
-	if s.Provenance != "" && s.Provenance != "false" {
-		b.cannot("provenance", attest)
-	}
-	if s.SBOM != "" && s.SBOM != "false" {
-		b.cannot("sbom", attest)
-	}
 }
+
+// attestations are what is said of an image besides it, by BuildKit's names.
+func (b *builder) attestations() map[string]string {
+	out := map[string]string{}
+	for key, value := range map[string]string{"provenance": b.action.Spec.Build.Provenance, "sbom": b.action.Spec.Build.SBOM} {
+		switch {
+		case value == "" || value == "false":
+			continue
+		case !b.indexes:
+			b.cannot(key, "the engine's image store keeps no attestations; "+instead)
+		case value == "true":
+			out[key] = ""
+		default:
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// instead is how to have what a classic image store does not keep.
+const instead = "switch its containerd image store on, or push with a builder of buildx: BUILDX_BUILDER=NAME muster build --push"
 
 // contextThere says at once what BuildKit would say in other words after a while.
 func (b *builder) contextThere(r buildkit.Request) error {
@@ -243,19 +298,18 @@ func (b *builder) network() string {
 	}
 }
 
-// platform is the build's, or the service's; one at a time, since the engine's store takes one.
-func (b *builder) platform() string {
+// platforms are the build's, or the service's. A store that takes one at a time gets the one that is to run here.
+func (b *builder) platforms() []string {
 	s := b.action.Spec
 	switch {
-	case len(s.Build.Platforms) == 1:
-		return s.Build.Platforms[0]
+	case len(s.Build.Platforms) == 1, len(s.Build.Platforms) > 1 && b.indexes:
+		return s.Build.Platforms
 	case s.Platform != "":
-		// For more than one, the service's own is the one that is to run here.
-		return s.Platform
+		return []string{s.Platform}
 	case len(s.Build.Platforms) > 1:
-		b.cannot("platforms", "the engine can keep one at a time; say with platform which one this service runs")
+		b.cannot("platforms", "the engine's image store keeps one at a time; say with platform which one this service runs, "+instead)
 	}
-	return ""
+	return nil
 }
 
 func (b *builder) ssh() []buildkit.SSH {
@@ -302,38 +356,4 @@ func (b *builder) ulimits() []string {
 		out = append(out, fmt.Sprintf("%s=%d:%d", u.Name, u.Soft, u.Hard))
 	}
 	return out
-}
-
-// explainBuild says what to do about the reasons for which a build fails.
-func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildImage) error {
-	if err == nil || ctx.Err() != nil {
-		return e.wrap(ctx, err, "build image", a.Ref)
-	}
-	text := err.Error()
-	low := words(strings.ToLower(text))
-	hint := "mend the Dockerfile; the lines above say how far it got"
-	var cannot *UnsupportedError
-	switch {
-	case errors.As(err, &cannot):
-		hint = cannot.Hint()
-	case ofEngine(err), low.has("no space left"):
-		return e.wrap(ctx, err, "build image", a.Ref)
-	case low.has(`exec: "git": executable file not found`):
-		hint = "the engine reads git repositories with git: install it where the engine runs, or use a folder"
-	case low.has("401 unauthorized", "pull access denied", "authorization failed", "no basic auth"):
-		hint = "the image after FROM cannot be had: log in to its registry with `docker login`, or correct its name"
-	case low.has("failed to do request", "failed to resolve source metadata") && low.unanswered():
-		hint = "the registry of the image after FROM does not answer: correct the name, or look at the engine's network and proxy"
-	case low.has("failed to resolve source metadata", "pulling from host"):
-		hint = "the image after FROM cannot be had: correct its name, or log in to its registry with `docker login`"
-	case low.has("target stage"):
-		hint = "correct services." + a.Service + ".build.target, or name a stage so in the Dockerfile: FROM … AS " + a.Spec.Build.Target
-	case low.has("secret ") && low.has("not found"):
-		hint = "the Dockerfile wants a secret that services." + a.Service + ".build.secrets does not give"
-	case low.has("failed to compute cache key"):
-		hint = "a file to COPY is not in the build context, or .dockerignore leaves it out"
-	case low.has("is not allowed"):
-		hint = "the engine's BuildKit has to allow it: \"builder\": {\"entitlements\": {…}} in its daemon.json"
-	}
-	return &refusal{problem: fmt.Sprintf("image %s of %s could not be built: %s", a.Ref, a.Service, text), hint: hint, cause: err}
 }

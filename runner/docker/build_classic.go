@@ -98,7 +98,7 @@ func classicOptions(r buildkit.Request) build.ImageBuildOptions {
 	}
 	return build.ImageBuildOptions{
 		BuildArgs: args, CacheFrom: r.CacheFrom, Dockerfile: r.Dockerfile, ExtraHosts: hosts, Labels: r.Labels,
-		NetworkMode: r.Network, NoCache: r.NoCache, Platform: r.Platform, PullParent: r.Pull, Remove: true,
+		NetworkMode: r.Network, NoCache: r.NoCache, Platform: strings.Join(r.Platforms, ","), PullParent: r.Pull, Remove: true,
 		ShmSize: r.ShmSize, Tags: r.Tags, Target: r.Target, Ulimits: limits, Version: build.BuilderV1,
 	}
 }

@@ -46,6 +46,10 @@ func (e *Engine) connect(ctx context.Context) error {
 	// Engines before 23 have BuildKit but do not offer it as their default.
 	e.buildkit = h.Get("Builder-Version") == "2" || strings.HasPrefix(h.Get("Server"), "Docker/") && h.Get("Ostype") != "windows"
 	e.info = &planner.EngineInfo{API: e.client.ClientVersion(), Name: engineName(h.Get("Server")), OS: h.Get("Ostype")}
+	// One that cannot be found is told when something is built.
+	if b, err := e.chosen(); err == nil && b != nil {
+		e.info.Builder = b.Name
+	}
 	if isLocal(e.host) {
 		// A container engine behind a local socket runs this machine's
 		// architecture, be it in a virtual machine.

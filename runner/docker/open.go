@@ -7,6 +7,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -29,6 +30,7 @@ import (
 	"github.com/docker/go-connections/tlsconfig"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker/buildx"
 )
 
 // Options say which engine to use. The zero value takes the one that the
@@ -45,6 +47,8 @@ type Options struct {
 	// Dial is a command, such as docker system dial-stdio, whose standard input and output are a connection to the engine. Where it
 	// is given, it finds the engine, and no host or context counts.
 	Dial []string
+	// Builder is the name of a builder of buildx; empty is the one that `docker buildx use` chose, and "default" the engine's own.
+	Builder string
 }
 
 // Engine is a connection to one container engine. It is safe for concurrent
@@ -54,6 +58,10 @@ type Engine struct {
 	host   string // as the user would name it
 	secure bool   // over TLS
 	config *configfile.ConfigFile
+	dir    string // where config lies
+	key    string // the name of the context or, for the default one, the address: what buildx knows it by
+	// builder is the one that was chosen for buildx, nil where that is the engine's own.
+	builder func() (*buildx.Builder, error)
 
 	mu   sync.Mutex // guards what connect finds out
 	info *planner.EngineInfo
@@ -99,7 +107,15 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", end.host, err)
 	}
-	return &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file}, nil
+	if len(o.Dial) > 0 {
+		// The docker command that gave it has the same context.
+		if of, err := resolve(o, dir, file); err == nil {
+			end.context = cmp.Or(of.context, of.host)
+		}
+	}
+	e := &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file, dir: dir, key: cmp.Or(end.context, end.host)}
+	e.builder = sync.OnceValues(func() (*buildx.Builder, error) { return chosenBuilder(o.Builder, e.key, end, dir) })
+	return e, nil
 }
 
 // Close gives up the idle connections.
@@ -113,6 +129,8 @@ type endpoint struct {
 	host string
 	tls  *tls.Config
 	dial []string // a command to connect by
+	// context is the docker context that it comes from; empty for the default one.
+	context string
 }
 
 // resolve finds the endpoint in the order that the docker command uses.
@@ -130,7 +148,9 @@ func resolve(o Options, dir string, file *configfile.ConfigFile) (endpoint, erro
 		name = defaultContext
 	}
 	if name != defaultContext {
-		return fromContext(name, dir)
+		end, err := fromContext(name, dir)
+		end.context = name
+		return end, err
 	}
 	host := o.Host
 	if host == "" {

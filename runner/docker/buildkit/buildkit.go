@@ -1,5 +1,5 @@
-// Package buildkit builds an image with the BuildKit that a Docker engine has
-// inside, over the engine's own connection. No buildx and no second daemon are needed, and the image is on
+// Package buildkit builds an image with BuildKit: the one that a Docker engine has
+// inside, over the engine's own connection, or one that stands elsewhere. No buildx is needed, and the image is on
 // the engine when the build is done.
 //
 // It stands apart from package docker so that BuildKit's many imports stay in one place.
@@ -8,7 +8,6 @@ package buildkit
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,10 +23,6 @@ import (
 
 	"github.com/musterhq/muster/runner"
 )
-
-// Dialer opens a connection to the engine that is no longer HTTP, as the
-// docker client's DialHijack does.
-type Dialer func(ctx context.Context, path, protocol string, meta map[string][]string) (net.Conn, error)
 
 // Request is one build.
 type Request struct {
@@ -47,7 +42,7 @@ type Request struct {
 	NoCacheOf   []string // stages
 	Pull        bool
 	Network     string   // host, none or empty
-	Platform    string   // one, or empty for the engine's own
+	Platforms   []string // none for BuildKit's own
 	Hosts       []string // host=address
 	ShmSize     int64    // bytes
 	Ulimits     []string // name=soft:hard
@@ -56,6 +51,14 @@ type Request struct {
 	CacheFrom   []string          // "type=…,…" or the reference of an image
 	CacheTo     []string
 	Entitlement []string
+	// Attest are attestations by kind, with their options.
+	Attest map[string]string
+	// Push: BuildKit elsewhere sends the image to its registries, and the engine does not get it.
+	Push bool
+	// Index: the engine takes an image together with its attestations, and for several platforms.
+	Index bool
+	// Layouts are further contexts by name that are images in a folder, as OCI lays them out.
+	Layouts map[string]Layout
 }
 
 // SSH is an agent, or keys, that the build may use.
@@ -73,7 +76,7 @@ func IsRemote(context string) bool {
 
 // Build carries the request out, and reports every line that BuildKit has to
 // say. Registry credentials come from config.
-func Build(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Request, report func(runner.Progress)) error {
+func Build(ctx context.Context, d Daemon, config *configfile.ConfigFile, r Request, report func(runner.Progress)) error {
 	options, cleanup, err := solveOptions(r)
 	if err != nil {
 		return err
@@ -82,19 +85,21 @@ func Build(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Re
 	if err := attach(&options, config, r); err != nil {
 		return err
 	}
-	bk, err := dialBuildKit(ctx, dial)
+	bk, err := d.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = bk.Close() }()
 	statuses := make(chan *client.SolveStatus)
 	group, ctx := errgroup.WithContext(ctx)
+	report = inTurn(report)
+	loading := d.export(ctx, &options, r, report)
 	group.Go(func() error {
 		_, err := bk.Solve(ctx, nil, options, statuses)
-		return err
+		return loading.end(explain(err, r))
 	})
 	group.Go(func() error { return display(statuses, report) })
-	return explain(group.Wait(), r)
+	return group.Wait()
 }
 
 // solveOptions writes the request down in BuildKit's terms. cleanup removes
@@ -102,8 +107,7 @@ func Build(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Re
 func solveOptions(r Request) (_ client.SolveOpt, cleanup func(), _ error) {
 	cleanup = func() {}
 	options := client.SolveOpt{
-		Exports: []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": strings.Join(r.Tags, ",")}}},
-		// The Dockerfile frontend that is part of the engine: nothing has to be pulled for it.
+		// The Dockerfile frontend that is part of BuildKit: nothing has to be pulled for it.
 		Frontend:            "dockerfile.v0",
 		FrontendAttrs:       attributes(r),
 		LocalMounts:         map[string]fsutil.FS{},
@@ -161,6 +165,9 @@ func solveOptions(r Request) (_ client.SolveOpt, cleanup func(), _ error) {
 			return options, cleanup, err
 		}
 	}
+	if err := layouts(&options, r); err != nil {
+		return options, cleanup, err
+	}
 	return options, cleanup, caches(&options, r)
 }
 
@@ -173,7 +180,7 @@ func attributes(r Request) map[string]string {
 		}
 	}
 	set("target", r.Target)
-	set("platform", r.Platform)
+	set("platform", strings.Join(r.Platforms, ","))
 	set("force-network-mode", r.Network)
 	set("add-hosts", strings.Join(r.Hosts, ","))
 	set("ulimit", strings.Join(r.Ulimits, ","))
@@ -185,6 +192,9 @@ func attributes(r Request) map[string]string {
 	}
 	if r.NoCache || len(r.NoCacheOf) > 0 {
 		out["no-cache"] = strings.Join(r.NoCacheOf, ",") // empty is all of them
+	}
+	for k, v := range r.Attest {
+		out["attest:"+k] = v
 	}
 	for k, v := range r.Args {
 		out["build-arg:"+k] = v

@@ -4,17 +4,15 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"strconv"
 
 	"github.com/docker/cli/cli/config/configfile"
-	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 )
 
 // Check has BuildKit look for mistakes in the Dockerfile without building. The answer is what it found, for
 // people, and how many warnings that are.
-func Check(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Request) (text string, warnings int, err error) {
+func Check(ctx context.Context, d Daemon, config *configfile.ConfigFile, r Request) (text string, warnings int, err error) {
 	options, cleanup, err := solveOptions(r)
 	if err != nil {
 		return "", 0, err
@@ -23,7 +21,7 @@ func Check(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Re
 	if err := attach(&options, config, r); err != nil {
 		return "", 0, err
 	}
-	bk, err := dialBuildKit(ctx, dial)
+	bk, err := d.connect(ctx)
 	if err != nil {
 		return "", 0, err
 	}
@@ -46,20 +44,7 @@ func Check(ctx context.Context, dial Dialer, config *configfile.ConfigFile, r Re
 	}
 	warnings, err = strconv.Atoi(string(found["result.statuscode"]))
 	if err != nil {
-		return "", 0, fmt.Errorf("the engine's BuildKit cannot check Dockerfiles: %w", err)
+		return "", 0, fmt.Errorf("this BuildKit cannot check Dockerfiles: %w", err)
 	}
 	return string(found["result.txt"]), warnings, nil
-}
-
-// dialBuildKit connects to the BuildKit that the engine has inside.
-func dialBuildKit(ctx context.Context, dial Dialer) (*client.Client, error) {
-	bk, err := client.New(ctx, "",
-		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, "/grpc", "h2c", nil) }),
-		client.WithSessionDialer(func(ctx context.Context, protocol string, meta map[string][]string) (net.Conn, error) {
-			return dial(ctx, "/session", protocol, meta)
-		}))
-	if err != nil {
-		return nil, fmt.Errorf("connect to the engine's BuildKit: %w", err)
-	}
-	return bk, nil
 }
