@@ -37,6 +37,14 @@ func RunOnce(want *project.Project, have State, how Policy, once Once) (Plan, er
 	return b.build()
 }
 
+// PreviewOnce is [Preview] for [RunOnce].
+func PreviewOnce(want *project.Project, have State, how Policy, once Once) (Plan, error) {
+	want, how = once.within(want, how)
+	b := newBuilder(want, have, how)
+	b.once, b.ahead = &once, true
+	return b.build()
+}
+
 // ImagesOnce is [Images] for [RunOnce].
 func ImagesOnce(want *project.Project, have State, how Policy, once Once) (Plan, error) {
 	want, how = once.within(want, how)

@@ -112,7 +112,11 @@ func (p *program) runService(ctx context.Context, o runOptions, service string, 
 		return err
 	}
 	if p.globals.dryRun {
-		plan, err := p.planRun(ctx, on, r)
+		have, err := survey(ctx, on, r.want, r.how)
+		if err != nil {
+			return err
+		}
+		plan, err := planner.PreviewOnce(r.want, have, r.how, r.Once)
 		if err != nil {
 			return err
 		}
