@@ -37,7 +37,6 @@ type trial struct {
 
 	mu     sync.Mutex // of the report
 	report testreport.Report
-	logged bool // the output of the services around is in it
 }
 
 // run does it all. Whatever happens, the reports are written, and then what was made is removed.
