@@ -83,7 +83,7 @@ func TestSupportOfMuster(t *testing.T) {
 	samples := map[string]string{
 		"x-muster": "{}", "x-muster.build": "on-change", "x-muster.instance": "auto",
 		"services.*.x-muster": "{}", "services.*.x-muster.build": "missing", "services.*.x-muster.shared_volumes": "[/data]",
-		"services.*.x-muster.test": "true",
+		"services.*.x-muster.test":  "true",
 		"services.*.x-muster.ready": "{tcp: 80}", "services.*.x-muster.ready.tcp": "80", "services.*.x-muster.ready.http": "{port: 80}",
 		"services.*.x-muster.ready.http.port": "80", "services.*.x-muster.ready.http.path": "/", "services.*.x-muster.ready.http.status": "200",
 		"services.*.x-muster.ready.http.headers": "{A: b}", "services.*.x-muster.ready.log": "up", "services.*.x-muster.ready.exec": "[ls]",

@@ -181,7 +181,7 @@ func (l *loading) end(err error) error {
 		}
 	default:
 		_ = l.archive.CloseWithError(err)
-		<-l.done
+		_ = <-l.done
 	}
 	return err
 }
