@@ -181,7 +181,7 @@ func (l *loading) end(err error) error {
 		}
 	default:
 		_ = l.archive.CloseWithError(err)
-		_ = <-l.done
+		<-l.done //nolint:errcheck // it can only be the one that it was given
 	}
 	return err
 }
