@@ -62,7 +62,13 @@ func (r *testRun) run(ctx context.Context) testreport.Suite {
 func (r *testRun) attempt(ctx context.Context) testreport.Suite {
 	s := testreport.Suite{Name: r.title, Started: r.now(), Outcome: testreport.Broken, Attempts: 1}
 	broken := func(err error) testreport.Suite {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause // it had no time to begin
+		}
 		s.Duration, s.Message = r.now().Sub(s.Started), err.Error()
+		if errors.Is(err, testorder.ErrFailFast) {
+			s.Outcome = testreport.Skipped
+		}
 		if hint := hintOf(err); hint != "" {
 			s.Message += "\n" + hint
 		}
