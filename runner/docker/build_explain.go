@@ -29,6 +29,9 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 	switch {
 	case errors.As(err, &cannot):
 		hint = cannot.Hint()
+	case low.has("no space left") && by.builder != nil:
+		text = "no space left on the disk of builder " + by.builder.Name
+		hint = fmt.Sprintf("`docker buildx du --builder %[1]s` shows what takes the space, `docker buildx prune --builder %[1]s` frees it", by.builder.Name)
 	case ofEngine(err), low.has("no space left"):
 		return e.wrap(ctx, err, "build image", a.Ref)
 	case low.has(`exec: "git": executable file not found`):

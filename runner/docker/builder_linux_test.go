@@ -456,3 +456,33 @@ func (g *registryRig) fromRegistry(path string, to any) {
 		g.t.Fatalf("%s: %s %v", path, resp.Status, err)
 	}
 }
+
+// A builder whose disk is full is told as such, and not as the engine.
+func TestBuilderDiskFull(t *testing.T) {
+	r := newRig(t)
+	e := r.chooses("remote", startBuildKit(t, "--root", smallDisk(t)), nil)
+	big := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(big, make([]byte, 32<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.builtBy(e, r.image(types.BuildConfig{Context: filepath.Dir(big), DockerfileInline: "FROM scratch\nCOPY big /\n"}))
+	told(t, err, "image * of web could not be built: no space left on the disk of builder far", "`docker buildx du --builder far` shows what takes the space, `docker buildx prune --builder far` frees it")
+}
+
+// smallDisk is a folder that takes few megabytes.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	buildKitFolder(t)
+	dir, err := os.MkdirTemp("", "bk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Skipf("no disk to fill: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Unmount(dir, syscall.MNT_DETACH)
+		_ = os.Remove(dir)
+	})
+	return dir
+}
