@@ -3,7 +3,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -190,16 +189,7 @@ func (f Folder) Remove(name string) error {
 	if _, err := f.Find(name); err != nil {
 		return err
 	}
-	return f.away(name)
-}
-
-// away takes its name first, so that no half of one is ever listed.
-func (f Folder) away(name string) error {
-	gone := filepath.Join(string(f), ".removed-"+name)
-	err := os.RemoveAll(gone)
-	if err == nil {
-		err = os.Rename(filepath.Join(string(f), name), gone)
-	}
+	gone, err := f.aside(name)
 	if err == nil {
 		err = os.RemoveAll(gone)
 	}
@@ -207,6 +197,15 @@ func (f Folder) away(name string) error {
 		return fmt.Errorf("remove snapshot %s: %w", name, err)
 	}
 	return nil
+}
+
+// aside takes a snapshot's name away, so that no half of one is ever listed, and answers with where it is then.
+func (f Folder) aside(name string) (string, error) {
+	gone := filepath.Join(string(f), ".removed-"+name)
+	if err := os.RemoveAll(gone); err != nil {
+		return "", err
+	}
+	return gone, os.Rename(filepath.Join(string(f), name), gone)
 }
 
 // Writer makes a snapshot.
@@ -273,29 +272,37 @@ func (w *Writer) Volume(key string, fill func(io.Writer) error) error {
 	return nil
 }
 
-// Commit gives the snapshot its name. With replace an older one of that name goes.
+// Commit gives the snapshot its name. With replace an older one of that name goes, once the new one is in its place.
 func (w *Writer) Commit(replace bool) (Snapshot, error) {
 	slices.SortFunc(w.s.Volumes, func(a, b Volume) int { return strings.Compare(a.Key, b.Key) })
-	text, err := json.MarshalIndent(w.s, "", "  ")
+	text, err := w.s.indented()
 	if err == nil {
 		err = os.WriteFile(filepath.Join(w.dir, listFile), text, 0o600)
 	}
 	if err != nil {
 		return w.s, fmt.Errorf("keep snapshot %s: %w", w.s.Name, err)
 	}
-	target := filepath.Join(string(w.folder), w.s.Name)
+	target, older := filepath.Join(string(w.folder), w.s.Name), ""
 	if _, err := os.Stat(target); err == nil {
 		if !replace {
 			return w.s, ExistsError(w.s.Name)
 		}
-		if err := w.folder.away(w.s.Name); err != nil {
-			return w.s, err
+		if older, err = w.folder.aside(w.s.Name); err != nil {
+			return w.s, fmt.Errorf("replace snapshot %s: %w", w.s.Name, err)
 		}
 	}
 	_ = w.lock.Unlock()
 	_ = os.Remove(filepath.Join(w.dir, lockFile))
 	if err := os.Rename(w.dir, target); err != nil {
+		if older != "" {
+			err = errors.Join(err, os.Rename(older, target))
+		}
 		return w.s, fmt.Errorf("keep snapshot %s: %w", w.s.Name, err)
+	}
+	if older != "" {
+		if err := os.RemoveAll(older); err != nil {
+			return w.s, fmt.Errorf("remove the older snapshot %s: %w", w.s.Name, err)
+		}
 	}
 	return w.s, nil
 }
@@ -390,8 +397,5 @@ func (a *Archive) Close() error {
 	return a.file.Close()
 }
 
-// indented is the list as it stands in an exported file.
-func (s Snapshot) indented() ([]byte, error) {
-	text, err := json.MarshalIndent(s, "", "  ")
-	return bytes.TrimSpace(text), err
-}
+// indented is the list as it stands in its file.
+func (s Snapshot) indented() ([]byte, error) { return json.MarshalIndent(s, "", "  ") }
