@@ -46,13 +46,14 @@ func migratingName(volume string) string { return volume + ".muster-migrating" }
 
 // findMigrations looks for volumes to carry over, before anything is decided about containers.
 func (b *builder) findMigrations() {
+	begun := b.fillings()
 	for _, key := range b.ownVolumes() {
 		v := b.want.Volumes[key]
 		name := volumeName(b.want, key, v)
 		have, mark := b.have.volumes[name], b.have.volumes[migratingName(name)]
 		m := &migration{key: key, name: name, volume: v}
 		m.volume.Name = name
-		b.forgetFillings(name, mark)
+		b.forgetFillings(begun[name], mark)
 		restore, asked := b.how.Restore[key]
 		switch {
 		case mark != nil && asked && (have == nil || have.Labels[LabelFilled] == mark.Labels[LabelKept]):
@@ -112,11 +113,21 @@ func (b *builder) forgetCopy(mark *Volume) {
 	b.items = append(b.items, Item{Ref: Ref{Kind: KindVolume, Name: mark.Name}, Verdict: Remove, Summary: "remove with the copy that was begun", Impact: InPlace})
 }
 
-// forgetFillings removes what was begun to be filled from snapshots for a volume and has no mark yet, which is: the volume was not touched.
-func (b *builder) forgetFillings(volume string, mark *Volume) {
+// fillings are the volumes that were begun to be filled from snapshots, sorted, by the volume that they are for.
+func (b *builder) fillings() map[string][]string {
+	out := map[string][]string{}
 	for _, name := range keys(b.have.volumes) {
-		begun := strings.HasPrefix(name, volume+restoring) && b.have.volumes[name].Labels[LabelKeptFrom] == volume
-		if !begun || mark != nil && mark.Labels[LabelKept] == name {
+		if of := b.have.volumes[name].Labels[LabelKeptFrom]; of != "" && strings.HasPrefix(name, of+restoring) {
+			out[of] = append(out[of], name)
+		}
+	}
+	return out
+}
+
+// forgetFillings removes what was begun to be filled for a volume and has no mark yet, which is: the volume was not touched.
+func (b *builder) forgetFillings(begun []string, mark *Volume) {
+	for _, name := range begun {
+		if mark != nil && mark.Labels[LabelKept] == name {
 			continue
 		}
 		why := []Change{{Path: "volumes." + name, From: "left by a restore that was interrupted", Drift: true}}
