@@ -97,18 +97,8 @@ func (e *Engine) start(ctx context.Context, name, service string) error {
 // startOnce starts a container, and again where Podman's server of names was just being taken down with the last container of
 // another project: the next try finds it gone, and begins it anew.
 func (e *Engine) startOnce(ctx context.Context, name string) error {
-	for _, pause := range pauses() {
-		err := e.client.ContainerStart(ctx, name, container.StartOptions{})
-		if err == nil || !wordsOf(err).has("aardvark-dns failed to start") {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-	}
-	return e.client.ContainerStart(ctx, name, container.StartOptions{})
+	return again(ctx, func() error { return e.client.ContainerStart(ctx, name, container.StartOptions{}) },
+		func(err error, _ time.Duration) bool { return wordsOf(err).has("aardvark-dns failed to start") })
 }
 
 func (e *Engine) pause(ctx context.Context, name string) error {

@@ -71,9 +71,6 @@ func builderReason(err error, b buildx.Builder) (reason, hint string) {
 	const look = "look at the address with `docker buildx inspect "
 	var unknown *net.DNSError
 	var record tls.RecordHeaderError
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
 	text := err.Error()
 	switch {
 	case gone(err):
@@ -86,7 +83,7 @@ func builderReason(err error, b buildx.Builder) (reason, hint string) {
 		return "connection refused", "start BuildKit there"
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("unknown host %q", unknown.Name), look + b.Name + "`"
-	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
+	case untrusted(err):
 		return "its certificate is not trusted: " + innermost(err), "create it anew with the right --driver-opt cacert=… (and servername=…)"
 	case errors.As(err, &record), strings.Contains(text, "error reading server preface"), strings.Contains(text, "malformed HTTP response"):
 		return "one side speaks TLS and the other does not", "create it anew with --driver-opt cacert=…,cert=…,key=…, or without them"

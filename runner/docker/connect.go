@@ -163,9 +163,6 @@ func reachReason(host string, err error) (reason, hint string) {
 	const setHost = "set DOCKER_HOST or choose a context with `docker context use`"
 	var unknown *net.DNSError
 	var record tls.RecordHeaderError
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
 	text := err.Error()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -182,7 +179,7 @@ func reachReason(host string, err error) (reason, hint string) {
 		return "connection refused", "start the engine there, let it listen on that port, or " + setHost
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("unknown host %q", unknown.Name), "correct the name, or " + setHost
-	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
+	case untrusted(err):
 		return "its certificate is not trusted: " + innermost(err), "put the right ca.pem into DOCKER_CERT_PATH"
 	case errors.As(err, &record), strings.Contains(text, "malformed HTTP response"), strings.Contains(text, "HTTPS server"),
 		strings.Contains(text, "HTTP response to HTTPS client"):
@@ -195,6 +192,14 @@ func reachReason(host string, err error) (reason, hint string) {
 		return "it took too long", "look at the network between, or " + setHost
 	}
 	return innermost(err), setHost
+}
+
+// untrusted says whether we do not accept the certificate of the other side.
+func untrusted(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &authority) || errors.As(err, &name) || errors.As(err, &invalid)
 }
 
 // otherSocket names the socket of another engine where there is one.

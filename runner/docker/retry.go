@@ -27,19 +27,29 @@ func insist(ctx context.Context, report func(runner.Progress), transfer func(rep
 			report(p)
 		}
 	}
-	for _, pause := range pauses() {
-		err := transfer(watched)
-		if err == nil || ctx.Err() != nil || !passing(err, began) {
-			return err
+	return again(ctx, func() error { return transfer(watched) }, func(err error, pause time.Duration) bool {
+		if !passing(err, began) {
+			return false
 		}
 		watched(runner.Progress{Line: fmt.Sprintf("%s; trying again in %v", strings.TrimSpace(said(err)), pause)})
+		return true
+	})
+}
+
+// again does something, and once more after each of the pauses as long as its error is worth that.
+func again(ctx context.Context, do func() error, worth func(err error, pause time.Duration) bool) error {
+	for _, pause := range pauses() {
+		err := do()
+		if err == nil || ctx.Err() != nil || !worth(err, pause) {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(pause):
 		}
 	}
-	return transfer(watched)
+	return do()
 }
 
 // passing says whether a transfer may work if it is tried again. A registry that refuses connections is most likely not
