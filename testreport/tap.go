@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // tapTests reads the Test Anything Protocol, versions 12 to 14: results, plans, directives, diagnostics and subtests. Much
@@ -199,7 +198,7 @@ func (t *tapTests) end() {
 	case t.plan && t.planned == 0 && t.ran == 0:
 		t.into.add(Case{Name: "all tests", Outcome: Skipped, Message: cmp.Or(t.skips, "the plan has none")})
 	case t.plan && t.ran < t.planned:
-		t.into.add(Case{Name: "plan", Outcome: Failed, Duration: time.Duration(0),
+		t.into.add(Case{Name: "plan", Outcome: Failed,
 			Message: fmt.Sprintf("%d tests were planned, %d have come to an end", t.planned, t.ran)})
 	}
 }

@@ -121,7 +121,7 @@ func (p *program) printImages(rows []imageRow) error {
 		}
 		lines = append(lines, line{
 			r.ContainerName, cmp.Or(r.Repository, "<none>"), cmp.Or(r.Tag, "<none>"), r.Platform, id[:min(12, len(id))],
-			units.HumanSizeWithPrecision(float64(r.Size), 3), created,
+			sizeText(r.Size), created,
 		})
 	}
 	return printColumns(p.out, broad, `table {{.Container}}\t{{.Repository}}\t{{.Tag}}\t{{.Platform}}\t{{.ID}}\t{{.Size}}\t{{.Created}}`,

@@ -75,7 +75,7 @@ func newStatsRow(c planner.Container, u *docker.Usage, short bool) statsRow {
 		r.MemPerc = fmt.Sprintf("%.2f%%", 100*float64(u.Memory)/float64(u.MemoryLimit))
 	}
 	pair := func(a, b uint64) string {
-		return units.HumanSizeWithPrecision(float64(a), 3) + " / " + units.HumanSizeWithPrecision(float64(b), 3)
+		return sizeText(a) + " / " + sizeText(b)
 	}
 	r.NetIO, r.BlockIO, r.PIDs = pair(u.Received, u.Sent), pair(u.BlockRead, u.BlockWritten), fmt.Sprint(u.Processes)
 	return r

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/docker/go-units"
 )
 
 // encodeLine writes a value as JSON in a line.
@@ -40,4 +42,9 @@ func checkFormat(format string, known ...string) error {
 		}
 	}
 	return &usageError{problem: fmt.Sprintf("unsupported format %q", format), hint: "there are " + strings.Join(known, ", ")}
+}
+
+// sizeText is a number of bytes as docker writes it: "12.3MB".
+func sizeText[N int64 | uint64](bytes N) string {
+	return units.HumanSizeWithPrecision(float64(bytes), 3)
 }

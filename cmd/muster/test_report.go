@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,15 +82,12 @@ func (t *trial) writeReports(ctx context.Context) (written []string, _ error) {
 
 // writeReport writes a file, with the folder that it is in.
 func writeReport(path string, how func(io.Writer) error) error {
-	var text bytes.Buffer
-	if err := how(&text); err != nil {
-		return err
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = writeWhole(path, how)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err != nil {
 		return fmt.Errorf("write the report %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
 }

@@ -63,8 +63,7 @@ func (t *trial) run(ctx context.Context) error {
 	t.begun = true
 	if !t.found {
 		// Whatever becomes of this program, it is then known that nobody needs the copy any more.
-		of := project.Copy{Project: t.want.Name, First: t.want.First, Name: t.want.Instance, Dir: t.want.WorkingDir}
-		hold, err := t.instances().Hold(of, t.holder())
+		hold, err := t.instances().Hold(t.want.Copy(), t.holder())
 		if err != nil {
 			return err
 		}

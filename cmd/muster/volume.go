@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -113,8 +112,8 @@ func (p *program) volumeList(ctx context.Context, o volumesOptions) error {
 		for _, v := range s.Volumes {
 			keys = append(keys, v.Key)
 		}
-		rows = append(rows, snapshotRow{s.Name, when(s.Taken), strings.Join(keys, ", "), units.HumanSizeWithPrecision(float64(s.Size()), 3),
-			units.HumanSizeWithPrecision(float64(s.Stored()), 3), s.Project})
+		rows = append(rows, snapshotRow{s.Name, when(s.Taken), strings.Join(keys, ", "), sizeText(s.Size()),
+			sizeText(s.Stored()), s.Project})
 	}
 	switch {
 	case o.quiet:
@@ -236,7 +235,7 @@ func (p *program) volumeImportCommand() *cobra.Command {
 // sizesText says how much a snapshot has: "2 volumes, 140MB, 12.3MB packed".
 func sizesText(s snapshot.Snapshot) string {
 	return fmt.Sprintf("%s, %s, %s packed", count(len(s.Volumes), "volume"),
-		units.HumanSizeWithPrecision(float64(s.Size()), 3), units.HumanSizeWithPrecision(float64(s.Stored()), 3))
+		sizeText(s.Size()), sizeText(s.Stored()))
 }
 
 // taken begins a snapshot's description.
