@@ -187,6 +187,28 @@ func TestLinesAreReadOnce(t *testing.T) {
 	})
 }
 
+// Engines write down a start when it is over, and a quick program has printed by then, and the end of a run before its last
+// lines have come. What it printed before it was started again does not count.
+func TestLinesFromTheBeginningOfARun(t *testing.T) {
+	for name, ended := range map[string]time.Time{"first": {}, "second": time.Unix(1, 0)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				f.lines = make(chan string, 1)
+				f.lines <- "on"
+				w := waiter(t, f, Options{})
+				f.set("c", Status{Running: true, StartedAt: time.Unix(3, 0), EndedAt: ended})
+				if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy, Check: &Check{Log: "on"}}); err != nil {
+					t.Error(err)
+				}
+				if got, want := f.since, map[string]time.Time{"second": time.Unix(2, 0)}[name]; !got.Equal(want) {
+					t.Errorf("read since %v, want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
 // A check that is expensive to ask is not asked while a cheaper one before it has not succeeded, and a
 // part that has succeeded is not asked again.
 func TestPartsAreAskedNoMoreThanNeeded(t *testing.T) {

@@ -70,8 +70,19 @@ type Status struct {
 	Test      []string      // CMD …, CMD-SHELL …; empty or NONE: no health check
 	Timeout   time.Duration // of one run of Test; 0 is the engine's 30 s
 	StartedAt time.Time
+	EndedAt   time.Time // of its last run, or of the one before where it runs; zero where none has
 	// LastProbe is the output of the engine's latest run of Test.
 	LastProbe string
+}
+
+// Since parts what it prints in this run from what it printed before; zero in its first run. Neither end is exact: engines write
+// down a start when it is over, when a quick program has printed already, and give the last lines of a run times after its end.
+// Between the two nothing is printed, and it takes an engine longer than either.
+func (s Status) Since() time.Time {
+	if s.EndedAt.IsZero() || s.EndedAt.After(s.StartedAt) {
+		return s.EndedAt
+	}
+	return s.EndedAt.Add(s.StartedAt.Sub(s.EndedAt) / 2)
 }
 
 // ProbeResult is how one run of a check ended.

@@ -15,7 +15,7 @@ func (s *scheduler) follow(c *container) {
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	c.probe.unfollow = cancel
-	round, since := c.probe.round, c.status.StartedAt
+	round, since := c.probe.round, c.status.Since()
 	for _, p := range lines {
 		s.tell(c, p, "not yet")
 	}

@@ -35,6 +35,7 @@ type fake struct {
 	tail         string // the last line of any container; empty for one that has its name
 	tailErr      error
 	follows      int
+	since        time.Time // of the latest follow
 }
 
 func newFake() *fake {
@@ -111,6 +112,7 @@ func (f *fake) Lines(ctx context.Context, name string, o Excerpt, each func(stri
 		return each("last words of " + name)
 	}
 	f.follows++
+	f.since = o.Since
 	lines, err := f.lines, f.linesErr
 	f.mu.Unlock()
 	if err != nil {

@@ -120,7 +120,7 @@ func (l *lastLines) follow(ctx context.Context, e runner.Event) {
 		if err != nil {
 			return
 		}
-		o := logOptions{follow: true, tail: 1, since: position{at: status.StartedAt}.since()} // not of an earlier life
+		o := logOptions{follow: true, tail: 1, since: position{at: status.Since()}.since()} // not of an earlier life
 		_ = l.logs.Logs(ctx, wait.Name, o, func(c logChunk) error {
 			if line := firstLine(string(c.text)); line != "" {
 				l.note(wait.Name, line)

@@ -48,6 +48,7 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 		ExitCode:   state.ExitCode,
 		OOMKilled:  state.OOMKilled,
 		StartedAt:  parseTime(state.StartedAt),
+		EndedAt:    parseTime(state.FinishedAt),
 	}
 	// With Docker a container that it will start again is restarting, and one that has exited was given up
 	// or stopped by hand; Podman makes no difference.

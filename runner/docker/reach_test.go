@@ -168,3 +168,24 @@ func TestProbeLines(t *testing.T) {
 		t.Errorf("logs that are not kept: %v", err)
 	}
 }
+
+// A line that it printed before it was started again says nothing.
+func TestProbeLinesOfThisRun(t *testing.T) {
+	r := newRig(t)
+	const second = "if [ -e /once ]; then echo second; " + sleeper + "; fi; touch /once; echo first"
+	r.do(r.network("default"), r.shell("web", second, r.inNetwork), planner.StartContainer{Name: r.name("web")})
+	w := healthcheck.New(r.Stack, healthcheck.Options{})
+	if err := w.Start(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := w.Wait(r.ctx, healthcheck.Target{Name: r.name("web"), Condition: healthcheck.Completed}); err != nil {
+		t.Fatal(err)
+	}
+	r.do(planner.StartContainer{Name: r.name("web")})
+	r.until("web", healthcheck.Check{Log: "second"})
+	err := w.Wait(r.ctx, healthcheck.Target{Name: r.name("web"), Condition: healthcheck.Healthy, Check: &healthcheck.Check{Log: "first"}, Timeout: time.Second})
+	if !errors.As(err, new(*healthcheck.Failure)) {
+		t.Errorf("a line of the first run: %v", err)
+	}
+}

@@ -96,7 +96,7 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 		Running: active(c), Paused: c.Status == planner.Paused, Restarting: c.Status == planner.Restarting,
 		Exited: c.Status == planner.Exited && c.Runs > 0, ExitCode: c.ExitCode, OOMKilled: c.OOMKilled,
 		Restarts: c.Status == planner.Restarting || active(c) && c.Restart != "no" && c.Restart != "",
-		Health:   string(c.Health), StartedAt: c.StartedAt, LastProbe: c.LastProbe,
+		Health:   string(c.Health), StartedAt: c.StartedAt, EndedAt: c.EndedAt, LastProbe: c.LastProbe,
 	}
 	if c.Check != nil {
 		out.Test, out.Timeout = c.Check.Test, time.Duration(c.Check.Timeout)
