@@ -103,6 +103,10 @@ func file(b *bench, n int, command, first string) string {
 		fmt.Fprintf(&y, "  s%03d:\n    image: %s\n    command: [%s]\n    environment: {INDEX: \"%d%s\"}\n", i, b.image, command, i, first)
 		first = ""
 	}
+	if n > 250 {
+		// What an engine gives a network by itself has no more addresses.
+		y.WriteString("networks:\n  default: {ipam: {config: [{subnet: 10.214.0.0/20}]}}\n")
+	}
 	return y.String()
 }
 
