@@ -7,10 +7,11 @@ ENGINE ?=
 MODULES = . examples/shop/web
 
 # Tests on an engine mostly wait for it: more of them at a time than there are cores.
-TEST = go test -race -timeout 40m -parallel 8
+TEST_FLAGS = -timeout 40m -parallel 8
+TEST = go test -race $(TEST_FLAGS)
 # Only the packages with such tests, as the others would do the same again, and without those that need no engine and take long; one
 # package after the other, as some measure how traffic fares, which the load of another package would change.
-TEST_ON_ENGINE = $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize)$$' $(call packages_with,MUSTER_TEST_ENGINE)
+TEST_ON_ENGINE = hack/again '$(call packages_with,MUSTER_TEST_ENGINE)' $(TEST_FLAGS) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize)$$'
 packages_with = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' '$(1)' *))))
 LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
@@ -42,10 +43,10 @@ test-fast: ## the same without the race detector, for when it has to be quick
 	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE go test ./...) &&) true
 
 test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any that answers
-	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE)
+	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE) -race
 
 # Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.
-test-oldest: ## run the tests on the oldest engine that muster supports, with fewer kills of muster
+test-oldest: ## run the tests on the oldest engine that muster supports: quickly, for what differs there
 	hack/with-engine oldest $(TEST_ON_ENGINE) -short || [ $$? = 3 -a -z "$$CI" ]
 
 test-podman: ## run the tests on Podman: the engine adapter and the program
