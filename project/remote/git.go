@@ -147,6 +147,10 @@ func gitProblem(verb, text string, err error) error {
 			}
 		}
 	}
+	if at := strings.Index(text, "ssh: "); at >= 0 { // its own words tell more than what git makes of them
+		last, _, _ = strings.Cut(text[at:], "\n")
+		last = strings.TrimSpace(last)
+	}
 	if last == "" {
 		last = strings.TrimSpace(text)
 	}
@@ -158,6 +162,8 @@ func gitProblem(verb, text string, err error) error {
 		p.Text, p.Hint = "has no such version", "is the branch, tag or commit there still?"
 	case strings.Contains(text, "could not read Username"), strings.Contains(text, "Permission denied"), strings.Contains(text, "Authentication failed"):
 		p.Hint = "muster asks for no password: can `git clone` reach it without one?"
+	case strings.Contains(text, "Could not resolve host"), strings.Contains(text, "onnect to"): // with a capital or without
+		p.Hint = "is the host's name right, and is there a network?"
 	case strings.Contains(text, "transport 'file' not allowed"):
 		p.Text, p.Hint = "is a repository of this machine, which is not read", "name the file itself, or allow it with MUSTER_ALLOW_REMOTE=file://…"
 	}

@@ -166,3 +166,21 @@ func TestRemember(t *testing.T) {
 		}
 	}
 }
+
+// What git says is not always where the trouble is.
+func TestGitProblems(t *testing.T) {
+	for text, want := range map[string]Problem{
+		"ssh: connect to host example.com port 22: Connection refused\r\nfatal: Could not read from remote repository.\n\nPlease make sure\n": {
+			Text: "cannot be fetched: ssh: connect to host example.com port 22: Connection refused", Hint: "is the host's name right, and is there a network?"},
+		"fatal: unable to access 'https://example.com/a.git/': Could not resolve host: example.com\n": {
+			Text: "cannot be fetched: unable to access 'https://example.com/a.git/': Could not resolve host: example.com", Hint: "is the host's name right, and is there a network?"},
+		"fatal: could not read Username for 'https://example.com': terminal prompts disabled\n": {
+			Text: "cannot be fetched: could not read Username for 'https://example.com': terminal prompts disabled",
+			Hint: "muster asks for no password: can `git clone` reach it without one?"},
+	} {
+		var got *Problem
+		if err := gitProblem("fetch", text, errors.New("exit status 128")); !errors.As(err, &got) || *got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+}

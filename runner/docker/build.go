@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/versions"
+	"github.com/moby/buildkit/util/gitutil"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
@@ -312,9 +313,17 @@ func (b *builder) platforms() []string {
 	return nil
 }
 
+// ssh are the agents that the build may use. A repository that is fetched over SSH gets the user's own unasked, as docker's
+// builds do.
 func (b *builder) ssh() []buildkit.SSH {
+	build := b.action.Spec.Build
+	if len(build.SSH) == 0 && os.Getenv("SSH_AUTH_SOCK") != "" {
+		if u, err := gitutil.ParseURL(build.Context); err == nil && u.Scheme == gitutil.SSHProtocol {
+			return []buildkit.SSH{{ID: "default"}}
+		}
+	}
 	var out []buildkit.SSH
-	for _, s := range b.action.Spec.Build.SSH {
+	for _, s := range build.SSH {
 		id, path, _ := strings.Cut(s.ID, "=")
 		out = append(out, buildkit.SSH{ID: id, Path: path})
 	}

@@ -36,6 +36,12 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 		return e.wrap(ctx, err, "build image", a.Ref)
 	case low.has(`exec: "git": executable file not found`):
 		hint = "the engine reads git repositories with git: install it where the engine runs, or use a folder"
+	case low.has("no ssh key"):
+		hint = "start an SSH agent that has the key (`ssh-agent`, `ssh-add`), and let the build use it: services." + a.Service + ".build.ssh: [default]"
+	case low.has("failed to fetch remote", "failed to load git source") && (low.unanswered() || low.has("could not resolve host", "failed to connect")):
+		hint = "the host of the git repository does not answer: correct services." + a.Service + ".build.context, or look at the engine's network and proxy"
+	case low.has("failed to fetch remote", "failed to load git source"):
+		hint = "the git repository, its branch or its folder cannot be had: correct services." + a.Service + ".build.context"
 	case low.has("failed to push"):
 		hint = "correct the image's name, or log in to its registry with `docker login`"
 	case low.has("401 unauthorized", "pull access denied", "authorization failed", "no basic auth"):
