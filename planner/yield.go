@@ -71,7 +71,15 @@ func portKey(published, protocol string) string {
 // waitForPort lets a start wait for the stop of c, if the plan has one.
 func (b *builder) waitForPort(begin *Step, c *Container, takes exchange) {
 	stop := b.graph.byID[StepID("stop "+c.Name)]
-	if stop == nil || stop.Group != "" && stop.Group == begin.Group {
+	if stop == nil {
+		return
+	}
+	if stop.Group != "" && stop.Group == begin.Group {
+		// Within a swap the start mostly waits for the stop by way of its own old container. One that does not
+		// run needs no stop, and leaves nothing to wait for.
+		if !b.graph.depends(stop.ID, begin.ID) {
+			b.graph.wishes[begin.ID] = append(b.graph.wishes[begin.ID], stop.ID)
+		}
 		return
 	}
 	if c.Service != begin.Action.Resource().Service { // replicas that want the same port cannot all have it, now or later
