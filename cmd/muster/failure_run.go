@@ -35,13 +35,32 @@ func (e *runFailure) text() string {
 	default:
 		return withHint(e.cause)
 	}
-	var parts []string
+	return strings.Join(e.failures(failures), "\n\n") + "\n\n" + e.rest(failures)
+}
+
+// failures are the stories of the steps that failed. Those that tell the same of several services are told once.
+func (e *runFailure) failures(failures runner.Errors) []string {
+	var told []string
+	whose := map[string][]string{}
 	for _, f := range failures {
-		if text := e.failure(f); !slices.Contains(parts, text) {
-			parts = append(parts, text)
+		who, text := e.who(f.Step), e.failure(f)
+		same, ok := strings.CutPrefix(text, who+": ")
+		if !ok {
+			who, same = "", text
+		}
+		if whose[same] == nil {
+			told = append(told, same)
+		}
+		if !slices.Contains(whose[same], who) {
+			whose[same] = append(whose[same], who)
 		}
 	}
-	return strings.Join(parts, "\n\n") + "\n\n" + e.rest(failures)
+	for i, text := range told {
+		if names := and(whose[text]); names != "" {
+			told[i] = names + ": " + text
+		}
+	}
+	return told
 }
 
 // interruptedText is for a run that was cancelled.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,22 @@ Mend web and run ` + "`muster up`" + ` again.`
 	got, _, _ := strings.Cut(text(runner.Errors{failure}), "\n")
 	if got != want || !strings.Contains(text(runner.Errors{failure}), "\n  taking it back failed as well: the engine is gone") {
 		t.Errorf("got %s", text(runner.Errors{failure}))
+	}
+}
+
+// What is the matter with many services for the same reason is said once.
+func TestRunFailureToldOnce(t *testing.T) {
+	var errs runner.Errors
+	for service, cause := range map[string]string{"a": "network shop_default has no address left", "b": "no disk", "c": "network shop_default has no address left"} {
+		errs = append(errs, &runner.StepError{Step: planner.Step{Action: planner.StartContainer{Name: "shop-" + service + "-1", Service: service}}, Cause: errors.New(cause)})
+	}
+	slices.SortFunc(errs, func(a, b *runner.StepError) int {
+		return strings.Compare(a.Step.Action.Resource().Name, b.Step.Action.Resource().Name)
+	})
+	got := (&runFailure{cause: errs, board: &board{}, again: "muster up"}).text()
+	want := "a and c: network shop_default has no address left\n\nb: no disk\n\nMend a, b and c and run `muster up` again."
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

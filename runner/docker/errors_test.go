@@ -272,3 +272,15 @@ func TestErrorsOfRootlessEngines(t *testing.T) {
 		})
 	}
 }
+
+// What engines answer when a network is full.
+func TestErrorsOfFullNetworks(t *testing.T) {
+	const hint = "give it a larger range, such as ipam.config: [{subnet: 10.99.0.0/20}] below its key in networks, or part the services over several networks"
+	for text, problem := range map[string]string{
+		"failed to set up container networking: no available IPv4 addresses on this network's address pools: shop_default (2d06090ce8ac)": "network shop_default has no address left",
+		"no available IPv4 addresses on this network's address pools: shop_default (2d06090ce8ac)":                                        "network shop_default has no address left",
+		"netavark: IPAM error: failed to find free IP in range: 10.89.0.1 - 10.89.0.254":                                                  "its network has no address left",
+	} {
+		told(t, fakeEngine(t, nil).explainStart(t.Context(), errors.New(text), "shop-web-1", "web"), problem, hint)
+	}
+}

@@ -49,6 +49,8 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 			hint:    "make it, or correct services." + service + ".volumes" + elsewhere(e.host),
 			cause:   err,
 		}
+	case strings.Contains(text, "no available IPv4 addresses"), strings.Contains(text, "failed to find free IP"): // Podman's words
+		return noAddress(err)
 	case networkGone(err):
 		return noNetwork(err, name)
 	}
@@ -71,6 +73,20 @@ func portForbidden(err error, service string) error {
 func networkGone(err error) bool {
 	text := said(err)
 	return gone(err) && strings.Contains(text, "network") || strings.Contains(text, "unable to find network")
+}
+
+// noAddress is for a network of which every address is taken.
+func noAddress(err error) error {
+	which := "its network"
+	if _, rest, ok := strings.Cut(said(err), "address pools: "); ok {
+		name, _, _ := strings.Cut(rest, " ")
+		which = "network " + name
+	}
+	return &refusal{
+		problem: which + " has no address left",
+		hint:    "give it a larger range, such as ipam.config: [{subnet: 10.99.0.0/20}] below its key in networks, or part the services over several networks",
+		cause:   err,
+	}
 }
 
 func noNetwork(err error, name string) error {
