@@ -27,6 +27,7 @@ type engine interface {
 	examiner
 	describer
 	volumeReader
+	agency
 	// Health answers waits for one project's containers.
 	Health(project string) healthcheck.Engine
 	// Host is the name under which published ports are reached.
@@ -65,6 +66,12 @@ type projectLister interface {
 	Projects(ctx context.Context) ([]docker.Listed, error)
 	// Instances lists those that are copies of stacks, also where only networks and volumes of them exist.
 	Instances(ctx context.Context) ([]docker.Listed, error)
+}
+
+// agency has muster's own program run on the engine's side.
+type agency interface {
+	// RemoveAgents removes the images for it that nothing uses, but keep, and says how many those were.
+	RemoveAgents(ctx context.Context, keep string) (int, error)
 }
 
 // inquirer answers what people ask and plans do not need.

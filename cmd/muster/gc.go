@@ -36,7 +36,8 @@ ended, those whose folder is gone, such as a git worktree that was removed and, 
 those of which nothing runs and that nobody has brought up for so long.
 The first copy of a stack is never touched, nor what a program holds. Of what others have brought
 up, only that goes whose time is over, which stands on the engine: so it is also found where the
-machine of a CI job is gone.`,
+machine of a CI job is gone.
+Without names the images of muster's own agents go too, which are made anew when needed.`,
 		Example: `  muster gc --dry-run           # only say which; without it, ask and remove
   muster gc --idle 72h --yes    # also what was not used for three days
   muster gc --yes shop-pr-7     # this one only, if nobody needs it`,
@@ -129,6 +130,11 @@ func (p *program) gc(ctx context.Context, o gcOptions, names []string) error {
 			going = append(going, c)
 		}
 	}
+	if len(names) == 0 && !p.globals.dryRun {
+		if err := p.removeAgents(ctx); err != nil {
+			return err
+		}
+	}
 	if len(going) == 0 {
 		_, err := fmt.Fprintf(p.err, "nothing to remove; there %s\n", are(len(all), "instance"))
 		return err
@@ -146,6 +152,20 @@ func (p *program) gc(ctx context.Context, o gcOptions, names []string) error {
 		failed = errors.Join(failed, p.removeCopy(ctx, c))
 	}
 	return failed
+}
+
+// removeAgents removes the images of agents that nothing uses.
+func (p *program) removeAgents(ctx context.Context) error {
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return err
+	}
+	defer on.Close()
+	n, err := on.RemoveAgents(ctx, "")
+	if n > 0 {
+		fmt.Fprintf(p.err, "removed %s of muster's agents\n", count(n, "image"))
+	}
+	return err
 }
 
 // only are the instances that have these names.

@@ -122,6 +122,9 @@ func (e memoryEngine) Hold(context.Context, string, string, lock.Holder, func(co
 	return func() {}, nil
 }
 
+// RemoveAgents finds none: nothing runs in memory.
+func (e memoryEngine) RemoveAgents(context.Context, string) (int, error) { return 0, nil }
+
 // ReadVolume writes no archive but a line.
 func (e memoryEngine) ReadVolume(_ context.Context, volume, _ string, to io.Writer) error {
 	s, err := e.state()

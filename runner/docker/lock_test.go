@@ -162,5 +162,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv("LOCK_TEST_HOLD") != "" {
 		holdUntilKilled()
 	}
+	if os.Getenv("AGENT_TEST_HOLD") != "" {
+		holdAgentUntilKilled()
+	}
 	os.Exit(m.Run())
 }

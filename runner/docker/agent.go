@@ -1,0 +1,207 @@
+package docker
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
+
+	"github.com/musterhq/muster/runner"
+)
+
+// An agent is muster's own program in a container: for what has to be done on the engine's side, in a container's network or in
+// a volume. Its image has that one static file and nothing else, and is made on the engine from what runs here, so that there is
+// nothing to pull and never another version. Its life hangs on its standard input: that ends when muster does, however it does.
+
+const (
+	// labelAgent marks the images and the containers of agents; the value is the digest of the program.
+	labelAgent = "dev.muster.agent"
+	agentImage = "muster.local/agent"
+	agentPath  = "/muster"
+)
+
+// AgentSpec says what an agent does and what it may touch. The zero value can touch nothing.
+type AgentSpec struct {
+	// Program is the path of a static Linux program for the engine's architecture. Empty is muster itself; see [AgentProgram].
+	Program string
+	// Args are its arguments.
+	Args []string
+	// Network is the network that it is in, in the engine's form, such as "container:NAME". Empty is none.
+	Network string
+	// Capabilities are all that it has, such as NET_ADMIN. It runs as root without any others.
+	Capabilities []string
+	// Volumes are mounted by their names; all else that it sees cannot be written.
+	Volumes []AgentVolume
+}
+
+// AgentVolume is a volume as an agent sees it.
+type AgentVolume struct {
+	Name, Path string
+	ReadOnly   bool
+}
+
+// Agent starts an agent and connects to its standard streams. The agent has to end when its input does: [Session.CloseWrite],
+// [Session.Close] and the end of ctx end it in peace, and the end of this process too. The engine removes its container then.
+// [Session.ExitCode] waits for that.
+func (e *Engine) Agent(ctx context.Context, a AgentSpec) (*Session, error) {
+	if err := e.connect(ctx); err != nil {
+		return nil, err
+	}
+	const tries = 3 // somebody's other muster may remove our image as an old one
+	for try := 1; ; try++ {
+		ref, err := e.agentImage(ctx, a.Program)
+		if err != nil {
+			return nil, err
+		}
+		id, err := e.createAgent(ctx, ref, a)
+		if gone(err) && try < tries {
+			continue
+		}
+		if err != nil {
+			return nil, e.wrap(ctx, err, "create an agent from image", ref)
+		}
+		return e.startAgent(ctx, id)
+	}
+}
+
+func (e *Engine) createAgent(ctx context.Context, ref string, a AgentSpec) (id string, err error) {
+	host := &container.HostConfig{
+		AutoRemove: true, NetworkMode: "none", ReadonlyRootfs: true,
+		CapDrop: []string{"ALL"}, CapAdd: a.Capabilities, SecurityOpt: []string{"no-new-privileges"},
+		LogConfig: container.LogConfig{Type: "none"},
+	}
+	if a.Network != "" {
+		host.NetworkMode = container.NetworkMode(a.Network)
+	}
+	for _, v := range a.Volumes {
+		host.Mounts = append(host.Mounts, mount.Mount{
+			Type: mount.TypeVolume, Source: v.Name, Target: v.Path, ReadOnly: v.ReadOnly, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+		})
+	}
+	made, err := e.client.ContainerCreate(ctx, &container.Config{
+		Image: ref, Entrypoint: []string{agentPath}, Cmd: a.Args, User: "0:0", Labels: map[string]string{labelAgent: ref[len(agentImage)+1:]},
+		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+	}, host, nil, nil, "muster.agent."+strings.ToLower(rand.Text()[:12]))
+	return made.ID, err
+}
+
+// startAgent connects first: an agent that nobody holds would end at once, or never.
+func (e *Engine) startAgent(ctx context.Context, id string) (_ *Session, err error) {
+	defer func() {
+		if err != nil {
+			_ = e.client.ContainerRemove(context.WithoutCancel(ctx), id, container.RemoveOptions{Force: true})
+		}
+	}()
+	s, err := e.Join(ctx, id, JoinOptions{Input: true})
+	if err != nil {
+		return nil, err
+	}
+	ended, err := e.Ending(context.WithoutCancel(ctx), id, true)
+	if err == nil {
+		err = e.client.ContainerStart(ctx, id, container.StartOptions{})
+	}
+	if err != nil {
+		_ = s.Close()
+		return nil, e.wrap(ctx, err, "start agent", id)
+	}
+	s.exit = func(context.Context) (int, error) { return ended() }
+	return s, nil
+}
+
+// agentImage is the image that has a program, which is made where it is not there.
+func (e *Engine) agentImage(ctx context.Context, program string) (ref string, err error) {
+	if program == "" {
+		v, err := e.client.ServerVersion(ctx)
+		if err != nil {
+			return "", e.wrap(ctx, err, "ask", "the engine what it runs on")
+		}
+		if program, err = AgentProgram(v.Os, v.Arch); err != nil {
+			return "", err
+		}
+	}
+	f, err := os.Open(program)
+	if err != nil {
+		return "", fmt.Errorf("make an agent: %w", err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	size, err := io.Copy(sum, f)
+	if err != nil {
+		return "", fmt.Errorf("make an agent: %w", err)
+	}
+	digest := hex.EncodeToString(sum.Sum(nil))
+	ref = agentImage + ":" + digest[:24]
+	_, err = e.client.ImageInspect(ctx, ref)
+	if err == nil {
+		return ref, nil
+	}
+	if !gone(err) {
+		return "", e.wrap(ctx, err, "inspect image", ref)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", fmt.Errorf("make an agent: %w", err)
+	}
+	if err := e.importAgent(ctx, ref, f, size); err != nil {
+		return "", e.wrap(ctx, err, "make image", ref)
+	}
+	_, err = e.RemoveAgents(ctx, ref)
+	return ref, err
+}
+
+// importAgent makes an image of the one file.
+func (e *Engine) importAgent(ctx context.Context, ref string, program io.Reader, size int64) error {
+	archive, w := io.Pipe()
+	go func() {
+		out := tar.NewWriter(w)
+		err := out.WriteHeader(&tar.Header{Name: strings.TrimPrefix(agentPath, "/"), Mode: 0o755, Size: size, Typeflag: tar.TypeReg})
+		if err == nil {
+			_, err = io.Copy(out, program)
+		}
+		_ = w.CloseWithError(errors.Join(err, out.Close()))
+	}()
+	defer archive.Close() // lets the goroutine go
+	name, tag, _ := strings.Cut(ref, ":")
+	body, err := e.client.ImageImport(ctx, image.ImportSource{Source: archive, SourceName: "-"}, name, image.ImportOptions{
+		Tag: tag, Changes: []string{"LABEL " + labelAgent + "=" + tag},
+	})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return readProgress(body, func(runner.Progress) {})
+}
+
+// RemoveAgents removes the images of agents that nothing uses, but keep, and says how many those were. They are made anew when needed.
+func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
+	if err := e.connect(ctx); err != nil {
+		return 0, err
+	}
+	images, err := e.client.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelAgent))})
+	if err != nil {
+		return 0, e.wrap(ctx, err, "list the images of", "agents")
+	}
+	n := 0
+	for _, i := range images {
+		for _, ref := range i.RepoTags {
+			if strings.TrimPrefix(ref, "localhost/") == keep {
+				continue
+			}
+			// One that is in use, or that somebody else has just removed, is not ours to complain about.
+			if _, err := e.client.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true}); err == nil {
+				n++
+			}
+		}
+	}
+	return n, nil
+}

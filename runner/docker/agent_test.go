@@ -1,0 +1,181 @@
+package docker
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/volume"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// agentProgram compiles the agent that tests put into a container. Tests themselves are linked with C.
+func agentProgram(t *testing.T, flags ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "agent")
+	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./testdata/agent")...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	return path
+}
+
+// An agent can touch what it was given and nothing else, ends when its input does, and leaves no container.
+func TestAgent(t *testing.T) {
+	r := newRig(t)
+	if err := r.connect(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	given := r.project + "_given"
+	if _, err := r.client.VolumeCreate(r.ctx, volume.CreateOptions{Name: given, Labels: map[string]string{planner.LabelProject: r.project}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.Agent(r.ctx, AgentSpec{
+		Program: agentProgram(t), Args: []string{"/given/file"}, Capabilities: []string{"NET_ADMIN"},
+		Volumes: []AgentVolume{{Name: given, Path: "/given"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Write([]byte("hello\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if err := s.Copy(&out, &errs); err != nil {
+		t.Fatal(err)
+	}
+	const want = "CapEff:\t0000000000001000\ninterfaces: 1\nroot is read-only: true\n/given/file is written: true\nhello\n"
+	if out.String() != want || errs.Len() > 0 {
+		t.Errorf("it said:\n%s%s, not:\n%s", out.String(), errs.String(), want)
+	}
+	if code, err := s.ExitCode(r.ctx); code != 7 || err != nil {
+		t.Errorf("exit code %d, %v", code, err)
+	}
+	if text := r.contents(given); len(text) != 2 { // the folder and the file
+		t.Errorf("the volume has %v", text)
+	}
+}
+
+// The agent of a muster that is killed ends as well, and the engine removes its container.
+func TestAgentOfTheKilled(t *testing.T) {
+	r := newRig(t)
+	if err := r.connect(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	held := exec.Command(os.Args[0])
+	held.Env, held.Stderr = append(os.Environ(), "AGENT_TEST_HOLD="+agentProgram(t)), os.Stderr
+	out, err := held.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Process.Kill() }()
+	id, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = strings.TrimSpace(id)
+	if got, err := r.client.ContainerInspect(r.ctx, id); err != nil || !got.State.Running {
+		t.Fatalf("the agent does not run: %v", err)
+	}
+	removed, err := r.Ending(r.ctx, id, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = held.Wait()
+	if _, err := removed(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.client.ContainerInspect(r.ctx, id); !gone(err) {
+		t.Errorf("its container is there: %v", err)
+	}
+}
+
+// holdAgentUntilKilled is the process that TestAgentOfTheKilled kills. It says the ID of its agent.
+func holdAgentUntilKilled() {
+	e, err := Open(Options{Host: os.Getenv("MUSTER_TEST_ENGINE")})
+	if err == nil {
+		var s *Session
+		if s, err = e.Agent(context.Background(), AgentSpec{Program: os.Getenv("AGENT_TEST_HOLD"), Args: []string{"name"}, Network: "bridge"}); err == nil {
+			err = s.Copy(os.Stdout, os.Stderr)
+		}
+	}
+	fmt.Fprintln(os.Stderr, "the agent ended first:", err)
+	os.Exit(1)
+}
+
+// The image of an older program goes once a newer one is made, unless it is in use.
+func TestAgentImages(t *testing.T) {
+	r := newRig(t)
+	if err := r.connect(r.ctx); err != nil {
+		t.Fatal(err)
+	}
+	var refs []string
+	for i := range 3 {
+		program := agentProgram(t, fmt.Sprintf("-ldflags=-X main.version=%s-%d", r.project, i))
+		if i == 1 {
+			s, err := r.Agent(r.ctx, AgentSpec{Program: program, Args: []string{"name"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+		}
+		ref, err := r.agentImage(r.ctx, program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, ref)
+	}
+	there := func(ref string) bool {
+		_, err := r.client.ImageInspect(r.ctx, ref)
+		return err == nil
+	}
+	if there(refs[0]) || !there(refs[1]) {
+		t.Errorf("the one that nothing uses is there: %v; the one in use: %v", there(refs[0]), there(refs[1]))
+	}
+	if _, err := r.RemoveAgents(r.ctx, ""); err != nil || there(refs[2]) {
+		t.Errorf("it is still there (%v)", err)
+	}
+}
+
+// A program that wants others beside it cannot be an agent, and another system's neither: what to do is said.
+func TestAgentProgram(t *testing.T) {
+	for _, c := range []struct{ system, arch, wants string }{
+		{"windows", "amd64", "muster has no agent for containers of windows"},
+		{"linux", "s390x", "this muster cannot run in a container of the engine, which wants a static program for linux/s390x"},
+	} {
+		_, err := AgentProgram(c.system, c.arch)
+		if err == nil || err.Error() != c.wants {
+			t.Errorf("%s/%s: %v", c.system, c.arch, err)
+		}
+	}
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := filepath.Join(filepath.Dir(own), "muster-linux-s390x")
+	if err := os.Rename(agentProgram(t), beside); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(beside)
+	if path, err := AgentProgram("linux", "s390x"); path != beside || err != nil {
+		t.Errorf("%s, %v", path, err)
+	}
+}
