@@ -53,7 +53,7 @@ type AgentVolume struct {
 
 // Agent starts an agent and connects to its standard streams. The agent has to end when its input does: [Session.CloseWrite],
 // [Session.Close] and the end of ctx end it in peace, and the end of this process too. The engine removes its container then.
-// [Session.ExitCode] waits for that.
+// [Session.ExitCode] waits for that; where the context of that ends first, nobody can wait any more.
 func (e *Engine) Agent(ctx context.Context, a AgentSpec) (*Session, error) {
 	if err := e.connect(ctx); err != nil {
 		return nil, err
@@ -107,15 +107,20 @@ func (e *Engine) startAgent(ctx context.Context, id string) (_ *Session, err err
 	if err != nil {
 		return nil, err
 	}
-	ended, err := e.Ending(context.WithoutCancel(ctx), id, true)
+	waiting, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	ended, err := e.Ending(waiting, id, true)
 	if err == nil {
 		err = e.client.ContainerStart(ctx, id, container.StartOptions{})
 	}
 	if err != nil {
+		giveUp(err)
 		_ = s.Close()
 		return nil, e.wrap(ctx, err, "start agent", id)
 	}
-	s.exit = func(context.Context) (int, error) { return ended() }
+	s.exit = func(ctx context.Context) (int, error) {
+		defer context.AfterFunc(ctx, func() { giveUp(context.Cause(ctx)) })()
+		return ended()
+	}
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,6 +66,21 @@ func TestAgent(t *testing.T) {
 	}
 	if text := r.contents(given); len(text) != 2 { // the folder and the file
 		t.Errorf("the volume has %v", text)
+	}
+}
+
+// Who waits for an agent that does not end can give up.
+func TestAgentThatStays(t *testing.T) {
+	r := newRig(t)
+	s, err := r.Agent(r.ctx, AgentSpec{Program: agentProgram(t), Args: []string{"name"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	enough, cancel := context.WithCancel(r.ctx)
+	cancel()
+	if _, err := s.ExitCode(enough); !errors.Is(err, context.Canceled) {
+		t.Errorf("the answer is %v", err)
 	}
 }
 
