@@ -97,6 +97,25 @@ func Extension(s Service) (Muster, error) {
 	return out, nil
 }
 
+// Scenarios are the scenarios of faults at the top of the file, by their names.
+func (p *Project) Scenarios() map[string][]string {
+	out := map[string][]string{}
+	if p.Model == nil {
+		return out
+	}
+	top, _ := p.Model.Extensions[extensionKey].(map[string]any)
+	named, _ := top["faults"].(map[string]any)
+	for name, lines := range named {
+		list, _ := lines.([]any)
+		for _, line := range list {
+			if text, ok := line.(string); ok {
+				out[name] = append(out[name], text)
+			}
+		}
+	}
+	return out
+}
+
 // BuildsOnChange says whether the image of a service is built where a file of its build has changed, by its x-muster or, where
 // that does not say, by the one at the top.
 func (p *Project) BuildsOnChange(s Service) bool {

@@ -70,6 +70,8 @@ type projectLister interface {
 
 // agency has muster's own program run on the engine's side.
 type agency interface {
+	// Agent starts it and connects to its streams; it ends when its input does.
+	Agent(ctx context.Context, a docker.AgentSpec) (*docker.Session, error)
 	// RemoveAgents removes the images for it that nothing uses, but keep, and says how many those were.
 	RemoveAgents(ctx context.Context, keep string) (int, error)
 }

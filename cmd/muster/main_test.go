@@ -125,6 +125,11 @@ func (e memoryEngine) Hold(context.Context, string, string, lock.Holder, func(co
 // RemoveAgents finds none: nothing runs in memory.
 func (e memoryEngine) RemoveAgents(context.Context, string) (int, error) { return 0, nil }
 
+// Agent refuses: nothing runs in memory.
+func (e memoryEngine) Agent(context.Context, docker.AgentSpec) (*docker.Session, error) {
+	return nil, errors.New("nothing runs in memory")
+}
+
 // ReadVolume writes no archive but a line.
 func (e memoryEngine) ReadVolume(_ context.Context, volume, _ string, to io.Writer) error {
 	s, err := e.state()

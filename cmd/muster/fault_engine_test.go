@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// faultRig is a stack, and a muster that can run in a container: the one that is tested is linked with C.
+type faultRig struct {
+	t       *testing.T
+	muster  string
+	host    string
+	project string
+	dir     string
+}
+
+func newFaultRig(t *testing.T, file string) *faultRig {
+	host := testEngine(t)
+	t.Parallel()
+	r := &faultRig{t: t, host: host, project: projectName(t), dir: t.TempDir()}
+	r.muster = filepath.Join(r.dir, "muster")
+	build := exec.Command("go", "build", "-o", r.muster, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	if err := os.WriteFile(filepath.Join(r.dir, "compose.yaml"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeProject(host, r.project) })
+	r.must("up", "-d")
+	return r
+}
+
+func (r *faultRig) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(r.t.Context(), r.muster, args...)
+	cmd.Dir = r.dir
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+r.host, "COMPOSE_PROJECT_NAME="+r.project, "HOME="+r.dir, "MUSTER_TEST_MEMORY=")
+	return cmd
+}
+
+func (r *faultRig) must(args ...string) string {
+	r.t.Helper()
+	said, err := r.command(args...).CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("muster %s: %v\n%s", strings.Join(args, " "), err, said)
+	}
+	return string(said)
+}
+
+// begin begins a fault that has no end, and returns once it is there.
+func (r *faultRig) begin(args ...string) *begun {
+	r.t.Helper()
+	cmd := r.command(append([]string{"fault"}, args...)...)
+	b := &begun{t: r.t, cmd: cmd}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if b.errs, err = cmd.StderrPipe(); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	b.out = bufio.NewReader(out)
+	line, err := b.out.ReadString('\n')
+	if err != nil || !strings.Contains(line, "✗") {
+		said, _ := io.ReadAll(b.errs)
+		r.t.Fatalf("it said %q, %v\n%s", line, err, said)
+	}
+	return b
+}
+
+// begun is a fault that stands.
+type begun struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	out  *bufio.Reader
+	errs io.Reader
+}
+
+// end ends it with a signal, and gives what was said until all processes that could say something had ended.
+func (b *begun) end(signal os.Signal) string {
+	b.t.Helper()
+	if err := b.cmd.Process.Signal(signal); err != nil {
+		b.t.Fatal(err)
+	}
+	said, err := io.ReadAll(b.out)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	more, err := io.ReadAll(b.errs)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.cmd.Wait(); err != nil && signal != syscall.SIGKILL {
+		b.t.Errorf("%v\n%s", err, more)
+	}
+	return string(said) + string(more)
+}
+
+// fetch asks db from a service, and says how long it took.
+func (r *faultRig) fetch(from string) (time.Duration, error) {
+	began := time.Now()
+	said, err := r.command("exec", "-T", from, "/testapp", "fetch", "http://db:8080/").CombinedOutput()
+	if err == nil && !bytes.Contains(said, []byte("hello from")) {
+		err = fmt.Errorf("it was answered %q", said)
+	}
+	return time.Since(began), err
+}
+
+const faultStack = `
+services:
+  web: {image: "${TESTAPP_IMAGE}", stop_grace_period: 0s}
+  other: {image: "${TESTAPP_IMAGE}", stop_grace_period: 0s}
+  db:
+    image: ${TESTAPP_IMAGE}
+    expose: ["8080"]
+    stop_grace_period: 0s
+    networks: {default: {aliases: [store]}, fixed: {ipv4_address: 10.213.%d.7}}
+networks:
+  fixed: {ipam: {config: [{subnet: 10.213.%d.0/24}]}}
+`
+
+func faultFile() string {
+	n := time.Now().UnixNano() / 1000 % 250
+	return fmt.Sprintf(faultStack, n, n)
+}
+
+// What one service asks of another suffers, nobody else does, and nothing of it stays, also where muster is killed.
+func TestEngineNetworkFaults(t *testing.T) {
+	r := newFaultRig(t, faultFile())
+	const late = 4 * time.Second
+
+	b := r.begin("latency", "web->db:8080", "--latency", late.String())
+	if took, err := r.fetch("web"); err != nil || took < late {
+		t.Errorf("web was answered after %s, %v", took, err)
+	}
+	if took, err := r.fetch("other"); err != nil || took >= late {
+		t.Errorf("other was answered after %s, %v", took, err)
+	}
+	if said := b.end(syscall.SIGINT); !strings.Contains(said, "web-1 free to db:8080 again") {
+		t.Errorf("at the end it said %q", said)
+	}
+	if took, err := r.fetch("web"); err != nil || took >= late {
+		t.Errorf("afterwards web was answered after %s, %v", took, err)
+	}
+
+	b = r.begin("reset", "web", "db:8080")
+	if _, err := r.fetch("web"); err == nil {
+		t.Error("web was answered all the same")
+	}
+	if _, err := r.fetch("other"); err != nil {
+		t.Errorf("other was not answered: %v", err)
+	}
+	b.end(syscall.SIGKILL)
+	for { // the agent has to notice first
+		_, err := r.fetch("web")
+		if err == nil {
+			break
+		}
+		if t.Context().Err() != nil {
+			t.Fatalf("web is never answered again: %v", err)
+		}
+	}
+	r.must("fault", "bandwidth", "web->db:8080", "--rate", "50", "--for", "50ms")
+	r.must("fault", "timeout", "web->db:8080", "--upstream", "--timeout", "1s", "--for", "50ms")
+}
+
+// Containers are as they were before, their places in networks included, also where muster is killed.
+func TestEngineContainerFaults(t *testing.T) {
+	r := newFaultRig(t, faultFile())
+	on, err := openEngine(t.Context(), address{host: r.host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer on.Close()
+	db := func() planner.Container {
+		c, err := on.Inspect(t.Context(), r.project+"-db-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range c.Endpoints { // the engine chooses these
+			c.Endpoints[i].MAC = ""
+			if c.Endpoints[i].Fixed == nil || c.Endpoints[i].Fixed.IPv4 == "" {
+				c.Endpoints[i].IPv4, c.Endpoints[i].Fixed = "", nil
+			}
+			c.Endpoints[i].IPv6 = ""
+		}
+		return c
+	}
+	before := db()
+	for _, c := range []struct {
+		fault  string
+		is     func(planner.Container) bool
+		signal os.Signal
+		says   string
+	}{
+		{"kill", func(c planner.Container) bool { return c.Status != planner.Paused && len(c.Endpoints) == 2 }, syscall.SIGTERM, "started again"},
+		{"stop", func(c planner.Container) bool { return c.Status == planner.Exited }, syscall.SIGKILL, "started again: muster ended before"},
+		{"pause", func(c planner.Container) bool { return c.Status == planner.Paused }, syscall.SIGKILL, "goes on: muster ended before"},
+		{"disconnect", func(c planner.Container) bool { return len(c.Endpoints) == 0 }, syscall.SIGKILL, "connected again: muster ended before"},
+	} {
+		b := r.begin(c.fault, "db")
+		if now := db(); !c.is(now) {
+			t.Errorf("%s: it is %s in %d networks", c.fault, now.Status, len(now.Endpoints))
+		}
+		if said := b.end(c.signal); !strings.Contains(said, c.says) {
+			t.Errorf("%s: it said %q", c.fault, said)
+		}
+		now := db()
+		if now.Status != planner.Running {
+			t.Errorf("after %s it is %s", c.fault, now.Status)
+		}
+		if d := cmp.Diff(before.Endpoints, now.Endpoints); d != "" {
+			t.Errorf("after %s its networks differ (-before +now):\n%s", c.fault, d)
+		}
+	}
+	if _, err := r.fetch("web"); err != nil {
+		t.Error(err)
+	}
+	if said := r.must("fault", "restart", "db"); !strings.Contains(said, "✔ "+r.project+"-db-1 restarted") {
+		t.Errorf("it said %q", said)
+	}
+}
