@@ -104,9 +104,23 @@ func (e ExistsError) Hint() string {
 	return "take another name, remove it with `muster volume rm " + string(e) + "`, or say --replace"
 }
 
+// UnreadableError is a snapshot whose list cannot be read.
+type UnreadableError struct {
+	Name  string
+	Cause error
+}
+
+func (e *UnreadableError) Error() string { return fmt.Sprintf("read snapshot %s: %v", e.Name, e.Cause) }
+
+func (e *UnreadableError) Unwrap() error { return e.Cause }
+
+// Hint says how to be rid of it.
+func (e *UnreadableError) Hint() string { return "`muster volume rm NAME` removes what cannot be read" }
+
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
-// List are all snapshots, oldest first. What is being written, or was when its writer died, is not among them.
+// List are all snapshots that can be read, oldest first, with an UnreadableError for each other one. What is being written, or was when its
+// writer died, is not among them.
 func (f Folder) List() ([]Snapshot, error) {
 	entries, err := os.ReadDir(string(f))
 	if errors.Is(err, os.ErrNotExist) {
@@ -116,35 +130,45 @@ func (f Folder) List() ([]Snapshot, error) {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
 	var out []Snapshot
+	var bad []error
 	for _, e := range entries {
 		if !e.IsDir() || !names.MatchString(e.Name()) {
 			continue
 		}
 		s, err := f.read(e.Name())
 		if err != nil {
-			return nil, err
+			bad = append(bad, err)
+			continue
 		}
 		out = append(out, s)
 	}
 	slices.SortStableFunc(out, func(a, b Snapshot) int { return a.Taken.Compare(b.Taken) })
-	return out, nil
+	return out, errors.Join(bad...)
 }
 
 // Find is one of them.
 func (f Folder) Find(name string) (Snapshot, error) {
-	if !names.MatchString(name) {
-		return Snapshot{}, NameError(name)
+	if err := f.Has(name); err != nil {
+		return Snapshot{}, err
 	}
-	s, err := f.read(name)
+	return f.read(name)
+}
+
+// Has says that there is one of that name, whether or not it can be read.
+func (f Folder) Has(name string) error {
+	if !names.MatchString(name) {
+		return NameError(name)
+	}
+	_, err := os.Stat(filepath.Join(string(f), name))
 	if !errors.Is(err, os.ErrNotExist) {
-		return s, err
+		return err
 	}
 	missing := &NotFoundError{Name: name}
-	all, err := f.List()
+	all, _ := f.List() // those that cannot be read are no help here
 	for _, s := range all {
 		missing.Known = append(missing.Known, s.Name)
 	}
-	return Snapshot{}, errors.Join(missing, err)
+	return missing
 }
 
 func (f Folder) read(name string) (Snapshot, error) {
@@ -152,10 +176,10 @@ func (f Folder) read(name string) (Snapshot, error) {
 	file := filepath.Join(string(f), name, listFile)
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return s, fmt.Errorf("read snapshot %s: %w", name, err)
+		return s, &UnreadableError{Name: name, Cause: err}
 	}
 	if err := s.parse(text); err != nil {
-		return s, fmt.Errorf("read snapshot %s: %s: %w", name, file, err)
+		return s, &UnreadableError{Name: name, Cause: fmt.Errorf("%s: %w", file, err)}
 	}
 	s.Name = name // as the folder is called now
 	return s, nil
@@ -184,9 +208,9 @@ func (f Folder) File(snapshot, key string) string {
 	return filepath.Join(string(f), snapshot, key+suffix)
 }
 
-// Remove removes one.
+// Remove removes one, also one that cannot be read.
 func (f Folder) Remove(name string) error {
-	if _, err := f.Find(name); err != nil {
+	if err := f.Has(name); err != nil {
 		return err
 	}
 	gone, err := f.aside(name)

@@ -172,6 +172,27 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// One that cannot be read hides no other, and can be removed.
+func TestUnreadable(t *testing.T) {
+	f := snapshot.Folder(t.TempDir())
+	make1(t, f, "seeded", "one")
+	make1(t, f, "broken", "two")
+	if err := os.WriteFile(filepath.Join(string(f), "broken", "snapshot.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := f.List()
+	var bad *snapshot.UnreadableError
+	if len(all) != 1 || all[0].Name != "seeded" || !errors.As(err, &bad) || bad.Name != "broken" {
+		t.Errorf("%v, %v", all, err)
+	}
+	if err := f.Remove("broken"); err != nil {
+		t.Error(err)
+	}
+	if all, err := f.List(); err != nil || len(all) != 1 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
 // Who is killed while writing leaves nothing that is listed, and the next one clears it away. What is still being written stays.
 func TestWriterIsKilled(t *testing.T) {
 	dir := t.TempDir()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -99,10 +100,7 @@ func (p *program) volumeList(ctx context.Context, o volumesOptions) error {
 	if err != nil {
 		return err
 	}
-	all, err := folder.List()
-	if err != nil {
-		return err
-	}
+	all, bad := folder.List() // those that can be read are listed, and what is wrong with the others is told
 	rows := []snapshotRow{}
 	for _, s := range all {
 		if o.quiet {
@@ -117,18 +115,20 @@ func (p *program) volumeList(ctx context.Context, o volumesOptions) error {
 	}
 	switch {
 	case o.quiet:
-		return nil
+		return bad
 	case o.format == "json":
 		if all == nil {
 			all = []snapshot.Snapshot{}
 		}
-		return encodeIndented(p.out, all)
+		return errors.Join(encodeIndented(p.out, all), bad)
+	case len(rows) == 0 && bad != nil:
+		return bad
 	case len(rows) == 0:
 		fmt.Fprintf(p.err, "there are no snapshots in %s; `muster volume snapshot NAME` makes one\n", string(folder))
 		return nil
 	}
-	return printColumns(p.out, broad, `table {{.Name}}\t{{.Taken}}\t{{.Volumes}}\t{{.Size}}\t{{.Stored}}\t{{.Project}}`,
-		map[string]string{"Name": "NAME", "Taken": "TAKEN", "Volumes": "VOLUMES", "Size": "SIZE", "Stored": "STORED", "Project": "OF"}, asAny(rows))
+	return errors.Join(printColumns(p.out, broad, `table {{.Name}}\t{{.Taken}}\t{{.Volumes}}\t{{.Size}}\t{{.Stored}}\t{{.Project}}`,
+		map[string]string{"Name": "NAME", "Taken": "TAKEN", "Volumes": "VOLUMES", "Size": "SIZE", "Stored": "STORED", "Project": "OF"}, asAny(rows)), bad)
 }
 
 func (p *program) volumeRmCommand() *cobra.Command {
@@ -145,7 +145,7 @@ func (p *program) volumeRmCommand() *cobra.Command {
 				return err
 			}
 			for _, name := range names { // nothing goes where one is not there
-				if _, err := folder.Find(name); err != nil {
+				if err := folder.Has(name); err != nil {
 					return err
 				}
 			}
