@@ -34,7 +34,7 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 		hint = fmt.Sprintf("`docker buildx du --builder %[1]s` shows what takes the space, `docker buildx prune --builder %[1]s` frees it", by.builder.Name)
 	case ofEngine(err), low.has("no space left"):
 		return e.wrap(ctx, err, "build image", a.Ref)
-	case low.has(`exec: "git": executable file not found`):
+	case low.has(`exec: "git": executable file not found`, "unknown scheme git"):
 		hint = "the engine reads git repositories with git: install it where the engine runs, or use a folder"
 	case low.has("no ssh key"):
 		hint = "start an SSH agent that has the key (`ssh-agent`, `ssh-add`), and let the build use it: services." + a.Service + ".build.ssh: [default]"

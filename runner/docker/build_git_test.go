@@ -49,6 +49,8 @@ func TestErrorsOfGitContexts(t *testing.T) {
 			"repository does not answer: correct services.web.build.context, or look at the engine's network and proxy",
 		fetch + "remote: Repository not found.\nfatal: repository 'https://example.com/team/app.git/' not found\n": "the git repository, its branch or its folder cannot be had: " +
 			"correct services.web.build.context",
+		"failed to read dockerfile: failed to load cache key: unknown scheme git: not found": "the engine reads git repositories with git: " +
+			"install it where the engine runs, or use a folder",
 		"failed to load cache key: failed to fetch remote x: git stderr:\n: exec: \"git\": executable file not found in $PATH": "the engine reads git repositories with git: " +
 			"install it where the engine runs, or use a folder",
 	} {

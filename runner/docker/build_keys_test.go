@@ -113,7 +113,7 @@ func TestBuildFromGit(t *testing.T) {
 	if err == nil {
 		return
 	}
-	if !strings.Contains(err.Error(), `"git": executable file not found`) {
+	if !strings.Contains(err.Error(), `"git": executable file not found`) && !strings.Contains(err.Error(), "unknown scheme git") {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	told(t, err, "*", "the engine reads git repositories with git: install it where the engine runs, or use a folder")

@@ -154,11 +154,13 @@ func (e *Engine) explainPull(ctx context.Context, err error, a planner.PullImage
 	reason, hint := "", ""
 	switch {
 	case ctx.Err() != nil, ofEngine(err):
+	case low.has("no basic auth"): // in containerd's words with the next one's
+		reason, hint = "authentication required", login
 	case low.has("pull access denied", "repository does not exist"):
 		reason, hint = "there is no such image at "+host+", or it is not public", "correct the name, or "+login
 	case low.has("toomanyrequests", "rate limit"):
 		reason, hint = "too many pulls from "+host, login+", or wait"
-	case low.has("unauthorized", "authentication required", "no basic auth", "denied"):
+	case low.has("unauthorized", "authentication required", "denied"):
 		reason, hint = "authentication required", login
 	case low.has("manifest unknown", "not found"):
 		reason, hint = "there is no such tag or image at "+host, "correct services."+first(a.Services)+".image"

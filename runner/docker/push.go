@@ -35,7 +35,7 @@ func (e *Engine) explainPush(ctx context.Context, err error, a planner.PushImage
 	host, low := registryOf(a.Ref), wordsOf(err)
 	reason, hint := "", ""
 	switch {
-	case low.has("does not exist locally", "no such image"):
+	case low.has("does not exist locally", "no such image", "tag does not exist"):
 		reason, hint = "it is not on the engine", "build it with `muster build "+first(a.Services)+"`"
 	case low.has("denied", "unauthorized", "authentication required", "no basic auth"):
 		reason, hint = host+" does not let you write there", "log in with `docker login "+host+"`, or correct services."+first(a.Services)+".image"

@@ -90,7 +90,10 @@ func TestExplainTransfers(t *testing.T) {
 		`tls: failed to verify certificate: x509: certificate signed by unknown authority`: {"*is not trusted by the engine", "install its CA*",
 			"*is not trusted by the engine", "install its CA*"},
 		"toomanyrequests: You have reached your pull rate limit": {"*too many pulls from reg.example.com", "log in with*", "*", "*"},
-		"manifest unknown": {"*there is no such tag or image at reg.example.com", "correct services.web.image", "*", "*"},
+		"pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials": {
+			"*authentication required", "log in with `docker login reg.example.com`", "*does not let you write there", "log in with*"},
+		"tag does not exist: reg.example.com/a/b:1":                         {"*", "*", "*it is not on the engine", "build it with*"},
+		"manifest unknown":                                                  {"*there is no such tag or image at reg.example.com", "correct services.web.image", "*", "*"},
 		"no matching manifest for linux/arm64 in the manifest list entries": {"*it is not made for the engine's platform", "set services.web.platform*", "*", "*"},
 		"write /var/lib/docker/tmp/x: no space left on device":              {"pull image*no space left on the engine's disk", "*docker system prune*", "push image*no space left on the engine's disk", "*"},
 	} {
