@@ -52,6 +52,9 @@ test-oldest: ## run the tests on the oldest engine that muster supports: quickly
 test-podman: ## run the tests on Podman: the engine adapter and the program
 	hack/with-engine podman $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster
 
+test-containerd: ## run the tests of the engine adapter on Docker with containerd's image store
+	hack/with-engine containerd $(TEST) -p 1 -count=1 ./runner/docker
+
 bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
 	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
 
@@ -82,4 +85,4 @@ generate: ## write anew what is made from tables: docs, schema
 clean: ## remove what was built; engines and images stay (hack/engine stop)
 	rm -rf bin dist examples/shop/web/dist
 
-.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest test-podman bench bench-diff race setup lint fmt bless generate clean
+.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest test-podman test-containerd bench bench-diff race setup lint fmt bless generate clean
