@@ -4,12 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"os"
-	"os/user"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/saved"
@@ -125,27 +124,11 @@ func (p *program) savePlan(file string, want *project.Project, have planner.Stat
 		return err
 	}
 	g := p.globals
-	s.Muster, s.Made, s.By = versionNumber(), how.Now, who()
+	s.Muster, s.Made, s.By = versionNumber(), how.Now, lock.User()
 	s.Inputs = saved.Inputs{
 		Files: want.Files, Directory: want.WorkingDir, EnvFiles: want.EnvFiles, Profiles: g.profiles,
 		Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,
 		Host: g.at.host, Context: g.at.context, Engine: engine,
 	}
 	return s.Write(file)
-}
-
-// who is the user and the machine, for the records; empty where neither is known.
-func who() string {
-	name := ""
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	host, err := os.Hostname()
-	switch {
-	case err != nil:
-		return name
-	case name == "":
-		return host
-	}
-	return name + "@" + host
 }

@@ -11,6 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
 )
 
 func (p *program) envCommand() *cobra.Command {
@@ -35,7 +38,7 @@ service it is the first one that runs.`,
 				return err
 			}
 			defer on.Close()
-			return p.printEnv(envOf(hostName(on.Host()), seen, services), format)
+			return p.printEnv(envOf(runner.HostName(on.Host()), seen, services), format)
 		},
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
@@ -68,7 +71,7 @@ func envOf(host string, seen observed, services []string) []variable {
 				continue // such as for IPv6 once more
 			}
 			told[prefix] = true
-			out = append(out, variable{prefix + "_HOST", reachedAt(host, port.Host)}, variable{prefix + "_PORT", strconv.Itoa(port.Published)})
+			out = append(out, variable{prefix + "_HOST", runner.ReachedAt(host, port.Host)}, variable{prefix + "_PORT", strconv.Itoa(port.Published)})
 			if url := urlOf(host, port, seen.appProtocol(name, port.Target)); url != "" {
 				out = append(out, variable{prefix + "_URL", url})
 			}
@@ -93,25 +96,7 @@ func urlOf(host string, port portLine, appProtocol string) string {
 	if port.Protocol != "tcp" && port.Protocol != "" {
 		return ""
 	}
-	return schemeOf(port.Target, appProtocol) + "://" + net.JoinHostPort(reachedAt(host, port.Host), strconv.Itoa(port.Published))
-}
-
-// schemeOf guesses what is spoken at a container's port: as the file says in app_protocol, else by its well-known number, else HTTP.
-func schemeOf(target int, appProtocol string) string {
-	switch {
-	case appProtocol != "":
-		return strings.ToLower(appProtocol)
-	case target == 443 || target == 8443:
-		return "https"
-	}
-	known := map[int]string{
-		21: "ftp", 22: "ssh", 25: "smtp", 1025: "smtp", 1883: "mqtt", 1433: "sqlserver", 3306: "mysql", 4222: "nats", 5432: "postgresql", 5672: "amqp",
-		6379: "redis", 9092: "kafka", 11211: "memcached", 27017: "mongodb",
-	}
-	if scheme := known[target]; scheme != "" {
-		return scheme
-	}
-	return "http"
+	return project.Scheme(port.Target, appProtocol) + "://" + net.JoinHostPort(runner.ReachedAt(host, port.Host), strconv.Itoa(port.Published))
 }
 
 // appProtocol is what the files say that a port of a service speaks.
@@ -194,7 +179,7 @@ func (p *program) serviceURL(ctx context.Context, service string, private []stri
 	defer on.Close()
 	var first string
 	for _, port := range publishedAt(c.Ports, target, "tcp") {
-		url := urlOf(hostName(on.Host()), port, c.project.appProtocol(service, port.Target))
+		url := urlOf(runner.HostName(on.Host()), port, c.project.appProtocol(service, port.Target))
 		if strings.HasPrefix(url, "http") {
 			return url, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
 )
 
 // Ports are reached where the engine is, unless they are published at an address of their own.
@@ -17,7 +18,7 @@ func TestEnvOfAnEngineElsewhere(t *testing.T) {
 		{HostIP: "10.0.0.7", Published: 15432, Target: 5432, Protocol: "tcp"}, {HostIP: "0.0.0.0", Published: 5353, Target: 53, Protocol: "udp"},
 	}}}
 	got := map[string]string{}
-	for _, v := range envOf(hostName("ssh://ann@build.example.com"), seen, nil) {
+	for _, v := range envOf(runner.HostName("ssh://ann@build.example.com"), seen, nil) {
 		got[v.key] = v.value
 	}
 	want := map[string]string{

@@ -132,7 +132,7 @@ func TestAddresses(t *testing.T) {
 	for engine, want := range map[string]string{
 		"unix:///var/run/docker.sock": "localhost", "ssh://me@example.com": "example.com", "tcp://192.0.2.1:2376": "192.0.2.1", "": "localhost",
 	} {
-		if got := hostName(engine); got != want {
+		if got := runner.HostName(engine); got != want {
 			t.Errorf("%s: got %s, want %s", engine, got, want)
 		}
 	}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
+	"github.com/musterhq/muster/instance"
 	"github.com/musterhq/muster/lock"
 )
 
@@ -20,22 +19,8 @@ type projectHolder interface {
 	Hold(ctx context.Context, project, home string, me lock.Holder, wait func(context.Context, lock.Holder) error) (release func(), err error)
 }
 
-// stateDir is muster's folder for what it keeps about the past, of this user on this machine; nothing in it decides what is
-// done. The error says that there is none.
-func (p *program) stateDir() (string, error) {
-	dir := p.getenv("XDG_STATE_HOME")
-	if !filepath.IsAbs(dir) { // as its specification wants it: a relative one does not count
-		home := p.getenv("HOME")
-		if runtime.GOOS == "windows" {
-			home = p.getenv("USERPROFILE")
-		}
-		if home == "" {
-			return "", errors.New("there is no home folder to keep muster's state in")
-		}
-		dir = filepath.Join(home, ".local", "state")
-	}
-	return filepath.Join(dir, "muster"), nil
-}
+// stateDir is muster's folder for what it keeps about the past.
+func (p *program) stateDir() (string, error) { return instance.StateDir(p.getenv) }
 
 // engineKey stands for an engine in names of files: some letters of its address, and a digest of all of it.
 func engineKey(host string) string {
@@ -59,7 +44,7 @@ func (e *heldError) Hint() string { return "without --no-wait, muster waits for 
 
 // holder is this program, for others to read.
 func (p *program) holder() lock.Holder {
-	return lock.Holder{By: who(), PID: os.Getpid(), Command: commandLine(p.args), Since: p.now()}
+	return lock.Holder{By: lock.User(), PID: os.Getpid(), Command: commandLine(p.args), Since: p.now()}
 }
 
 // hold makes this program the only one that changes a project, and waits for who does now. release gives it up.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/history"
+	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
@@ -43,7 +44,7 @@ func (p *program) beginRecord(b bringing, plan planner.Plan, have planner.State,
 	r := &record{program: p, folder: p.historyOf(host, b.want.Name), b: b, have: have}
 	now := p.now()
 	r.entry = history.Entry{
-		Number: r.next(), Project: b.want.Name, Began: now, By: who(), PID: os.Getpid(), Command: commandLine(p.args),
+		Number: r.next(), Project: b.want.Name, Began: now, By: lock.User(), PID: os.Getpid(), Command: commandLine(p.args),
 		Muster: versionNumber(), Result: history.Running, Changes: changeLines(plan),
 		Files: b.want.Files, Directory: b.want.WorkingDir, Services: b.how.Services, Scale: b.how.Scale,
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner"
 )
 
 // printUpSummary says that the stack is up, and where it is reached.
@@ -57,7 +57,7 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 	for _, c := range fallen {
 		fmt.Fprintf(l.status, "  %s  %s; `muster logs %s` shows what it said\n", c.Service, fallenText(c), c.Service)
 	}
-	at, err := addresses(hostName(on.Host()), want, observe)
+	at, err := addresses(runner.HostName(on.Host()), want, observe)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func addresses(host string, want *project.Project, look func() (planner.State, e
 
 // addressOf writes a published port as something to click on where it speaks HTTP.
 func addressOf(host, ip string, port, target int, protocol, app string) string {
-	text := net.JoinHostPort(reachedAt(host, ip), strconv.Itoa(port))
+	text := net.JoinHostPort(runner.ReachedAt(host, ip), strconv.Itoa(port))
 	switch {
 	case protocol == "udp" || protocol == "sctp":
 		return text + "/" + protocol
@@ -158,15 +158,6 @@ func addressOf(host, ip string, port, target int, protocol, app string) string {
 	return text
 }
 
-// reachedAt is the name or address at which a port is reached that is published at an IP address of a host.
-func reachedAt(host, ip string) string {
-	switch ip {
-	case "", "0.0.0.0", "::", "127.0.0.1", "::1":
-		return host
-	}
-	return ip
-}
-
 // speaksHTTP says whether a port in a container usually is a web server's.
 func speaksHTTP(port int) bool {
 	switch port {
@@ -174,13 +165,4 @@ func speaksHTTP(port int) bool {
 		return true
 	}
 	return port >= 3000 && port <= 3005 || port >= 8000 && port <= 8999
-}
-
-// hostName is where published ports of the engine at an address are reached.
-func hostName(engine string) string {
-	u, err := url.Parse(engine)
-	if err != nil || u.Hostname() == "" || u.Scheme == "unix" || u.Scheme == "npipe" {
-		return "localhost"
-	}
-	return u.Hostname()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/snapshot"
 )
 
@@ -240,5 +241,5 @@ func sizesText(s snapshot.Snapshot) string {
 
 // taken begins a snapshot's description.
 func (p *program) taken(name, stack, project string, at time.Time) snapshot.Snapshot {
-	return snapshot.Snapshot{Name: name, Stack: stack, Project: project, Taken: at.UTC(), By: who()}
+	return snapshot.Snapshot{Name: name, Stack: stack, Project: project, Taken: at.UTC(), By: lock.User()}
 }

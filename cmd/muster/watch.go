@@ -163,7 +163,7 @@ func (w *watching) alone() (release func(), err error) {
 		return nothing, nil
 	}
 	name := w.want().Name
-	me := lock.Holder{By: who(), PID: os.Getpid(), Command: commandLine(w.args), Since: w.now()}
+	me := lock.Holder{By: lock.User(), PID: os.Getpid(), Command: commandLine(w.args), Since: w.now()}
 	held, holder, err := lock.Folder(filepath.Join(state, "locks")).Take(engineKey(w.on.Host())+"-"+name+".watch", me)
 	switch {
 	case err != nil: // a home that cannot be written to
