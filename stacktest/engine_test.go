@@ -149,30 +149,34 @@ func record(t *testing.T, name string, test func(testing.TB)) *recorder {
 
 // TestEngineParallel: stacks of one file are up at a time, each with its own port, data and names; after the tests nothing is left.
 func TestEngineParallel(t *testing.T) {
+	t.Parallel()
 	host, with := onEngine(t)
 	path := written(t, file)
 	var mu sync.Mutex
 	ports, projects := map[string]bool{}, map[string]bool{}
-	var up sync.WaitGroup // until all are
+	var all, up sync.WaitGroup // until all are up, or have failed
 	up.Add(3)
-	t.Run("all", func(t *testing.T) {
-		for i := range 3 {
-			t.Run(fmt.Sprint(i), func(t *testing.T) {
-				t.Parallel()
-				came := sync.OnceFunc(up.Done)
+	for i := range 3 {
+		all.Go(func() {
+			came := sync.OnceFunc(up.Done)
+			r := record(t, fmt.Sprint(i), func(t testing.TB) {
 				defer came()
 				s := Up(t, path, with...)
 				came()
 				up.Wait()
 				if _, err := get(t.Context(), s.URL("web", 8080)); err != nil {
-					t.Error(err)
+					t.Errorf("%v", err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
 				ports[s.Endpoint("web", 8080)], projects[s.Project()] = true, true
 			})
-		}
-	})
+			if r.failed {
+				t.Errorf("stack %d: %s", i, &r.said)
+			}
+		})
+	}
+	all.Wait()
 	if len(ports) != 3 || len(projects) != 3 {
 		t.Errorf("endpoints %v of projects %v, want three of each", ports, projects)
 	}
