@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
+	"github.com/musterhq/muster/snapshot"
 )
 
 // file is a stack with a fixed host port, which only one copy could have.
@@ -285,6 +287,49 @@ services:
 	}
 	if n := left(t, host, s.want.Name); n > 0 || !r.failed {
 		t.Errorf("%d things are left; failed: %v", n, r.failed)
+	}
+}
+
+// TestEngineRestore: between tests the volumes get back what a snapshot has, and the services that have them are ready then.
+func TestEngineRestore(t *testing.T) {
+	t.Parallel()
+	_, with := onEngine(t)
+	path := written(t, `
+name: stacktest
+services:
+  db:
+    image: "${BUSYBOX_IMAGE}"
+    command: [sh, -c, "test -e /data/rows || echo none > /data/rows; exec sleep 600"]
+    init: true
+    stop_grace_period: 0s
+    volumes: [data:/data]
+    healthcheck: {test: [CMD, test, -e, /data/rows]}
+volumes: {data: {}}
+`)
+	s := Up(t, path, with...)
+	s.Exec("db", "sh", "-c", "echo seeded > /data/rows")
+	folder := snapshot.Folder(filepath.Join(s.s.state, "snapshots", "stacktest"))
+	w, err := folder.Create(snapshot.Snapshot{Name: "seeded", Stack: "stacktest", Project: s.Project(), Taken: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.Volume("data", func(to io.Writer) error {
+		return s.s.on.(dockerEngine).ReadVolume(t.Context(), s.Project()+"_data", os.Getenv("BUSYBOX_IMAGE"), to)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Commit(false); err != nil {
+		t.Fatal(err)
+	}
+	s.Exec("db", "sh", "-c", "echo changed > /data/rows")
+	s.Restore("seeded")
+	if got := s.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
+		t.Errorf("restored, the volume has %q", got)
+	}
+	other := Up(t, path, append(with, FromSnapshot("seeded"))...)
+	if got := other.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
+		t.Errorf("begun with the snapshot, the volume has %q", got)
 	}
 }
 

@@ -1,0 +1,69 @@
+package stacktest_test
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/musterhq/muster/stacktest"
+)
+
+// t is that of the test in which the examples stand; see TestEngineExamples.
+var t testing.TB
+
+// A test with a stack of its own.
+func ExampleUp() {
+	s := stacktest.Up(t, "testdata/compose.yaml", stacktest.Env("GREETING=hi"), stacktest.SkipWithoutEngine())
+	answer, err := http.Get(s.URL("web", 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || string(text) != "hi\n" {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+// One stack for all tests of a package: the variable, and TestMain.
+func ExampleShared() {
+	shop := stacktest.Shared("testdata/compose.yaml")
+
+	main := func(m *testing.M) { os.Exit(shop.Run(m)) } // TestMain
+
+	greets := func(t *testing.T) { // TestGreets, and as many others as there are
+		s := shop.Up(t)
+		if got := s.Exec("web", "cat", "/index.html"); got != "hello\n" {
+			t.Errorf("got %q", got)
+		}
+	}
+	_, _ = main, greets
+}
+
+// What becomes of callers while a service does not answer, and when it is back.
+func ExampleStack_Pause() {
+	s := stacktest.Up(t, "testdata/compose.yaml")
+	s.Pause("web")
+	// … call it, and see that the caller gives up in time …
+	s.Unpause("web")
+	s.Stop("web")
+	// … see that the caller says so …
+	s.Start("web")
+	t.Log(s.Endpoint("web", 80)) // which may be another one now
+}
+
+// TestEngineExamples runs the examples of the docs that are a test each.
+func TestEngineExamples(test *testing.T) {
+	host := os.Getenv("MUSTER_TEST_ENGINE")
+	if host == "" || os.Getenv("BUSYBOX_IMAGE") == "" {
+		test.Skip("MUSTER_TEST_ENGINE does not name an engine to test on, or BUSYBOX_IMAGE no image")
+	}
+	test.Setenv("DOCKER_HOST", host)
+	test.Setenv("XDG_STATE_HOME", test.TempDir())
+	for name, example := range map[string]func(){"up": ExampleUp, "pause": ExampleStack_Pause} {
+		test.Run(name, func(of *testing.T) {
+			t = of
+			example()
+		})
+	}
+}
