@@ -86,7 +86,8 @@ func (s *Stack) For(t testing.TB) *Stack { return &Stack{t: t, s: s.s} }
 func (s *Stack) Project() string { return s.s.want.Name }
 
 const (
-	// toRemove is the part of a test's time in which nothing more is waited for, so that what was made is removed before go test ends all.
+	// toRemove is the part of a test's time in which nothing more is waited for, so that what was made is removed before go test ends all; where
+	// less than twice that is left, it is half of it.
 	toRemove = 20 * time.Second
 	// toForget is how long something is needed where go test has no -timeout, for who finds it from elsewhere.
 	toForget = 24 * time.Hour
@@ -113,7 +114,7 @@ func timeOf(t testing.TB) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	if !over {
-		at = at.Add(-toRemove)
+		at = at.Add(-min(toRemove, time.Until(at)/2))
 	}
 	return context.WithDeadlineCause(ctx, at, errTimeUp)
 }

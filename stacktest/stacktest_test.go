@@ -159,6 +159,30 @@ func TestWithoutEngine(t *testing.T) {
 	}
 }
 
+// limited is a test that go test ends at a time.
+type limited struct {
+	*recorder
+	end time.Time
+}
+
+func (l limited) Deadline() (time.Time, bool) { return l.end, true }
+
+// TestTimeIsUp: a stack that does not become ready is given up, told and removed before go test ends everything.
+func TestTimeIsUp(t *testing.T) {
+	t.Parallel()
+	on, with := inMemory(t)
+	on.AddImage("app", memory.Image{Check: &memory.Check{Test: []string{"CMD", "ready"}, Interval: memory.Span(time.Minute), Retries: 3}})
+	on.Behave("web", memory.Behaviour{NeverReady: true})
+	path := written(t, small)
+	r := record(t, "TestOrders", func(t testing.TB) { Up(limited{t.(*recorder), time.Now().Add(2 * time.Second)}, path, with...) })
+	if said := r.said.String(); !r.failed || !strings.Contains(said, "-timeout") {
+		t.Errorf("failed %v: %s", r.failed, said)
+	}
+	if have, err := on.Observe(t.Context(), planner.Scope{}); err != nil || len(have.Containers) > 0 {
+		t.Errorf("left: %+v, %v", have.Containers, err)
+	}
+}
+
 // TestSharedFails: a shared stack that does not come up fails each test that asks, is tried once, and its end is still clean.
 func TestSharedFails(t *testing.T) {
 	t.Parallel()
