@@ -240,6 +240,20 @@ func idOf(a Action) StepID {
 		return StepID("connect " + a.Name + " to " + a.Network)
 	case DisconnectNetwork:
 		return StepID("disconnect " + a.Name + " from " + a.Network)
+	case ApplyService:
+		return StepID("apply service " + a.Name)
+	case RemoveService:
+		return StepID("remove service " + a.Name)
+	case AwaitService:
+		id := StepID("await service " + a.Name + " " + string(a.Condition))
+		if a.For != "" {
+			id += StepID(" for " + a.For)
+		}
+		return id
+	case CreateObject:
+		return StepID("create " + string(a.Kind) + " " + a.Name)
+	case RemoveObject:
+		return StepID("remove " + string(a.Kind) + " " + a.Name)
 	}
 	return StepID(fmt.Sprintf("%T %s", a, a.Resource().Name))
 }

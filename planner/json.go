@@ -203,6 +203,12 @@ func shown(a Action, o TextOptions) any {
 	case RunHook:
 		a.Hook = hookWithoutSecrets(a.Hook)
 		return a
+	case ApplyService:
+		a.Labels = withoutSecrets(a.Labels)
+		return a
+	case CreateObject:
+		a.Labels, a.Options = withoutSecrets(a.Labels), withoutSecrets(a.Options)
+		return a
 	}
 	return a
 }

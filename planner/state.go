@@ -20,6 +20,13 @@ type State struct {
 	Networks   []Network
 	Volumes    []Volume
 	Images     []Image
+
+	// Converges: the engine keeps services by itself, so that services are planned and not containers. Containers are then the
+	// latest ones of each replica, wherever they run.
+	Converges bool       `json:",omitempty"`
+	Deployed  []Deployed `json:",omitempty"`
+	Objects   []Object   `json:",omitempty"`
+	Nodes     []Node     `json:",omitempty"`
 }
 
 // EngineInfo is what the engine can do, as far as a plan depends on it.
@@ -39,10 +46,11 @@ type Scope struct {
 	Images []string
 	// Aged are those of Images that are pulled again after a time, so that Image.Fetched has to be known.
 	Aged []string
-	// Networks and Volumes are names on the engine to include although they
+	// Networks, Volumes and Objects are names on the engine to include although they
 	// may not carry the project's label: external ones and those made by hand.
 	Networks []string
 	Volumes  []string
+	Objects  []string
 }
 
 // Container is one container of the project, stopped ones included.

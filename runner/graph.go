@@ -150,6 +150,8 @@ func usual(a planner.Action) time.Duration {
 		return 10 * time.Second
 	case planner.Await, planner.StopContainer, planner.RunHook:
 		return time.Second
+	case planner.AwaitService, planner.RemoveService:
+		return 5 * time.Second
 	case planner.RestartContainer:
 		return 1500 * time.Millisecond
 	case planner.StartContainer:
@@ -174,9 +176,10 @@ func classOf(a planner.Action) class {
 	switch a.(type) {
 	case planner.PullImage, planner.BuildImage:
 		return fetch
-	case planner.StopContainer, planner.RestartContainer, planner.RunHook, planner.RunProvider, planner.StopProvider, planner.ConfigureModel:
+	case planner.StopContainer, planner.RestartContainer, planner.RunHook, planner.RunProvider, planner.StopProvider, planner.ConfigureModel,
+		planner.RemoveService:
 		return linger
-	case planner.Await, planner.Delay:
+	case planner.Await, planner.AwaitService, planner.Delay:
 		return unbound
 	default:
 		return quick
@@ -186,7 +189,7 @@ func classOf(a planner.Action) class {
 // forGood says whether an action takes away what no undo brings back.
 func forGood(a planner.Action) bool {
 	switch a.(type) {
-	case planner.RemoveContainer, planner.RemoveVolume, planner.RemoveNetwork:
+	case planner.RemoveContainer, planner.RemoveVolume, planner.RemoveNetwork, planner.RemoveService, planner.RemoveObject:
 		return true
 	default:
 		return false

@@ -263,8 +263,13 @@ func (w *walk) done(i int, inVain error) {
 
 // optional says whether those who need a step go on without it.
 func (w *walk) optional(i int) bool {
-	a, ok := w.graph.steps[i].Action.(planner.Await)
-	return ok && a.Optional
+	switch a := w.graph.steps[i].Action.(type) {
+	case planner.Await:
+		return a.Optional
+	case planner.AwaitService:
+		return a.Optional
+	}
+	return false
 }
 
 // finish ends a step.
