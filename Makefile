@@ -55,6 +55,9 @@ test-podman: ## run the tests on Podman: the engine adapter and the program
 test-containerd: ## run the tests of the engine adapter on Docker with containerd's image store
 	hack/with-engine containerd $(TEST) -p 1 -count=1 ./runner/docker
 
+test-swarm: ## run the tests on a swarm of three engines
+	hack/with-engine swarm go test $(TEST_FLAGS) -race -p 1 -count=1 -run Swarm $(call packages_with,MUSTER_TEST_SWARM) || [ $$? = 3 -a -z "$$CI" ]
+
 bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
 	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
 
@@ -85,4 +88,4 @@ generate: ## write anew what is made from tables: docs, schema
 clean: ## remove what was built; engines and images stay (hack/engine stop)
 	rm -rf bin dist examples/shop/web/dist
 
-.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest test-podman test-containerd bench bench-diff race setup lint fmt bless generate clean
+.PHONY: help build install-plugin man demo test test-unit test-fast test-engine test-oldest test-podman test-containerd test-swarm bench bench-diff race setup lint fmt bless generate clean
