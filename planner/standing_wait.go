@@ -1,6 +1,10 @@
 package planner
 
-import "github.com/musterhq/muster/project"
+import (
+	"slices"
+
+	"github.com/musterhq/muster/project"
+)
 
 // holds are the steps after which name may start as far as one that it depends on is concerned, whose own steps
 // are done. Nothing is waited for that is not started here and is good by now.
@@ -62,6 +66,17 @@ func Waits(want *project.Project, have State, how Policy, condition Condition) (
 			st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: name}, Verdict: Unchanged, Containers: len(st.all[name])})
 		}
 	}
+	return st.finish()
+}
+
+// WaitAgain plans what --wait waits for once more, of the services that have one of the named containers, as far as it is not
+// known to be so.
+func WaitAgain(want *project.Project, have State, how Policy, containers []string) (Plan, error) {
+	st := newStanding(want, have, how, false)
+	st.how.Wait = true
+	st.waitForAll(func(name string) bool {
+		return st.takesPart(name) && slices.ContainsFunc(st.all[name], func(c *Container) bool { return contains(containers, c.Name) })
+	})
 	return st.finish()
 }
 

@@ -78,7 +78,7 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	}
 	j := b.job
 	j.plan, j.have, j.goal, j.look, j.display = plan, have, b.goal, b.look, b.display
-	board, err := p.carryOut(ctx, on, j)
+	board, err := p.carryOutReady(ctx, on, j, b.want, b.how)
 	record.end(ctx, on, err)
 	if err != nil {
 		err = &runFailure{cause: err, board: board, again: b.again}

@@ -21,6 +21,8 @@ type job struct {
 	onEvent func(runner.Event)
 	// display to use; nil makes the one that look asks for.
 	display display
+	// witness is told what happens to the containers meanwhile; may be nil.
+	witness *witness
 }
 
 // carryOut runs a plan and shows how it goes on. The board that it returns
@@ -44,14 +46,19 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	if isLive {
 		guard = live.guard
 	}
-	lines := &lastLines{logs: on, health: on.Health(j.plan.Project), note: func(container, line string) {
+	health := on.Health(j.plan.Project)
+	lines := &lastLines{logs: on, health: health, note: func(container, line string) {
 		guard(func() { d.note(b, container, line) })
 	}}
+	if j.witness != nil {
+		j.witness.Engine, health = health, j.witness
+	}
 	d.begin(b)
 	err = runner.Run(ctx, plugin.Wrap(on, plugin.Options{Environ: p.pluginEnviron()}), j.plan, runner.Options{
 		Parallel: parallel,
-		Health:   on.Health(j.plan.Project), ProbeEngineOnly: engineOnly,
+		Health:   health, ProbeEngineOnly: engineOnly,
 		Events: func(e runner.Event) {
+			j.witness.did(e)
 			if j.look.hushes(e) {
 				return
 			}

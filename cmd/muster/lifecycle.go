@@ -67,7 +67,8 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 	if len(plan.Steps) == 0 {
 		return seen, plan, nil
 	}
-	board, err := p.carryOut(ctx, on, job{plan: plan, goal: c.goal, look: l, onEvent: c.onEvent})
+	c.how.Services = c.services
+	board, err := p.carryOutReady(ctx, on, job{plan: plan, goal: c.goal, look: l, onEvent: c.onEvent}, t.files, c.how)
 	if err != nil {
 		return seen, plan, &runFailure{cause: err, board: board, again: c.again}
 	}
