@@ -19,6 +19,8 @@ type checker struct {
 	cut cuts
 	// left are the tests that were left out.
 	left []string
+	// shared says that one engine is spread over several machines.
+	shared bool
 }
 
 // cuts are paths of the model, dotted.
@@ -54,7 +56,7 @@ func (l *loading) checkWithout(m *types.Project, cut cuts) Errors {
 	if l.o.NoConsistency {
 		return nil
 	}
-	c := &checker{places: l.places, m: m, cut: cut, left: l.left}
+	c := &checker{places: l.places, m: m, cut: cut, left: l.left, shared: l.o.Target != TargetDocker}
 	for _, name := range m.ServiceNames() {
 		for _, check := range serviceChecks() {
 			check(c, name, m.Services[name])

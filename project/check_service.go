@@ -161,11 +161,11 @@ func checkScale(c *checker, name string, s Service) {
 	if n < 0 {
 		c.add(finding{path: replicas, problem: "cannot be negative", hint: "0 is none"})
 	}
-	if n > 1 && s.ContainerName != "" {
+	if n > 1 && s.ContainerName != "" && !c.shared {
 		c.add(finding{path: path("container_name"), problem: fmt.Sprintf("%d replicas cannot share one container name", n),
 			hint: "leave container_name out"})
 	}
-	if n < 2 || s.NetworkMode == "host" {
+	if n < 2 || s.NetworkMode == "host" || c.shared {
 		return
 	}
 	for _, p := range s.Ports {

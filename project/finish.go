@@ -15,6 +15,7 @@ func asError[T error](err error, target *T) bool { return errors.As(err, target)
 func (l *loading) begun() *Project {
 	p := &Project{
 		Name:         l.name,
+		Target:       l.o.Target,
 		First:        l.first,
 		Instance:     l.instance,
 		WorkingDir:   l.where.dir,

@@ -116,7 +116,7 @@ func (w *location) instance(src []*document) (string, error) {
 		return "", nil
 	}
 	for i := len(src) - 1; i >= 0; i-- {
-		node := src[i].topLevelInstance()
+		node := src[i].topLevelMuster("instance")
 		if node == nil {
 			continue
 		}
@@ -135,9 +135,8 @@ func (w *location) instance(src []*document) (string, error) {
 	return "", nil
 }
 
-// topLevelInstance is the node of x-muster.instance; see [document.topLevel]. Files that say nothing of it are not parsed for it.
-func (d *document) topLevelInstance() *yaml.Node {
-	const key = "instance"
+// topLevelMuster is the node of a key below x-muster; see [document.topLevel]. Files that say nothing of it are not parsed for it.
+func (d *document) topLevelMuster(key string) *yaml.Node {
 	if !bytes.Contains(d.content, []byte(extensionKey)) || !bytes.Contains(d.content, []byte(key)) {
 		return nil
 	}

@@ -41,7 +41,7 @@ func TestKeysPage(t *testing.T) {
 func keysPage() string {
 	var b strings.Builder
 	counts := map[Support]int{}
-	rows := SupportTable()
+	rows := SupportOn(TargetDocker)
 	dropped := map[Support]int{}
 	for _, r := range rows {
 		counts[r.Support]++
@@ -76,7 +76,27 @@ TestDroppedByDockerCompose measures it, a file a key.
 		}
 		fmt.Fprintf(&b, "| `%s`%s | %s |\n", r.Key, mark, r.Words())
 	}
+	b.WriteString("\n## What is otherwise with `--target swarm`\n\n| key | swarm |\n|---|---|\n")
+	swarm := SupportOn(TargetSwarm)
+	for i, r := range rows {
+		if there := swarm[i]; there.Key == r.Key && there.Words() != r.Words() {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", there.Key, there.Words())
+		}
+	}
 	return b.String()
+}
+
+// TestTargetsHaveTheSameKeys keeps a row of one target from being forgotten on another.
+func TestTargetsHaveTheSameKeys(t *testing.T) {
+	docker, swarm := SupportOn(TargetDocker), SupportOn(TargetSwarm)
+	if len(docker) != len(swarm) {
+		t.Fatalf("docker has %d keys, swarm %d", len(docker), len(swarm))
+	}
+	for i := range docker {
+		if docker[i].Key != swarm[i].Key {
+			t.Fatalf("docker has %s where swarm has %s", docker[i].Key, swarm[i].Key)
+		}
+	}
 }
 
 func keySection(key string) string {

@@ -55,7 +55,7 @@ type Options struct {
 	Attached bool
 	// Strict turns warnings about ignored keys into errors.
 	Strict bool
-	// Target is the kind of engine the support table is asked for; empty is "docker".
+	// Target is the --target value: one of [Targets]; empty leaves it to MUSTER_TARGET and then to the files.
 	Target string
 	// TolerateMissing makes a missing file of a config, a secret or a build
 	// context a warning, and its digest empty: for commands that only look
@@ -106,6 +106,9 @@ func begin(ctx context.Context, o Options) (*loading, error) {
 	}
 	name, first, instance, err := where.named(src)
 	if err != nil {
+		return nil, err
+	}
+	if o.Target, err = where.target(src); err != nil {
 		return nil, err
 	}
 	return &loading{o: o, where: where, src: src, name: name, first: first, instance: instance, places: newPlaces(where, src)}, nil

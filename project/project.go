@@ -24,6 +24,8 @@ import (
 type Project struct {
 	// Name is the project's name; everything on the engine is found by it.
 	Name string
+	// Target is the kind of engine that it is for, one of [Targets].
+	Target string
 	// Instance is the name of this copy of the stack, and First the project's name of the first one; for that, Instance is empty.
 	Instance, First string
 	// Expires is the time from which on anybody may remove this instance; zero is never. The files do not have it.

@@ -43,6 +43,26 @@ func Spec(s Service) ([]byte, error) {
 	return canonical(fields)
 }
 
+// DeploySpec is the same for an engine that keeps services by itself: for those all of deploy counts but how many containers
+// there are, which is not in the spec.
+func DeploySpec(s Service) ([]byte, error) {
+	fields, err := plain(s)
+	if err != nil {
+		return nil, fmt.Errorf("spec of service %q: %w", s.Name, err)
+	}
+	for _, key := range unspecific() {
+		delete(fields, key)
+	}
+	if deploy, ok := fields["deploy"].(map[string]any); ok {
+		delete(deploy, "mode")
+		delete(deploy, "replicas")
+		if len(deploy) == 0 {
+			delete(fields, "deploy")
+		}
+	}
+	return canonical(fields)
+}
+
 // NetworkSpec is the same for a network.
 func NetworkSpec(n Network) ([]byte, error) {
 	fields, err := plain(n)

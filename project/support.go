@@ -36,18 +36,17 @@ type Row struct {
 }
 
 // Targets are the kinds of engine that the table speaks of.
-func Targets() []string { return []string{"docker"} }
+func Targets() []string { return []string{TargetDocker, TargetSwarm} }
 
 // SupportTable is the whole table, by target and key. It is what `config --support`
 // prints and what the documentation is made from.
 func SupportTable() []Row {
 	rows, dropped := slices.Concat(topLevelRows(), serviceRows(), nestedRows(), xMusterRows()), droppedByPeer()
 	for i := range rows {
-		if rows[i].Target == "" {
-			rows[i].Target = "docker"
-		}
+		rows[i].Target = TargetDocker
 		rows[i].Dropped = slices.Contains(dropped, rows[i].Key)
 	}
+	rows = append(rows, swarmRows(rows)...)
 	slices.SortFunc(rows, func(a, b Row) int {
 		if c := strings.Compare(a.Target, b.Target); c != 0 {
 			return c
@@ -55,6 +54,11 @@ func SupportTable() []Row {
 		return strings.Compare(a.Key, b.Key)
 	})
 	return rows
+}
+
+// SupportOn is the part of the table that speaks of one target, by key.
+func SupportOn(target string) []Row {
+	return slices.DeleteFunc(SupportTable(), func(r Row) bool { return r.Target != target })
 }
 
 // Words is what a table says of a row, never nothing: the kind of support, the version of the

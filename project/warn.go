@@ -71,9 +71,6 @@ func unhonoured(target string) *trie {
 
 func (l *loading) ignored(m *model) []ignoredKey {
 	target := l.o.Target
-	if target == "" {
-		target = "docker"
-	}
 	var out []ignoredKey
 	var walk func(t *trie, value any, path []string)
 	walk = func(t *trie, value any, path []string) {

@@ -200,13 +200,17 @@ func hashes(want *project.Project, which string) (string, error) {
 
 // printSupport prints what becomes of each key.
 func (p *program) printSupport(format string) error {
-	rows := project.SupportTable()
 	if format == "json" {
-		return encodeIndented(p.out, rows)
+		return encodeIndented(p.out, project.SupportTable())
 	}
+	target, err := project.TargetOf(p.globals.target, p.getenv(project.TargetVariable))
+	if err != nil {
+		return err
+	}
+	rows := project.SupportOn(target)
 	counts := map[project.Support]int{}
 	tabs := tabwriter.NewWriter(p.out, 8, 1, 2, ' ', 0)
-	fmt.Fprintln(tabs, "KEY\t"+strings.ToUpper(strings.Join(project.Targets(), "\t")))
+	fmt.Fprintln(tabs, "KEY\t"+strings.ToUpper(target))
 	for _, r := range rows {
 		counts[r.Support]++
 		fmt.Fprintf(tabs, "%s\t%s\n", r.Key, r.Words())
@@ -214,7 +218,7 @@ func (p *program) printSupport(format string) error {
 	if err := tabs.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(p.out, "\n%d keys: %d honoured, %d only informing, %d warned about, %d refused\n", len(rows),
+	_, err = fmt.Fprintf(p.out, "\n%d keys: %d honoured, %d only informing, %d warned about, %d refused\n", len(rows),
 		counts[project.Honoured], counts[project.Informing], counts[project.Warned], counts[project.Refused])
 	return err
 }

@@ -12,6 +12,7 @@ type globals struct {
 	files         []string
 	name          string
 	instance      string
+	target        string
 	profiles      []string
 	envFiles      []string
 	dir           string
@@ -46,6 +47,7 @@ func (g *globals) define(f *pflag.FlagSet) {
 	f.StringArrayVarP(&g.files, "file", "f", nil, "Compose `FILE`; may be given more than once, - is standard input")
 	f.StringVarP(&g.name, "project-name", "p", "", "`NAME` of the project")
 	f.StringVar(&g.instance, "instance", "", "Work on the copy of the stack called `NAME`; auto is that of the git worktree")
+	f.StringVar(&g.target, "target", "", "`KIND` of engine: docker, or swarm for Docker's swarm mode")
 	f.StringArrayVar(&g.profiles, "profile", nil, "Activate the services of profile `NAME`")
 	f.StringArrayVar(&g.envFiles, "env-file", nil, "Read variables from `FILE` instead of .env")
 	f.StringVar(&g.dir, "project-directory", "", "`FOLDER` that relative paths start from")
