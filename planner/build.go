@@ -35,6 +35,12 @@ type builder struct {
 	halted       map[string]bool       // containers that are stopped for a migration
 	adjusted     StepID                // makes the volume that remembers changes in place
 	before       map[string][]StepID   // steps on a container that all others of it follow
+
+	// Of engines that keep services by themselves.
+	deployments map[string]*deployment
+	objectSteps map[string]StepID // by name on the engine
+	pushSteps   map[string]StepID // by reference
+	gone        map[string]StepID // removes a service, by name on the engine
 }
 
 // Build plans the way from have to want.
@@ -57,6 +63,10 @@ func Preview(want *project.Project, have State, how Policy) (Plan, error) {
 func (b *builder) build() (Plan, error) {
 	b.choose()
 	b.checkExternals()
+	if b.have.converges {
+		b.deploy()
+		return b.finish()
+	}
 	if b.once == nil {
 		b.findMigrations()
 	}
@@ -116,6 +126,9 @@ func newBuilder(want *project.Project, have State, how Policy) *builder {
 		migrations:   map[string]*migration{},
 		halted:       map[string]bool{},
 		before:       map[string][]StepID{},
+		objectSteps:  map[string]StepID{},
+		pushSteps:    map[string]StepID{},
+		gone:         map[string]StepID{},
 	}
 }
 

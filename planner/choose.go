@@ -17,7 +17,11 @@ func (b *builder) choose() {
 			b.providers[name] = spec
 			continue
 		}
-		text, err := project.Spec(asWritten(spec))
+		write := project.Spec
+		if b.have.converges {
+			write = project.DeploySpec
+		}
+		text, err := write(asWritten(spec))
 		if err != nil {
 			b.fail(Ref{Kind: KindService, Name: name}, "", "%s: cannot be written as JSON: %v", name, err)
 			continue
@@ -108,7 +112,7 @@ func (b *builder) scaleOf(name string, spec project.Service) int {
 		b.fail(ref, "", "%s: cannot have %d replicas", name, scale)
 		return 0
 	}
-	if scale > 1 && spec.ContainerName != "" {
+	if scale > 1 && spec.ContainerName != "" && !b.have.converges {
 		b.fail(ref, "take container_name out, or keep one replica",
 			"%s: cannot have %d replicas, since container_name %q can be had only once", name, scale, spec.ContainerName)
 		return 1

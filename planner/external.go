@@ -17,6 +17,9 @@ func (b *builder) checkExternals() {
 				"external network %q does not exist", name)
 		}
 	}
+	if b.have.converges {
+		return // nobody can say what volumes the other machines have
+	}
 	usedVolumes := b.usedVolumes()
 	for _, key := range keys(b.want.Volumes) {
 		v := b.want.Volumes[key]

@@ -15,6 +15,12 @@ type index struct {
 	images     map[string]*Image // by familiar reference and by ID
 	oneOffs    []*Container
 	adjusted   *Volume // the one with LabelAdjusted; nil where all containers are set as their labels say
+
+	converges bool
+	deployed  map[string]*Deployed // by service
+	objects   []Object
+	nodes     []Node
+	ready     int // nodes that take containers
 }
 
 func newIndex(have State) index {
@@ -52,6 +58,15 @@ func newIndex(have State) index {
 			x.adjusted = v
 		}
 	}
+	x.converges, x.objects, x.nodes, x.deployed = have.Converges, have.Objects, have.Nodes, map[string]*Deployed{}
+	for i := range have.Deployed {
+		x.deployed[have.Deployed[i].Service] = &have.Deployed[i]
+	}
+	for _, n := range have.Nodes {
+		if n.Ready {
+			x.ready++
+		}
+	}
 	for i := range have.Images {
 		m := &have.Images[i]
 		x.images[m.ID] = m
@@ -63,6 +78,16 @@ func newIndex(have State) index {
 		}
 	}
 	return x
+}
+
+// object is a config or a secret by its name; nil where there is none.
+func (x *index) object(kind Kind, name string) *Object {
+	for i := range x.objects {
+		if o := &x.objects[i]; o.Kind == kind && o.Name == name {
+			return o
+		}
+	}
+	return nil
 }
 
 // number is the replica's number; a container that lost its label still has it in its name.

@@ -139,6 +139,9 @@ type Policy struct {
 	Inputs  map[string]Inputs
 	// Pull overrides the services' pull_policy: always, missing, never, build or empty.
 	Pull string
+	// Resolve says when an engine that keeps services resolves references of images to digests: always, changed or never;
+	// empty is changed.
+	Resolve string
 	// Now decides pull policies with a period and dates; the planner has no clock.
 	Now time.Time
 	// DefaultMonitor is how long a new container without health check is watched before the old

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"sort"
 
 	"github.com/musterhq/muster/project"
@@ -41,6 +42,13 @@ func ScopeOf(want *project.Project) Scope {
 	for key, v := range want.Volumes {
 		scope.Volumes = append(scope.Volumes, volumeName(want, key, v))
 	}
+	for key, c := range want.Configs {
+		scope.Objects = append(scope.Objects, cmp.Or(c.Name, key))
+	}
+	for key, c := range want.Secrets {
+		scope.Objects = append(scope.Objects, cmp.Or(c.Name, key))
+	}
+	scope.Objects = distinct(scope.Objects)
 	scope.Images, scope.Aged = distinct(scope.Images), distinct(scope.Aged)
 	scope.Networks = distinct(scope.Networks)
 	scope.Volumes = distinct(scope.Volumes)

@@ -170,6 +170,8 @@ func (w *world) apply(a Action) error {
 		if c := w.container(a.Name); c != nil {
 			c.Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == a.Network })
 		}
+	case ApplyService, RemoveService, AwaitService, CreateObject, RemoveObject:
+		return w.deploy(a)
 	case RunHook:
 		if c := w.container(a.Name); (c == nil || c.Status != Running) && a.When != "pre_stop" {
 			return fmt.Errorf("container is not running")
@@ -319,6 +321,8 @@ func (w *world) sort() {
 	sort.Slice(s.Containers, func(i, j int) bool { return s.Containers[i].Name < s.Containers[j].Name })
 	sort.Slice(s.Networks, func(i, j int) bool { return s.Networks[i].Name < s.Networks[j].Name })
 	sort.Slice(s.Volumes, func(i, j int) bool { return s.Volumes[i].Name < s.Volumes[j].Name })
+	sort.Slice(s.Deployed, func(i, j int) bool { return s.Deployed[i].Name < s.Deployed[j].Name })
+	sort.Slice(s.Objects, func(i, j int) bool { return s.Objects[i].Name < s.Objects[j].Name })
 }
 
 // copy shares nothing that apply changes.
@@ -345,6 +349,9 @@ func (w *world) copy() *world {
 	out.state.Networks = append(out.state.Networks, w.state.Networks...)
 	out.state.Volumes = append(out.state.Volumes, w.state.Volumes...)
 	out.state.Images = append(out.state.Images, w.state.Images...)
+	out.state.Converges, out.state.Nodes = w.state.Converges, w.state.Nodes
+	out.state.Deployed = append(out.state.Deployed, w.state.Deployed...)
+	out.state.Objects = append(out.state.Objects, w.state.Objects...)
 	return out
 }
 

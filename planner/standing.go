@@ -62,6 +62,11 @@ func projectOf(have State) string {
 			return p
 		}
 	}
+	for _, o := range have.Objects {
+		if p := o.Labels[LabelProject]; p != "" {
+			return p
+		}
+	}
 	return ""
 }
 
@@ -133,7 +138,7 @@ func (st *standing) chosen(name string) bool {
 // checkNames refuses names that neither the file nor the engine knows.
 func (st *standing) checkNames() {
 	for _, name := range st.how.Services {
-		if _, ok := st.want.Declared(name); !ok && len(st.all[name]) == 0 {
+		if _, ok := st.want.Declared(name); !ok && len(st.all[name]) == 0 && st.have.deployed[name] == nil {
 			st.fail(Ref{Kind: KindService, Name: name}, "", "no service %q", name)
 		}
 	}

@@ -70,6 +70,7 @@ type storyPolicy struct {
 	Run                []string // the command of run, for the first of Services
 	Aliases, Remove    bool     // of run
 	Builder            string   // outside of the engine
+	Nodes              int      // the engine keeps services by itself, on so many machines
 	Profiles           []string
 	Inputs, Built      map[string]Inputs // what builds go by, and did when the images were built
 }
@@ -189,6 +190,7 @@ func readStoryWith(t *testing.T, file string, adapt func(*project.Project)) *sto
 			}
 		}
 	}
+	s.world.converge(s.how.Nodes)
 	if s.section("before.yaml") != "" {
 		s.bringUp(t, "before.yaml", -1)
 	}
@@ -222,7 +224,11 @@ func (s *story) load(t *testing.T, file string, services []string) *project.Proj
 	if p := s.loaded[key]; p != nil {
 		return p
 	}
-	p, err := project.Load(context.Background(), project.Options{
+	target := project.TargetDocker
+	if s.how.Nodes > 0 {
+		target = project.TargetSwarm
+	}
+	p, err := project.Load(context.Background(), project.Options{Target: target,
 		Files: []string{filepath.Join(s.folder, file)}, Name: "shop", Dir: s.folder, Services: services, Environ: []string{}, Profiles: s.how.Profiles,
 		NoDeps: s.how.NoDeps && len(services) > 0,
 	})
@@ -326,6 +332,10 @@ func (s *story) happen(t *testing.T, f []string) {
 				s.foreign(n.Labels, len(f) > 2)
 			}
 		}
+	case "service": // NAME FIELD [VALUE]: somebody changed it
+		w.happenTo(t, f)
+	case "object": // KIND NAME CONTENT [PROJECT]: made by hand, or by another tool
+		w.state.Objects = append(w.state.Objects, Object{Kind: Kind(f[1]), Name: f[2], Digest: digestOf(f[1], f[3]), Labels: byHand(f[4:])})
 	case "label": // NAME KEY [VALUE]
 		need().Labels[f[2]] = strings.Join(f[3:], " ")
 	case "oneoff": // NAME SERVICE

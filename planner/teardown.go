@@ -17,6 +17,10 @@ import (
 func Teardown(want *project.Project, have State, how Policy) (Plan, error) {
 	t := &teardown{standing: newStanding(want, have, how, true), file: want != nil}
 	t.checkNames()
+	if have.Converges {
+		t.undeploy()
+		return t.finish()
+	}
 	t.containers()
 	t.stopProviders()
 	t.dropFiles()

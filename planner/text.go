@@ -87,7 +87,14 @@ func (p Plan) writeWaits(out *strings.Builder) {
 		}
 	}
 	for _, s := range p.Steps {
-		if a, ok := s.Action.(Await); ok && unchanged[a.Service] {
+		service := ""
+		switch a := s.Action.(type) {
+		case Await:
+			service = a.Service
+		case AwaitService:
+			service = a.Service
+		}
+		if unchanged[service] {
 			out.WriteString("  " + string(s.ID) + "\n")
 		}
 	}
@@ -169,7 +176,7 @@ func (p Plan) writeItems(out *strings.Builder, o TextOptions) {
 
 // inReadingOrder are the places of the items, services before what they use.
 func (p Plan) inReadingOrder() []int {
-	rank := map[Kind]int{KindService: 0, KindNetwork: 1, KindVolume: 2, KindImage: 3}
+	rank := map[Kind]int{KindService: 0, KindNetwork: 1, KindVolume: 2, KindConfig: 3, KindSecret: 4, KindImage: 5}
 	order := make([]int, len(p.Items))
 	for i := range order {
 		order[i] = i

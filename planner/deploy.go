@@ -1,0 +1,472 @@
+package planner
+
+import (
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/musterhq/muster/project"
+)
+
+// deployment is one service on its way to an engine that keeps services by itself.
+type deployment struct {
+	*service
+	as      string // its name on the engine
+	mode    Mode
+	have    *Deployed // nil where it is new
+	changes []Change
+	// objects are the names of its configs and secrets, by "configs.KEY" and "secrets.KEY".
+	objects map[string]string
+
+	apply  StepID // empty where nothing changes
+	awaits map[Condition]StepID
+}
+
+// deploy plans for an engine that keeps services by itself: networks, configs and secrets first, then the services, each
+// after what it depends on. Every service that is changed is waited for, since only then is known whether it works.
+func (b *builder) deploy() {
+	b.deployments = map[string]*deployment{}
+	for _, name := range b.order {
+		b.deployments[name] = b.deploymentOf(b.services[name])
+	}
+	b.deployImages()
+	b.planNetworks()
+	b.createObjects()
+	for _, name := range b.order {
+		b.deployService(b.deployments[name])
+	}
+	b.deployOrphans()
+	b.dropObjects()
+	b.imageItems()
+}
+
+// deploymentOf compares a service with what the engine keeps of it.
+func (b *builder) deploymentOf(s *service) *deployment {
+	d := &deployment{service: s, as: serviceName(b.want, s.name), mode: modeOf(s), have: b.have.deployed[s.name], awaits: map[Condition]StepID{}}
+	d.objects = b.objectNames(s.spec)
+	s.fresh = d.have == nil
+	if s.ready != nil {
+		b.warn("%s: x-muster.ready is not asked, since its containers may run on machines that cannot be reached from here; a healthcheck is", s.name)
+	}
+	for _, p := range s.parents {
+		b.fail(s.ref(), "give it a network of its own and reach the other one by its name",
+			"%s: %s of service %s cannot be shared, since their containers may run on different machines", s.name, p.field, p.to.name)
+	}
+	if d.have == nil {
+		return d
+	}
+	d.changes = b.deployedChanges(d)
+	return d
+}
+
+// serviceName is the name of a service on an engine that keeps services.
+func serviceName(p *project.Project, key string) string { return p.Name + "_" + key }
+
+// modeOf is how the containers of a service are spread. What others wait for to be completed is a job.
+func modeOf(s *service) Mode {
+	mode := Replicated
+	if s.spec.Deploy != nil && s.spec.Deploy.Mode != "" {
+		mode = Mode(s.spec.Deploy.Mode)
+	}
+	if s.job {
+		switch mode {
+		case Replicated:
+			return ReplicatedJob
+		case Global:
+			return GlobalJob
+		}
+	}
+	return mode
+}
+
+// deployedRules compare services that an engine keeps: for them the whole of deploy counts, and nothing of what only muster
+// does itself.
+type deployedRules struct{ serviceRules }
+
+func (deployedRules) ignored(path string) bool {
+	switch path {
+	case "container_name", "post_start", "pre_stop", "pre_start":
+		return true
+	}
+	if strings.HasPrefix(path, "deploy.") {
+		return false
+	}
+	return serviceRules{}.ignored(path)
+}
+
+// deployedChanges says in what the engine's service differs from the file.
+func (b *builder) deployedChanges(d *deployment) []Change {
+	var out []Change
+	if d.mode != d.have.Mode {
+		out = append(out, Change{Path: d.path("deploy.mode"), From: string(d.have.Mode), To: string(d.mode)})
+	}
+	if label := d.have.Labels[LabelSpec]; label == "" {
+		out = append(out, Change{Path: d.path("labels"), To: "muster's own: it was deployed by another tool"})
+	} else {
+		out = append(out, b.recordedChanges(d.path(""), label, d.json, deployedRules{})...)
+		out = append(out, b.objectChanges(d)...)
+	}
+	if !d.mode.Everywhere() && d.mode == d.have.Mode && d.have.Replicas != d.scale {
+		out = append(out, Change{Path: d.path("deploy.replicas"), From: count(d.have.Replicas), To: count(d.scale)})
+	}
+	if !b.how.IgnoreDrift {
+		for _, c := range d.have.Drift {
+			c.Path, c.Drift = d.path(c.Path), true
+			if !mentions(out, c.Path) {
+				out = append(out, c)
+			}
+		}
+		if d.have.Update == UpdatePaused {
+			out = append(out, Change{Path: d.path("update"), From: "paused: " + d.have.Message, To: "carried on", Drift: true})
+		}
+	}
+	if d.forced {
+		out = append(out, Change{Path: d.path("recreate"), To: "forced"})
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Path < out[j].Path })
+	return out
+}
+
+// objectChanges notices configs and secrets whose content is another, or that go by another name.
+func (b *builder) objectChanges(d *deployment) []Change {
+	was := readContent(d.have.Labels[LabelContent])
+	now := b.content(d.spec)
+	var out []Change
+	for _, key := range keys(d.objects) {
+		if slices.Contains(d.have.Objects, d.objects[key]) {
+			continue
+		}
+		if old, ok := was[key]; ok && old != now[key] {
+			out = append(out, Change{Path: d.path(key + ".content"), From: short(old), To: short(now[key])})
+		} else if ok {
+			out = append(out, Change{Path: d.path(key + ".name"), To: d.objects[key], Drift: true})
+		}
+	}
+	return out
+}
+
+// stays says whether a change leaves the service's containers as they are.
+func (d *deployment) stays(c Change) bool {
+	switch field := strings.TrimPrefix(c.Path, d.path("")); {
+	case field == "deploy.replicas", field == "deploy.endpoint_mode", field == "labels" && d.have.Labels[LabelSpec] == "", field == "update":
+		return true
+	case strings.HasPrefix(field, "deploy.labels."), strings.HasPrefix(field, "deploy.update_config."), strings.HasPrefix(field, "deploy.rollback_config."):
+		return true
+	}
+	return false
+}
+
+// impact is how much its changes disturb what runs.
+func (d *deployment) impact() Impact {
+	impact := NoImpact
+	for _, c := range d.changes {
+		impact = max(impact, InPlace)
+		if !d.stays(c) {
+			return Replace
+		}
+	}
+	return impact
+}
+
+// deployService adds the steps of one service.
+func (b *builder) deployService(d *deployment) {
+	item := Item{Ref: d.ref(), Verdict: Unchanged, Changes: d.changes, Impact: d.impact(), Containers: d.scale}
+	if d.mode.Everywhere() {
+		item.Containers = b.have.ready
+	}
+	var needs []StepID
+	if d.have == nil || len(d.changes) > 0 {
+		needs, item.After = b.deployAfter(d)
+		b.applyService(d, needs)
+		b.awaitService(d, d.goal())
+	} else if b.how.Wait || d.have.Update == Updating || d.have.Update == RollingBack {
+		b.awaitService(d, d.goal())
+	}
+	switch {
+	case d.have == nil:
+		item.Verdict, item.Summary = Create, "new service, "+d.size()
+	case len(d.changes) > 0:
+		item.Verdict = Modify
+		if !slices.ContainsFunc(d.changes, func(c Change) bool { return !c.Drift }) {
+			item.Verdict = Mend
+		}
+		item.Summary = d.summary()
+	}
+	b.items = append(b.items, item)
+}
+
+// size is how many containers it has, in words.
+func (d *deployment) size() string {
+	switch {
+	case d.mode == ReplicatedJob && d.scale == 1:
+		return "a job"
+	case d.mode == ReplicatedJob:
+		return "a job, " + plural(d.scale, "run")
+	case d.mode == GlobalJob:
+		return "a job on each node"
+	case d.mode == Global:
+		return "one replica on each node"
+	}
+	return plural(d.scale, "replica")
+}
+
+// summary says what becomes of a service that differs.
+func (d *deployment) summary() string {
+	var parts []string
+	if c := d.path("deploy.replicas"); mentions(d.changes, c) {
+		parts = append(parts, scaleText(d.have.Replicas, d.scale))
+	}
+	switch {
+	case d.mode != d.have.Mode:
+		parts = append(parts, "remove and create, as the mode of a service cannot be changed")
+	case d.impact() == Replace && d.mode.Job():
+		parts = append(parts, "run again")
+	case d.impact() == Replace:
+		parts = append(parts, "replace "+d.pace())
+	case len(parts) == 0:
+		parts = append(parts, "in place")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// pace is how its containers are replaced: the engine does it as update_config says, one at a time where that does not say.
+func (d *deployment) pace() string {
+	order, parallel := StopFirst, 1
+	if d.spec.Deploy != nil && d.spec.Deploy.UpdateConfig != nil {
+		u := d.spec.Deploy.UpdateConfig
+		if u.Order != "" {
+			order = Order(u.Order)
+		}
+		if u.Parallelism != nil {
+			parallel = int(min(*u.Parallelism, 1<<20))
+		}
+	}
+	n := d.have.Replicas
+	text := plural(n, "replica")
+	switch {
+	case n <= 1:
+		text = "1 of 1"
+	case parallel == 0 || parallel >= n:
+		text = "all " + count(n) + " at once"
+	case parallel == 1:
+		text += ", one at a time"
+	default:
+		text += ", " + count(parallel) + " at a time"
+	}
+	return text + ", " + string(order)
+}
+
+// goal is what a service has to come to.
+func (d *deployment) goal() Condition {
+	if d.mode.Job() {
+		return IsCompleted
+	}
+	return IsReady
+}
+
+// deployAfter are the steps that come before a service, and the waits among them in words.
+func (b *builder) deployAfter(d *deployment) (needs []StepID, after []string) {
+	for _, key := range networkKeys(d.spec) {
+		needs = append(needs, b.networkSteps[b.network(key)])
+	}
+	for _, name := range d.objects {
+		needs = append(needs, b.objectSteps[name])
+	}
+	needs = append(needs, b.imageSteps[b.want.ImageName(d.spec)], b.pushSteps[b.want.ImageName(d.spec)])
+	for _, e := range d.edges {
+		to := b.deployments[e.to.name]
+		condition := deployedCondition(e.condition)
+		switch {
+		case condition == IsRunning:
+			needs = append(needs, to.apply)
+			continue
+		case to.apply == "" && to.met(condition):
+			continue
+		case e.optional || e.timeout > 0:
+			wait := AwaitService{Name: to.as, Service: to.name, Condition: condition, Timeout: shorter(b.how.WaitTimeout, e.timeout), For: d.name, Optional: e.optional}
+			needs = append(needs, b.graph.add(Step{Action: wait, Needs: []StepID{to.apply}, Because: []Change{{Path: d.path("depends_on." + to.name), To: e.condition}}}))
+		default:
+			needs = append(needs, b.awaitService(to, condition))
+		}
+		after = append(after, to.name+" "+strings.TrimPrefix(shortCondition(e.condition), "service_"))
+	}
+	return needs, after
+}
+
+// deployedCondition is what a dependent waits for. An engine that checks health itself counts only what is healthy as running.
+func deployedCondition(condition string) Condition {
+	switch condition {
+	case project.ConditionCompleted:
+		return IsCompleted
+	case project.ConditionHealthy:
+		return IsReady
+	}
+	return IsRunning
+}
+
+// met says whether the engine has a service as it is awaited already.
+func (d *deployment) met(condition Condition) bool {
+	switch {
+	case d.have == nil, d.have.Update == Updating, d.have.Update == RollingBack:
+		return false
+	case condition == IsCompleted:
+		return d.have.Completed >= d.have.Replicas
+	}
+	return d.have.Running >= d.have.Replicas
+}
+
+// awaitService adds the wait for a service, once for each condition, unless it is met already.
+func (b *builder) awaitService(d *deployment, condition Condition) StepID {
+	if d.apply == "" && d.met(condition) {
+		return ""
+	}
+	if id, ok := d.awaits[condition]; ok {
+		return id
+	}
+	var needs []StepID
+	if d.apply != "" {
+		needs = []StepID{d.apply}
+	}
+	id := b.graph.add(Step{
+		Action: AwaitService{Name: d.as, Service: d.name, Condition: condition, Timeout: b.how.WaitTimeout},
+		Needs:  needs, Because: b.awaitedBy(d, condition),
+	})
+	d.awaits[condition] = id
+	return id
+}
+
+// awaitedBy says why a service is waited for.
+func (b *builder) awaitedBy(d *deployment, condition Condition) []Change {
+	for _, of := range d.dependents {
+		if deployedCondition(of.condition) == condition {
+			return b.waiters(d.service, awaited(of.condition))
+		}
+	}
+	if d.apply != "" {
+		return []Change{{Path: d.path("ready"), To: "changed, so that it has to show that it works"}}
+	}
+	return b.waiters(d.service, IsReady)
+}
+
+// applyService adds the step that makes a service what it shall be.
+func (b *builder) applyService(d *deployment, needs []StepID) {
+	because, impact := d.changes, d.impact()
+	if d.have == nil {
+		because = []Change{{Path: d.path("deploy.replicas"), To: d.size()}}
+	} else if d.have.Mode != d.mode {
+		needs = append(needs, b.graph.add(Step{
+			Action: RemoveService{Name: d.have.Name, Service: d.name}, Needs: slices.Clone(needs), Because: because, Impact: Replace,
+		}))
+	}
+	a := ApplyService{
+		Project: b.want.Name, Name: d.as, Service: d.name, Mode: d.mode, Replicas: d.scale, Spec: d.spec, Image: b.want.ImageName(d.spec),
+		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced, Resolve: b.how.Resolve,
+	}
+	for _, key := range networkKeys(d.spec) {
+		if _, known := b.want.Networks[key]; known {
+			a.Networks = put(a.Networks, key, b.network(key))
+		}
+	}
+	for _, v := range d.spec.Volumes {
+		definition, known := b.want.Volumes[v.Source]
+		if !known || v.Type != "volume" {
+			continue
+		}
+		a.Volumes = put(a.Volumes, v.Source, b.volume(v.Source))
+		if a.Definitions == nil {
+			a.Definitions = map[string]project.Volume{}
+		}
+		a.Definitions[v.Source] = definition
+	}
+	d.apply = b.graph.add(Step{Action: a, Needs: needs, Because: because, Impact: impact})
+}
+
+// serviceLabels are those that a service gets itself, beside those of its containers.
+func (b *builder) serviceLabels(d *deployment) map[string]string {
+	labels := map[string]string{}
+	if d.spec.Deploy != nil {
+		for k, v := range d.spec.Deploy.Labels {
+			labels[k] = v
+		}
+	}
+	labels[LabelSpec] = d.label(&b.codec)
+	labels[LabelDependsOn] = dependsOnLabel(d.spec)
+	if content := b.contentLabel(d.spec); content != "" {
+		labels[LabelContent] = content
+	}
+	labels[LabelWorkingDir] = b.want.WorkingDir
+	labels[LabelConfigFiles] = strings.Join(b.want.Files, ",")
+	b.instanceLabels(labels)
+	return labels
+}
+
+// deployImages builds and sends those images that the file builds: the engine's machines fetch them from a registry.
+func (b *builder) deployImages() {
+	for _, name := range b.order {
+		d := b.deployments[name]
+		if d.spec.Build == nil {
+			continue
+		}
+		ref := b.want.ImageName(d.spec)
+		if !pushable(ref) && len(b.have.nodes) > 1 {
+			b.fail(d.ref(), "give it a name with a registry, such as `image: registry.example.com/"+d.name+"`, or build it and load it on each node, and take `build` out",
+				"%s: image %s is built here, and the other nodes cannot fetch it", d.name, ref)
+			continue
+		}
+		policy, _ := b.pullPolicy(d.service)
+		why, due := b.buildReason(d.service, policy, b.image(ref))
+		if !due && b.image(ref) == nil && (d.have == nil || len(d.changes) > 0) && !b.how.NoBuild {
+			why, due = Change{Path: d.path("image"), To: ref + " is missing"}, true
+		}
+		if !due {
+			continue
+		}
+		b.buildImage(d.service, ref, why)
+		if pushable(ref) && b.pushSteps[ref] == "" {
+			b.pushSteps[ref] = b.graph.add(Step{
+				Action: PushImage{Ref: ref, Services: []string{d.name}}, Needs: []StepID{b.imageSteps[ref]},
+				Because: []Change{{Path: d.path("image"), To: "for the other nodes"}},
+			})
+		}
+	}
+}
+
+// pushable says whether a reference names a registry of its own: the first part of it has a dot or a port, or is localhost.
+func pushable(ref string) bool {
+	host, _, ok := strings.Cut(ref, "/")
+	return ok && (strings.ContainsAny(host, ".:") || host == "localhost")
+}
+
+// deployOrphans deals with services that the files no longer have.
+func (b *builder) deployOrphans() {
+	for _, key := range keys(b.have.deployed) {
+		have := b.have.deployed[key]
+		if b.knows(key) {
+			continue
+		}
+		if !b.how.RemoveOrphans {
+			if !b.how.IgnoreOrphans {
+				b.warn("service %s is none of the file (orphan); remove with `muster up --remove-orphans`", have.Name)
+			}
+			continue
+		}
+		b.gone[have.Name] = b.graph.add(Step{
+			Action: RemoveService{Name: have.Name, Service: key}, Because: []Change{{Path: "services." + key, From: "orphan"}}, Impact: Replace,
+		})
+		b.items = append(b.items, Item{Ref: Ref{Kind: KindService, Name: key}, Verdict: Remove, Summary: "orphan, remove", Impact: Replace})
+	}
+}
+
+// ends are the steps after which nothing of before a change of a service is left.
+func (d *deployment) ends() []StepID {
+	var out []StepID
+	for _, condition := range []Condition{IsReady, IsCompleted} {
+		if id := d.awaits[condition]; id != "" {
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 && d.apply != "" {
+		out = append(out, d.apply)
+	}
+	return out
+}
