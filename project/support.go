@@ -41,24 +41,29 @@ func Targets() []string { return []string{TargetDocker, TargetSwarm} }
 // SupportTable is the whole table, by target and key. It is what `config --support`
 // prints and what the documentation is made from.
 func SupportTable() []Row {
+	var out []Row
+	for _, target := range Targets() {
+		out = append(out, SupportOn(target)...)
+	}
+	return out
+}
+
+// SupportOn is the part of the table that speaks of one target, by key.
+func SupportOn(target string) []Row {
 	rows, dropped := slices.Concat(topLevelRows(), serviceRows(), nestedRows(), xMusterRows()), droppedByPeer()
 	for i := range rows {
 		rows[i].Target = TargetDocker
 		rows[i].Dropped = slices.Contains(dropped, rows[i].Key)
 	}
-	rows = append(rows, swarmRows(rows)...)
-	slices.SortFunc(rows, func(a, b Row) int {
-		if c := strings.Compare(a.Target, b.Target); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Key, b.Key)
-	})
+	switch target {
+	case TargetDocker:
+	case TargetSwarm:
+		rows = swarmRows(rows)
+	default:
+		return nil
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(a.Key, b.Key) })
 	return rows
-}
-
-// SupportOn is the part of the table that speaks of one target, by key.
-func SupportOn(target string) []Row {
-	return slices.DeleteFunc(SupportTable(), func(r Row) bool { return r.Target != target })
 }
 
 // Words is what a table says of a row, never nothing: the kind of support, the version of the
@@ -83,9 +88,9 @@ func SupportOf(target, path string) (Row, bool) {
 	parts := strings.Split(path, ".")
 	var best Row
 	found, most := false, 0
-	for _, row := range SupportTable() {
+	for _, row := range SupportOn(target) {
 		pattern := strings.Split(row.Key, ".")
-		if row.Target == target && len(pattern) > most && matchesParts(pattern, parts) {
+		if len(pattern) > most && matchesParts(pattern, parts) {
 			best, found, most = row, true, len(pattern)
 		}
 	}

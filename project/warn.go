@@ -50,8 +50,8 @@ type trie struct {
 
 func unhonoured(target string) *trie {
 	root := &trie{}
-	for _, row := range SupportTable() {
-		if row.Target != target || row.Support == Honoured || row.Support == Informing || row.ofMuster() {
+	for _, row := range SupportOn(target) {
+		if row.Support == Honoured || row.Support == Informing || row.ofMuster() {
 			continue
 		}
 		at := root

@@ -107,6 +107,9 @@ func (e *Engine) carryOut(ctx context.Context, a planner.Action, fault *Fault, r
 			return err
 		}
 	}
+	if wait, ok := a.(planner.AwaitService); ok {
+		return e.awaitService(ctx, wait, report)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if fault != nil && fault.Do == Die {
@@ -214,6 +217,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.connect(a)
 	case planner.DisconnectNetwork:
 		return e.disconnect(a)
+	case planner.ApplyService, planner.RemoveService, planner.CreateObject, planner.RemoveObject:
+		return e.deploy(a)
 	default:
 		return fmt.Errorf("engine in memory does not know %T", a)
 	}
@@ -252,6 +257,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		}
 	}
 	out.Images = e.imagesOf(scope.Images)
+	e.observeDeployed(scope, &out)
 	return out, nil
 }
 

@@ -34,6 +34,11 @@ type State struct {
 	// Latency is how long actions take, by type name: "StartContainer".
 	Latency map[string]Span `json:",omitempty"`
 	Faults  []*Fault        `json:",omitempty"`
+	// Nodes are its machines, where it is an engine that keeps services by itself; else there are none. Deployed are those, and
+	// Objects the configs and secrets by kind and name.
+	Nodes    []planner.Node             `json:",omitempty"`
+	Deployed map[string]*Deployed       `json:",omitempty"`
+	Objects  map[string]*planner.Object `json:",omitempty"`
 }
 
 // Container is a container and what the engine alone knows of it.
@@ -114,6 +119,8 @@ func (s *State) fill() {
 	ensure(&s.Behaviours)
 	ensure(&s.Sources)
 	ensure(&s.Latency)
+	ensure(&s.Deployed)
+	ensure(&s.Objects)
 }
 
 func ensure[V any](m *map[string]V) {
