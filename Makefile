@@ -52,8 +52,8 @@ test-oldest: ## run the tests on the oldest engine that muster supports: quickly
 test-podman: ## run the tests on Podman: the engine adapter and the program
 	hack/with-engine podman $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster
 
-test-containerd: ## run the tests of the engine adapter on Docker with containerd's image store
-	hack/with-engine containerd $(TEST) -p 1 -count=1 ./runner/docker
+test-containerd: ## run the tests of the engine adapter and of the program on Docker with containerd's image store
+	hack/with-engine containerd $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster
 
 test-swarm: ## run the tests on a swarm of three engines
 	hack/with-engine swarm go test $(TEST_FLAGS) -race -p 1 -count=1 -run Swarm $(call packages_with,MUSTER_TEST_SWARM) || [ $$? = 3 -a -z "$$CI" ]

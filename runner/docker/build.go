@@ -32,14 +32,20 @@ func (e *Engine) build(ctx context.Context, a planner.BuildImage, report func(ru
 		err = e.classicBuild(ctx, a.Service, r, report)
 		return e.explainBuild(ctx, err, a, d)
 	}
-	if d.builder != nil {
+	if d.builder != nil { // what it makes is loaded, which takes care of the image that loses its name
 		cleanup, err := e.bringBases(ctx, a, &r)
 		defer cleanup()
 		if err != nil {
 			return err
 		}
+		return e.explainBuild(ctx, buildkit.Build(ctx, d.Daemon, e.config, r, report), a, d)
 	}
-	return e.explainBuild(ctx, buildkit.Build(ctx, d.Daemon, e.config, r, report), a, d)
+	release, err := e.holdReplaced(ctx, a.Ref)
+	if err != nil {
+		return err
+	}
+	err = e.explainBuild(ctx, buildkit.Build(ctx, d.Daemon, e.config, r, report), a, d)
+	return errors.Join(err, release())
 }
 
 // prepareBuild writes a build down, and finds the BuildKit for it.

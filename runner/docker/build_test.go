@@ -126,6 +126,44 @@ func TestBuildInlineFromScratch(t *testing.T) {
 	}
 }
 
+// The image that a build takes the name from is still there afterwards, without one, on every kind of store: containers
+// run it, and a rollback goes back to it.
+func TestBuildKeepsWhatItReplaces(t *testing.T) {
+	r := newRig(t)
+	r.needsBuildKit()
+	made := func(text string) string {
+		t.Helper()
+		a := r.image(types.BuildConfig{Context: t.TempDir(), DockerfileInline: "FROM " + busybox() + "\nRUN " + text + "\n"})
+		if err := r.Apply(r.ctx, a, nil); (err != nil) != (text == "false") {
+			t.Fatal(err)
+		}
+		is, err := r.client.ImageInspect(r.ctx, a.Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is.ID
+	}
+	first := made("echo " + r.project)
+	t.Cleanup(func() { _, _ = r.client.ImageRemove(t.Context(), first, image.RemoveOptions{}) })
+	second := made("echo 2" + r.project)
+	if first == second || made("echo 2"+r.project) != second || made("false") != second {
+		t.Fatalf("the images are %s and %s", first, second)
+	}
+	for id, names := range map[string]int{first: 0, second: 1} {
+		is, err := r.client.ImageInspect(r.ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(is.RepoTags) != names {
+			t.Errorf("%s is called %q", id, is.RepoTags)
+		}
+	}
+	left, err := r.Leftovers(r.ctx, r.project)
+	if err != nil || len(left) != 1 || left[0] != first {
+		t.Errorf("left over are %q, %v", left, err)
+	}
+}
+
 func TestBuildFailureNamesTheLine(t *testing.T) {
 	r := newRig(t)
 	dir := files(t, map[string]string{"Dockerfile": "FROM " + busybox() + "\nRUN echo here && exit 3\n"})
