@@ -74,6 +74,15 @@ type FillVolume struct {
 	Image string `json:"image"`
 }
 
+// MoveVolume makes a new volume have what another one has; that one may be empty then. To do it once more changes nothing. What the target
+// has is not kept. Nothing may have either of them mounted and running meanwhile.
+type MoveVolume struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Image is for the containers that an engine may have to make for it; they are never started.
+	Image string `json:"image"`
+}
+
 // RemoveVolume removes a volume and its data.
 type RemoveVolume struct {
 	Name string `json:"name"`
@@ -366,6 +375,7 @@ func (a RemoveNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} 
 func (a CreateVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a CopyVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
 func (a FillVolume) Resource() Ref        { return Ref{KindVolume, a.Name, ""} }
+func (a MoveVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
 func (a RemoveVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a PullImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
 func (a PushImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
@@ -395,6 +405,7 @@ func (RemoveNetwork) action()     {}
 func (CreateVolume) action()      {}
 func (CopyVolume) action()        {}
 func (FillVolume) action()        {}
+func (MoveVolume) action()        {}
 func (RemoveVolume) action()      {}
 func (PullImage) action()         {}
 func (PushImage) action()         {}

@@ -184,6 +184,8 @@ func idOf(a Action) StepID {
 		return StepID("copy volume " + a.From + " to " + a.To)
 	case FillVolume:
 		return StepID("fill volume " + a.Name)
+	case MoveVolume:
+		return StepID("move volume " + a.From + " to " + a.To)
 	case RemoveVolume:
 		return StepID("remove volume " + a.Name)
 	case PullImage:

@@ -291,15 +291,16 @@ func (b *builder) migrate(m *migration) {
 		labels[LabelFilled] = m.kept
 		gone = []StepID{b.graph.add(Step{Action: CreateVolume{Name: m.name, Spec: m.volume, Labels: labels}, Needs: gone, Because: m.why, Impact: Replace})}
 	}
+	restored := strings.HasPrefix(m.kept, m.name+restoring)
 	var fill Action = CopyVolume{From: m.kept, To: m.name, Image: b.copyImage(m)}
-	if m.restore != nil {
-		// It is known to fit by now, and from the snapshot itself it goes faster. The copy is for a next plan, wherever that is made.
-		fill = b.fill(m, m.name)
+	if restored {
+		// Nobody needs the copy afterwards, so that an engine may hand it over as it is.
+		fill = MoveVolume{From: m.kept, To: m.name, Image: b.copyImage(m)}
 	}
 	filled := b.graph.add(Step{Action: fill, Needs: append(gone, b.copyImageStep(m)), Because: m.why, Impact: Replace})
 	b.volumeSteps[m.name] = filled
 	m.unmarked = b.graph.add(Step{Action: RemoveVolume{Name: mark}, Needs: []StepID{filled}, Because: m.why, Impact: InPlace})
-	if strings.HasPrefix(m.kept, m.name+restoring) {
+	if restored {
 		b.graph.add(Step{Action: RemoveVolume{Name: m.kept}, Needs: []StepID{m.unmarked}, Because: m.why, Impact: InPlace})
 	}
 	b.items = append(b.items, m.item(have != nil))

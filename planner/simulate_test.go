@@ -113,6 +113,11 @@ func (w *world) apply(a Action) error {
 		w.state.Volumes = append(w.state.Volumes, Volume{Name: a.Name, Driver: "local", Labels: a.Labels})
 	case FillVolume:
 		w.data[a.Name] = a.Snapshot
+	case MoveVolume:
+		if w.data[a.From] == "" {
+			return nil // it is done
+		}
+		w.data[a.To], w.data[a.From] = w.data[a.From], ""
 	case CopyVolume:
 		for _, c := range w.state.Containers {
 			for _, m := range c.Mounts {

@@ -363,24 +363,66 @@ func (e DamagedError) Error() string { return string(e) + " is damaged: its dige
 // Hint says how to go on.
 func (e DamagedError) Hint() string { return "take another snapshot, or an exported copy of this one" }
 
+// Packed reads the packed archive of a volume.
+type Packed struct {
+	file *os.File
+	want string
+	sum  hash.Hash
+}
+
+// OpenPacked opens the packed archive of a volume whose digest is known.
+func OpenPacked(file, sum string) (*Packed, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	return &Packed{file: f, want: sum, sum: sha256.New()}, nil
+}
+
+func (p *Packed) Read(b []byte) (int, error) {
+	n, err := p.file.Read(b)
+	_, _ = p.sum.Write(b[:n])
+	return n, err
+}
+
+// Size is how many bytes it has.
+func (p *Packed) Size() (int64, error) {
+	is, err := p.file.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("read snapshot: %w", err)
+	}
+	return is.Size(), nil
+}
+
+// Verify reads what is left, and says whether all was what had been written.
+func (p *Packed) Verify() error {
+	if _, err := io.Copy(io.Discard, p); err != nil {
+		return fmt.Errorf("read snapshot %s: %w", p.file.Name(), err)
+	}
+	if got := "sha256:" + hex.EncodeToString(p.sum.Sum(nil)); got != p.want {
+		return DamagedError(p.file.Name())
+	}
+	return nil
+}
+
+// Close ends it.
+func (p *Packed) Close() error { return p.file.Close() }
+
 // Archive reads a volume's archive, unpacked.
 type Archive struct {
-	name   string
-	want   string
-	file   *os.File
-	sum    hash.Hash
+	packed *Packed
 	unpack *zstd.Decoder
 }
 
 // Open opens the packed archive of a volume whose digest is known.
 func Open(file, sum string) (*Archive, error) {
-	f, err := os.Open(file)
+	packed, err := OpenPacked(file, sum)
 	if err != nil {
-		return nil, fmt.Errorf("read snapshot: %w", err)
+		return nil, err
 	}
-	a := &Archive{name: file, want: sum, file: f, sum: sha256.New()}
-	if a.unpack, err = zstd.NewReader(io.TeeReader(f, a.sum)); err != nil {
-		return nil, errors.Join(fmt.Errorf("read snapshot %s: %w", file, err), f.Close())
+	a := &Archive{packed: packed}
+	if a.unpack, err = zstd.NewReader(packed); err != nil {
+		return nil, errors.Join(fmt.Errorf("read snapshot %s: %w", file, err), packed.Close())
 	}
 	return a, nil
 }
@@ -391,12 +433,12 @@ func (a *Archive) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	if errors.Is(err, io.EOF) {
-		if bad := a.check(); bad != nil {
+		if bad := a.packed.Verify(); bad != nil {
 			return n, bad
 		}
 		return n, io.EOF
 	}
-	return n, errors.Join(DamagedError(a.name), err)
+	return n, errors.Join(DamagedError(a.packed.file.Name()), err)
 }
 
 // Verify reads what is left, and says whether all was what had been written.
@@ -405,20 +447,10 @@ func (a *Archive) Verify() error {
 	return err
 }
 
-func (a *Archive) check() error {
-	if _, err := io.Copy(a.sum, a.file); err != nil {
-		return fmt.Errorf("read snapshot %s: %w", a.name, err)
-	}
-	if got := "sha256:" + hex.EncodeToString(a.sum.Sum(nil)); got != a.want {
-		return DamagedError(a.name)
-	}
-	return nil
-}
-
 // Close ends it.
 func (a *Archive) Close() error {
 	a.unpack.Close()
-	return a.file.Close()
+	return a.packed.Close()
 }
 
 // indented is the list as it stands in its file.

@@ -153,6 +153,8 @@ func wordsOf(a planner.Action) words {
 		return words{"Copying", "Copied"}
 	case planner.FillVolume:
 		return words{"Filling", "Filled"}
+	case planner.MoveVolume:
+		return words{"Moving", "Moved"}
 	case planner.PullImage:
 		return words{"Pulling", "Pulled"}
 	case planner.PushImage:

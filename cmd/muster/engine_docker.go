@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/runner/docker"
@@ -12,7 +13,8 @@ type dockerEngine struct{ *docker.Engine }
 
 // openEngine prepares the connection; the first call makes it.
 func openEngine(_ context.Context, at address) (engine, error) {
-	e, err := docker.Open(docker.Options{Host: at.host, Context: at.context, Dial: at.dial, Builder: at.builder})
+	own, _ := os.Executable() // without it there are no agents
+	e, err := docker.Open(docker.Options{Host: at.host, Context: at.context, Dial: at.dial, Builder: at.builder, Muster: own})
 	if err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func (p *program) containerCommands() []*cobra.Command {
 		p.vizCommand(), p.generateCommand(), p.alphaCommand(), p.manCommand(),
 		p.topCommand(), p.statsCommand(), p.portCommand(), p.envCommand(), p.openCommand(), p.gcCommand(), p.imagesCommand(), p.volumesCommand(), p.volumeCommand(), p.eventsCommand(),
 		p.pauseCommand(), p.unpauseCommand(), p.cpCommand(), p.attachCommand(), p.exportCommand(), p.commitCommand(),
-		p.faultCommand(), p.faultAgentCommand(), p.faultGuardCommand(),
+		p.faultCommand(), p.faultAgentCommand(), p.faultGuardCommand(), p.volumeAgentCommand(),
 	}
 }
 

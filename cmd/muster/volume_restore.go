@@ -13,6 +13,7 @@ import (
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/snapshot"
+	"github.com/musterhq/muster/snapshot/agent"
 )
 
 func (p *program) volumeRestoreCommand() *cobra.Command {
@@ -159,4 +160,12 @@ func (p *program) fromSnapshot(ctx context.Context, on observer, want *project.P
 	}
 	how.Restore = from
 	return nil
+}
+
+// volumeAgentCommand is what runs beside the volumes of an engine.
+func (p *program) volumeAgentCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: agent.Command, Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return agent.Run(args[0], p.in, p.out) },
+	}
 }

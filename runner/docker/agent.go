@@ -33,7 +33,7 @@ const (
 
 // AgentSpec says what an agent does and what it may touch. The zero value can touch nothing.
 type AgentSpec struct {
-	// Program is the path of a static Linux program for the engine's architecture. Empty is muster itself; see [AgentProgram].
+	// Program is the path of a static Linux program for the engine's architecture. Empty is that of [Options.Muster]; see [AgentProgram].
 	Program string
 	// Args are its arguments.
 	Args []string
@@ -43,6 +43,8 @@ type AgentSpec struct {
 	Capabilities []string
 	// Volumes are mounted by their names; all else that it sees cannot be written.
 	Volumes []AgentVolume
+	// Folders are those of the engine's machine that it may write, as it sees them.
+	Folders []AgentFolder
 }
 
 // AgentVolume is a volume as an agent sees it.
@@ -50,6 +52,9 @@ type AgentVolume struct {
 	Name, Path string
 	ReadOnly   bool
 }
+
+// AgentFolder is a folder of the engine's machine as an agent sees it.
+type AgentFolder struct{ Source, Path string }
 
 // Agent starts an agent and connects to its standard streams. The agent has to end when its input does: [Session.CloseWrite],
 // [Session.Close] and the end of ctx end it in peace, and the end of this process too. The engine removes its container then.
@@ -89,6 +94,9 @@ func (e *Engine) createAgent(ctx context.Context, ref string, a AgentSpec) (id s
 			Type: mount.TypeVolume, Source: v.Name, Target: v.Path, ReadOnly: v.ReadOnly, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
 		})
 	}
+	for _, f := range a.Folders {
+		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: f.Source, Target: f.Path})
+	}
 	made, err := e.client.ContainerCreate(ctx, &container.Config{
 		Image: ref, Entrypoint: []string{agentPath}, Cmd: a.Args, User: "0:0", Labels: map[string]string{labelAgent: ref[len(agentImage)+1:]},
 		OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true,
@@ -127,11 +135,7 @@ func (e *Engine) startAgent(ctx context.Context, id string) (_ *Session, err err
 // agentImage is the image that has a program, which is made where it is not there.
 func (e *Engine) agentImage(ctx context.Context, program string) (ref string, err error) {
 	if program == "" {
-		v, err := e.client.ServerVersion(ctx)
-		if err != nil {
-			return "", e.wrap(ctx, err, "ask", "the engine what it runs on")
-		}
-		if program, err = AgentProgram(v.Os, v.Arch); err != nil {
+		if program, err = e.agentProgram(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -162,6 +166,18 @@ func (e *Engine) agentImage(ctx context.Context, program string) (ref string, er
 	}
 	_, err = e.RemoveAgents(ctx, ref)
 	return ref, err
+}
+
+// agentProgram is the path of muster's own program for the engine.
+func (e *Engine) agentProgram(ctx context.Context) (string, error) {
+	if e.muster == "" {
+		return "", &refusal{problem: "it takes muster's own program on the engine's side, and none is known here", hint: "say where it is, or use the command"}
+	}
+	v, err := e.client.ServerVersion(ctx)
+	if err != nil {
+		return "", e.wrap(ctx, err, "ask", "the engine what it runs on")
+	}
+	return AgentProgram(e.muster, v.Os, v.Arch)
 }
 
 // importAgent makes an image of the one file.

@@ -3,19 +3,14 @@ package docker
 import (
 	"debug/elf"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 )
 
-// AgentProgram is the path of a muster that can run in a container of an engine: this one, where it is a static program for the same
+// AgentProgram is the path of a muster that can run in a container of an engine: own, where that is a static program for the same
 // system, or else a muster-linux-ARCH that lies beside it.
-func AgentProgram(system, arch string) (string, error) {
-	own, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find muster's own program: %w", err)
-	}
+func AgentProgram(own, system, arch string) (string, error) {
 	if system != "linux" {
 		return "", &refusal{problem: "muster has no agent for containers of " + system, hint: "use an engine that runs Linux containers"}
 	}

@@ -173,25 +173,25 @@ func TestAgentImages(t *testing.T) {
 
 // A program that wants others beside it cannot be an agent, and another system's neither: what to do is said.
 func TestAgentProgram(t *testing.T) {
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ system, arch, wants string }{
 		{"windows", "amd64", "muster has no agent for containers of windows"},
 		{"linux", "s390x", "this muster cannot run in a container of the engine, which wants a static program for linux/s390x"},
 	} {
-		_, err := AgentProgram(c.system, c.arch)
+		_, err := AgentProgram(own, c.system, c.arch)
 		if err == nil || err.Error() != c.wants {
 			t.Errorf("%s/%s: %v", c.system, c.arch, err)
 		}
-	}
-	own, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
 	}
 	beside := filepath.Join(filepath.Dir(own), "muster-linux-s390x")
 	if err := os.Rename(agentProgram(t), beside); err != nil {
 		t.Fatal(err)
 	}
 	defer os.Remove(beside)
-	if path, err := AgentProgram("linux", "s390x"); path != beside || err != nil {
+	if path, err := AgentProgram(own, "linux", "s390x"); path != beside || err != nil {
 		t.Errorf("%s, %v", path, err)
 	}
 }

@@ -37,6 +37,8 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		return e.copyVolume(ctx, a, report)
 	case planner.FillVolume:
 		return e.fillVolume(ctx, a, report)
+	case planner.MoveVolume:
+		return e.moveVolume(ctx, a, report)
 	case planner.RemoveVolume:
 		return e.removeVolume(ctx, a.Name)
 	case planner.PullImage:

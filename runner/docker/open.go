@@ -49,6 +49,8 @@ type Options struct {
 	Dial []string
 	// Builder is the name of a builder of buildx; empty is the one that `docker buildx use` chose, and "default" the engine's own.
 	Builder string
+	// Muster is the path of muster's own program, for what agents do on the engine's side. Where it is empty, nothing goes through them.
+	Muster string
 }
 
 // Engine is a connection to one container engine. It is safe for concurrent
@@ -59,6 +61,7 @@ type Engine struct {
 	secure bool   // over TLS
 	config *configfile.ConfigFile
 	dir    string // where config lies
+	muster string // the path of muster's own program, or empty
 	key    string // the name of the context or, for the default one, the address: what buildx knows it by
 	// builder is the one that was chosen for buildx, nil where that is the engine's own.
 	builder func() (*buildx.Builder, error)
@@ -69,6 +72,8 @@ type Engine struct {
 	buildkit bool
 	// bridges are the networks, by ID, of which it was found out whether their bridge is on this machine.
 	bridges map[string]bool
+	// movers are the agents that have filled a volume, by its name.
+	movers map[string]*mover
 }
 
 const (
@@ -113,13 +118,21 @@ func Open(o Options) (*Engine, error) {
 			end.context = cmp.Or(of.context, of.host)
 		}
 	}
-	e := &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file, dir: dir, key: cmp.Or(end.context, end.host)}
+	e := &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file, dir: dir, muster: o.Muster, key: cmp.Or(end.context, end.host)}
 	e.builder = sync.OnceValues(func() (*buildx.Builder, error) { return chosenBuilder(o.Builder, e.key, end, dir) })
 	return e, nil
 }
 
-// Close gives up the idle connections.
-func (e *Engine) Close() error { return e.client.Close() }
+// Close ends the agents that still wait, and gives up the idle connections.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, m := range e.movers {
+		m.end()
+	}
+	e.movers = nil
+	return e.client.Close()
+}
 
 // Host is the engine's address, such as "unix:///var/run/docker.sock".
 func (e *Engine) Host() string { return e.host }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -39,6 +40,9 @@ func (e *Engine) ReadVolume(ctx context.Context, volume, image string, to io.Wri
 // fillVolume unpacks a snapshot in a volume. That the engine took all of it is not enough: what it was given has to have the digest.
 func (e *Engine) fillVolume(ctx context.Context, a planner.FillVolume, report func(runner.Progress)) error {
 	if err := e.refusePodman("fill volume " + a.Name); err != nil {
+		return err
+	}
+	if err := e.fillByAgent(ctx, a, report); !errors.Is(err, errNoAgent) {
 		return err
 	}
 	archive, err := snapshot.Open(a.File, a.Sum)

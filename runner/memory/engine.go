@@ -178,6 +178,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.copyVolume(a)
 	case planner.FillVolume:
 		return e.fillVolume(a)
+	case planner.MoveVolume:
+		return e.moveVolume(a)
 	case planner.RemoveVolume:
 		return e.removeVolume(a)
 	case planner.PullImage:

@@ -91,6 +91,18 @@ func (e *Engine) fillVolume(a planner.FillVolume) error {
 	return nil
 }
 
+// moveVolume leaves the volume that it came from empty.
+func (e *Engine) moveVolume(a planner.MoveVolume) error {
+	if e.s.Volumes[a.From] != nil && e.s.Volumes[a.To] != nil && e.s.Data[a.From] == "" {
+		return nil // it is done
+	}
+	if err := e.copyVolume(planner.CopyVolume(a)); err != nil {
+		return err
+	}
+	delete(e.s.Data, a.From)
+	return nil
+}
+
 // removeVolume refuses while any container, stopped ones too, has it.
 func (e *Engine) removeVolume(a planner.RemoveVolume) error {
 	if user := e.userOf(a.Name, ""); user != "" && e.s.Volumes[a.Name] != nil {

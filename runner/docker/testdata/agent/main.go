@@ -1,4 +1,5 @@
-// Command agent tells what it can touch and says back what it is told, until its input ends.
+// Command agent tells what it can touch and says back what it is told, until its input ends; or it is
+// the part of muster that fills volumes.
 package main
 
 import (
@@ -9,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/musterhq/muster/snapshot/agent"
 )
 
 // version makes programs differ.
@@ -19,6 +22,13 @@ func main() {
 		name, _ := os.Hostname() // the start of the container's ID
 		fmt.Println(name + version)
 		_, _ = io.Copy(os.Stdout, os.Stdin)
+		return
+	}
+	if len(os.Args) > 2 && os.Args[1] == agent.Command {
+		if err := agent.Run(os.Args[2], os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	status, _ := os.ReadFile("/proc/self/status")

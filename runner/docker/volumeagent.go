@@ -1,0 +1,227 @@
+package docker
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
+	"github.com/musterhq/muster/snapshot"
+	"github.com/musterhq/muster/snapshot/agent"
+)
+
+// An engine takes an archive only unpacked, hands it from process to process, and cannot let two volumes change their data. An agent that has
+// the folder of all volumes can do both: it is given the snapshot as it lies in its file, and what it has unpacked it puts in the place of
+// a volume in one step. Where there can be no agent, all goes through archives.
+
+// volumesPath is where an agent sees the folder of all volumes.
+const volumesPath = "/volumes"
+
+// volumeCapabilities are what it takes to make any file, of any owner.
+var volumeCapabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"}
+
+// errNoAgent says that no agent can do it, so that it has to be done otherwise.
+var errNoAgent = errors.New("no agent can do this")
+
+// mover is an agent that has a volume's data, and waits to be told where it belongs.
+type mover struct {
+	session *Session
+	out     *io.PipeReader
+	said    *bufio.Reader   // of out
+	errs    strings.Builder // to be read once said has ended
+}
+
+// volumeAgent starts one.
+func (e *Engine) volumeAgent(ctx context.Context, volume string, size int64) (*mover, error) {
+	if e.muster == "" || e.isPodman() {
+		return nil, errNoAgent
+	}
+	folder, err := e.volumesFolder(ctx, volume)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := json.Marshal(agent.Spec{Volumes: volumesPath, Volume: volume, Size: size})
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.Agent(context.WithoutCancel(ctx), AgentSpec{
+		Args: []string{agent.Command, string(spec)}, Capabilities: volumeCapabilities,
+		Folders: []AgentFolder{{Source: folder, Path: volumesPath}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoAgent, err)
+	}
+	out, say := io.Pipe()
+	m := &mover{session: s, out: out, said: bufio.NewReader(out)}
+	go func() { _ = say.CloseWithError(s.Copy(say, &m.errs)) }() // until the agent ends, or end is called
+	return m, nil
+}
+
+// volumesFolder is the folder that has a folder for each volume, where that is known.
+func (e *Engine) volumesFolder(ctx context.Context, volume string) (string, error) {
+	v, err := e.client.VolumeInspect(ctx, volume)
+	if err != nil {
+		return "", e.wrap(ctx, err, "inspect volume", volume)
+	}
+	folder, rest := path.Split(path.Dir(v.Mountpoint))
+	if v.Driver != "local" || len(v.Options) > 0 || rest != volume || path.Base(v.Mountpoint) != "_data" {
+		return "", errNoAgent
+	}
+	return path.Clean(folder), nil
+}
+
+// expect waits for what the agent says.
+func (m *mover) expect(line string) error {
+	said, err := m.said.ReadString('\n')
+	said = strings.TrimSpace(said)
+	if err == nil && said == line {
+		return nil
+	}
+	if errors.Is(err, io.EOF) {
+		said = strings.TrimSpace(said + m.errs.String())
+	}
+	m.end()
+	return fmt.Errorf("%w: it says %q", errNoAgent, said)
+}
+
+// end lets it go; its container is removed by the engine.
+func (m *mover) end() {
+	_ = m.session.CloseWrite()
+	_ = m.session.Close()
+	_ = m.out.Close()
+}
+
+// fillByAgent is [Engine.fillVolume] by an agent, which then waits for [Engine.moveVolume]. The error is errNoAgent where it could not be done.
+func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report func(runner.Progress)) error {
+	packed, err := snapshot.OpenPacked(a.File, a.Sum)
+	if err != nil {
+		return err
+	}
+	defer packed.Close()
+	size, err := packed.Size()
+	if err != nil {
+		return err
+	}
+	m, err := e.volumeAgent(ctx, a.Name, size)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, m.end)
+	_, sent := io.CopyBuffer(m.session, struct{ io.Reader }{&counted{Reader: io.LimitReader(packed, size), report: report, text: "Filling"}}, make([]byte, 1<<20))
+	if damaged := packed.Verify(); damaged != nil {
+		m.end()
+		return fmt.Errorf("fill volume %s: %w", a.Name, damaged)
+	}
+	err = m.expect(agent.Filled)
+	if !stop() && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if sent != nil {
+		m.end()
+		return fmt.Errorf("%w: %w", errNoAgent, sent)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.movers == nil {
+		e.movers = map[string]*mover{}
+	}
+	e.movers[a.Name] = m
+	return nil
+}
+
+// moveVolume lets an agent do it, the one that has filled the volume where that still waits; or else copies.
+func (e *Engine) moveVolume(ctx context.Context, a planner.MoveVolume, report func(runner.Progress)) error {
+	for _, volume := range []string{a.From, a.To} {
+		if err := e.refuseForeign(ctx, volume); err != nil {
+			return err
+		}
+	}
+	err := e.moveByAgent(ctx, a)
+	if !errors.Is(err, errNoAgent) {
+		return err
+	}
+	done, failed := e.isMoved(ctx, a)
+	if failed != nil || done {
+		return failed
+	}
+	return e.copyVolume(ctx, planner.CopyVolume(a), report)
+}
+
+func (e *Engine) moveByAgent(ctx context.Context, a planner.MoveVolume) error {
+	from, err := e.volumesFolder(ctx, a.From)
+	if err != nil {
+		return err
+	}
+	if to, err := e.volumesFolder(ctx, a.To); err != nil || to != from {
+		return errors.Join(err, errNoAgent)
+	}
+	e.mu.Lock()
+	m := e.movers[a.From]
+	delete(e.movers, a.From)
+	e.mu.Unlock()
+	if m == nil {
+		if m, err = e.volumeAgent(ctx, a.From, 0); err != nil {
+			return err
+		}
+		if err := m.expect(agent.Filled); err != nil {
+			return err
+		}
+	}
+	defer m.end()
+	defer context.AfterFunc(ctx, m.end)()
+	if _, err := fmt.Fprintln(m.session, agent.MoveTo+a.To); err != nil {
+		return fmt.Errorf("%w: %w", errNoAgent, err)
+	}
+	if err := m.expect(agent.Moved); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	return nil
+}
+
+// isMoved says whether an agent has done it before: then one volume is empty, and the other one is not.
+func (e *Engine) isMoved(ctx context.Context, a planner.MoveVolume) (bool, error) {
+	has := map[string]bool{}
+	for _, volume := range []string{a.From, a.To} {
+		id, err := e.openVolume(ctx, volume, a.Image)
+		if err != nil {
+			return false, err
+		}
+		defer e.removeCopier(ctx, volume)
+		if has[volume], err = e.hasContent(ctx, volume, id); err != nil {
+			return false, err
+		}
+	}
+	return !has[a.From] && has[a.To], nil
+}
+
+// hasContent says whether there is anything in a volume.
+func (e *Engine) hasContent(ctx context.Context, volume, id string) (bool, error) {
+	archive, _, err := e.client.CopyFromContainer(ctx, id, copyFolder)
+	if err != nil {
+		return false, e.wrap(ctx, err, "read volume", volume)
+	}
+	defer archive.Close()
+	in := tar.NewReader(archive)
+	for range 2 { // the first is the volume itself
+		if _, err = in.Next(); err != nil {
+			break
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read volume %s: %w", volume, err)
+	}
+	return err == nil, nil
+}

@@ -1,0 +1,167 @@
+package docker
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/snapshot"
+)
+
+// snapshotRig has a volume with a bit of everything, what it has, and a way to fill others with a snapshot of it.
+func snapshotRig(t *testing.T) (r *rig, from string, fill planner.FillVolume) {
+	t.Helper()
+	r, from, to := copyRig(t)
+	if r.isPodman() {
+		t.Skip("no volume can be read there")
+	}
+	r.fill(from, []tar.Header{
+		{Name: "volume/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: 999, Gid: 998},
+		{Name: "volume/sub/", Typeflag: tar.TypeDir, Mode: 0o1777, Uid: 1, Gid: 2},
+		{Name: "volume/sub/file", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 12345, Gid: 54321},
+		{Name: "volume/setuid", Typeflag: tar.TypeReg, Mode: 0o4755, Uid: 7, PAXRecords: map[string]string{
+			"SCHILY.xattr.security.capability": "\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"}},
+		{Name: "volume/hard", Typeflag: tar.TypeLink, Linkname: "volume/setuid", Mode: 0o4755},
+		{Name: "volume/soft", Typeflag: tar.TypeSymlink, Linkname: "/nowhere/else", Mode: 0o777, Uid: 5, Gid: 6},
+		{Name: "volume/pipe", Typeflag: tar.TypeFifo, Mode: 0o622, Uid: 9},
+		{Name: "volume/null", Typeflag: tar.TypeChar, Mode: 0o666, Devmajor: 1, Devminor: 3},
+		{Name: "volume/ünïcode name", Typeflag: tar.TypeReg, Mode: 0o444},
+		{Name: "volume/large", Typeflag: tar.TypeReg, Mode: 0o600},
+	}, []string{"", "", "hello", "binary", "", "", "", "", "x", strings.Repeat("0123456789abcdef", 3<<16)})
+	folder := snapshot.Folder(t.TempDir())
+	w, err := folder.Create(snapshot.Snapshot{Name: "seeded"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.Volume("data", func(to io.Writer) error { return r.ReadVolume(r.ctx, from, os.Getenv("TESTAPP_IMAGE"), to) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.Commit(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, from, planner.FillVolume{Name: to, Snapshot: "seeded", File: folder.File("seeded", "data"), Sum: s.Volumes[0].Sum, Image: os.Getenv("TESTAPP_IMAGE")}
+}
+
+// another makes one more volume.
+func (r *rig) another(name string) string {
+	r.t.Helper()
+	name = r.project + "_" + name
+	if _, err := r.client.VolumeCreate(r.ctx, volume.CreateOptions{Name: name, Labels: map[string]string{planner.LabelProject: r.project}}); err != nil {
+		r.t.Fatal(err)
+	}
+	return name
+}
+
+// What a volume had is in the one that it was moved to, down to owners, modes, times and links, whether an agent does it or not; and to move
+// it once more changes nothing.
+func TestFillAndMoveVolume(t *testing.T) {
+	for _, by := range []string{"agent", "archives"} {
+		t.Run(by, func(t *testing.T) {
+			r, from, fill := snapshotRig(t)
+			before := r.contents(from)
+			if len(before) != 10 {
+				t.Fatalf("the volume has only %v", before)
+			}
+			if by == "agent" {
+				r.muster = agentProgram(t)
+			}
+			if err := r.Apply(r.ctx, fill, nil); err != nil {
+				t.Fatal(err)
+			}
+			if waits := r.movers[fill.Name] != nil; waits != (by == "agent") {
+				t.Errorf("an agent has done it: %v", waits)
+			}
+			if diff := cmp.Diff(before, r.contents(fill.Name)); diff != "" {
+				t.Errorf("the volume that was filled (-snapshot +volume):\n%s", diff)
+			}
+			move := planner.MoveVolume{From: fill.Name, To: r.another("moved"), Image: fill.Image}
+			for range 2 {
+				if err := r.Apply(r.ctx, move, nil); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(before, r.contents(move.To)); diff != "" {
+					t.Errorf("the volume that it was moved to (-snapshot +volume):\n%s", diff)
+				}
+			}
+			// Another machine may have to carry that on that can have no agents.
+			r.muster = ""
+			if err := r.Apply(r.ctx, move, nil); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, r.contents(move.To)); diff != "" {
+				t.Errorf("moved without an agent (-snapshot +volume):\n%s", diff)
+			}
+			for _, name := range []string{from, fill.Name, move.To} {
+				left, err := r.client.ContainerList(r.ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("volume", name))})
+				if err != nil || len(left) > 0 {
+					t.Errorf("%v has the volume still (%v)", left, err)
+				}
+			}
+		})
+	}
+}
+
+// A volume that is no folder beside the others is filled through an archive.
+func TestFillVolumeElsewhere(t *testing.T) {
+	r, from, fill := snapshotRig(t)
+	r.muster = agentProgram(t)
+	fill.Name = r.project + "_elsewhere"
+	options := map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=64m"}
+	if _, err := r.client.VolumeCreate(r.ctx, volume.CreateOptions{Name: fill.Name, Labels: map[string]string{planner.LabelProject: r.project}, DriverOpts: options}); err != nil {
+		t.Fatal(err)
+	}
+	// It is there as long as somebody has it.
+	made, err := r.client.ContainerCreate(r.ctx, &container.Config{Image: os.Getenv("TESTAPP_IMAGE"), Cmd: []string{"run"}},
+		&container.HostConfig{NetworkMode: "none", Binds: []string{fill.Name + ":/data"}}, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = r.client.ContainerRemove(context.WithoutCancel(r.ctx), made.ID, container.RemoveOptions{Force: true})
+	})
+	if err := r.client.ContainerStart(r.ctx, made.ID, container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Apply(r.ctx, fill, nil); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r.contents(from), r.contents(fill.Name)); diff != "" {
+		t.Errorf("(-snapshot +volume):\n%s", diff)
+	}
+}
+
+// What is damaged is said, and nothing waits to be moved.
+func TestFillVolumeWithWhatIsDamaged(t *testing.T) {
+	r, _, fill := snapshotRig(t)
+	r.muster = agentProgram(t)
+	for what, change := range map[string]func([]byte) []byte{
+		"changed": func(text []byte) []byte { text[len(text)/2] ^= 1; return text },
+		"cut":     func(text []byte) []byte { return text[:len(text)/2] },
+	} {
+		text, err := os.ReadFile(fill.File)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := fill
+		one.File = filepath.Join(t.TempDir(), what)
+		if err := os.WriteFile(one.File, change(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Apply(r.ctx, one, nil); !errors.As(err, new(snapshot.DamagedError)) || len(r.movers) > 0 {
+			t.Errorf("%s: %v; %d agents wait", what, err, len(r.movers))
+		}
+	}
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package agent
+
+import (
+	"errors"
+	"io"
+)
+
+// Run is for containers.
+func Run(string, io.Reader, io.Writer) error {
+	return errors.New("snapshots are unpacked within Linux containers")
+}

@@ -1,0 +1,25 @@
+// Package agent is the part of muster that unpacks a snapshot beside an engine's volumes, and puts what it has unpacked in a volume's
+// place. It runs in a container of the engine, with the folder that has the volumes, and ends when its input does.
+package agent
+
+// Command is the hidden command of muster that calls [Run]; its only argument is a [Spec] as JSON.
+const Command = "volume-agent"
+
+// Spec says what the agent does. It is told the rest on its input: first the packed archive, then a line with what to do with it.
+type Spec struct {
+	// Volumes is the folder that has a folder for each volume, where the agent sees it.
+	Volumes string `json:"volumes"`
+	// Volume is the one that is filled, or whose data is moved.
+	Volume string `json:"volume"`
+	// Size is how many bytes the packed archive has; 0 is none, and the volume is left as it is.
+	Size int64 `json:"size,omitempty"`
+}
+
+// What the agent says, a line each: once the volume is filled, and once its data is in the place of another's.
+const (
+	Filled = "filled"
+	Moved  = "moved"
+)
+
+// MoveTo begins the line that tells it to give another volume what this one has; the name of that one follows.
+const MoveTo = "move to "

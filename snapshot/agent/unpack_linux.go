@@ -1,0 +1,218 @@
+package agent
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// small is up to what size files are written beside each other; larger ones are written as they are read.
+	small = 1 << 20
+	// writers bounds how many small ones are in memory.
+	writers = 8
+)
+
+// unpack makes what an archive has, as an engine would: with owners, modes, times, links, devices and extended attributes. The archive's
+// first folder is the root itself.
+func unpack(root *os.Root, archive io.Reader) error {
+	u := &unpacker{root: root}
+	u.writing.SetLimit(writers)
+	if err := errors.Join(u.read(tar.NewReader(archive)), u.writing.Wait()); err != nil {
+		return err
+	}
+	return u.finish()
+}
+
+type unpacker struct {
+	root    *os.Root
+	writing errgroup.Group
+	// links are made when all files are there, and folders get their times when nothing is made in them any more.
+	links, folders []*tar.Header
+}
+
+func (u *unpacker) read(in *tar.Reader) error {
+	for {
+		head, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		head.Name = within(head.Name)
+		switch head.Typeflag {
+		case tar.TypeXGlobalHeader:
+		case tar.TypeDir:
+			if err := u.root.MkdirAll(head.Name, 0o700); err != nil {
+				return err
+			}
+			u.folders = append(u.folders, head)
+		case tar.TypeLink:
+			u.links = append(u.links, head)
+		case tar.TypeReg:
+			err = u.file(head, in)
+		default:
+			err = u.special(head)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", head.Name, err)
+		}
+	}
+}
+
+// within is a name of the archive as seen from its first folder.
+func within(name string) string {
+	_, rest, _ := strings.Cut(path.Clean("/" + name)[1:], "/")
+	if rest == "" {
+		return "."
+	}
+	return rest
+}
+
+func (u *unpacker) file(head *tar.Header, in io.Reader) error {
+	if head.Size > small {
+		return u.write(head, in)
+	}
+	text := make([]byte, head.Size)
+	if _, err := io.ReadFull(in, text); err != nil {
+		return err
+	}
+	u.writing.Go(func() error {
+		if err := u.write(head, bytes.NewReader(text)); err != nil {
+			return fmt.Errorf("%s: %w", head.Name, err)
+		}
+		return nil
+	})
+	return nil
+}
+
+func (u *unpacker) write(head *tar.Header, text io.Reader) error {
+	return u.in(head.Name, func(folder int, name string) error {
+		fd, err := unix.Openat(folder, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(fd), name)
+		_, err = io.Copy(f, text)
+		err = errors.Join(err, dress(fd, head), f.Close())
+		if err != nil {
+			return err
+		}
+		return unix.UtimesNanoAt(folder, name, times(head), unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
+
+// dress gives an open file or folder its owner, attributes and mode, in this order: a change of the owner takes from the others.
+func dress(fd int, head *tar.Header) error {
+	if err := unix.Fchown(fd, head.Uid, head.Gid); err != nil {
+		return err
+	}
+	for key, value := range head.PAXRecords {
+		name, ok := strings.CutPrefix(key, "SCHILY.xattr.")
+		if !ok {
+			continue
+		}
+		if err := unix.Fsetxattr(fd, name, []byte(value), 0); err != nil && !errors.Is(err, unix.ENOTSUP) {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return unix.Fchmod(fd, uint32(head.Mode)&0o7777)
+}
+
+// special makes what is neither a file nor a folder.
+func (u *unpacker) special(head *tar.Header) error {
+	return u.in(head.Name, func(folder int, name string) error {
+		mode := uint32(head.Mode) & 0o7777
+		var err error
+		switch head.Typeflag {
+		case tar.TypeSymlink:
+			err = unix.Symlinkat(head.Linkname, folder, name)
+		case tar.TypeFifo:
+			err = unix.Mknodat(folder, name, unix.S_IFIFO|mode, 0)
+		case tar.TypeChar:
+			err = unix.Mknodat(folder, name, unix.S_IFCHR|mode, int(unix.Mkdev(uint32(head.Devmajor), uint32(head.Devminor))))
+		case tar.TypeBlock:
+			err = unix.Mknodat(folder, name, unix.S_IFBLK|mode, int(unix.Mkdev(uint32(head.Devmajor), uint32(head.Devminor))))
+		default:
+			err = fmt.Errorf("an archive of a volume has no entries of type %q", head.Typeflag)
+		}
+		if err == nil {
+			err = unix.Fchownat(folder, name, head.Uid, head.Gid, unix.AT_SYMLINK_NOFOLLOW)
+		}
+		if err == nil && head.Typeflag != tar.TypeSymlink {
+			err = unix.Fchmodat(folder, name, mode, 0)
+		}
+		if err != nil {
+			return err
+		}
+		return unix.UtimesNanoAt(folder, name, times(head), unix.AT_SYMLINK_NOFOLLOW)
+	})
+}
+
+// finish makes links, and then dresses the folders, the inner ones first.
+func (u *unpacker) finish() error {
+	for _, head := range u.links {
+		err := u.in(within(head.Linkname), func(from int, file string) error {
+			return u.in(head.Name, func(folder int, name string) error { return unix.Linkat(from, file, folder, name, 0) })
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", head.Name, err)
+		}
+	}
+	for _, head := range slices.Backward(u.folders) {
+		if err := u.folder(head); err != nil {
+			return fmt.Errorf("%s: %w", head.Name, err)
+		}
+	}
+	return nil
+}
+
+func (u *unpacker) folder(head *tar.Header) error {
+	f, err := u.root.Open(head.Name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := dress(int(f.Fd()), head); err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(int(f.Fd()), ".", times(head), 0)
+}
+
+// in does something in the folder of a name, which is made where the archive did not have it.
+func (u *unpacker) in(name string, do func(folder int, name string) error) error {
+	parent := path.Dir(name)
+	folder, err := u.root.Open(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = u.root.MkdirAll(parent, 0o755); err == nil {
+			folder, err = u.root.Open(parent)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return do(int(folder.Fd()), path.Base(name))
+}
+
+func times(head *tar.Header) []unix.Timespec {
+	accessed := head.AccessTime
+	if accessed.IsZero() {
+		accessed = head.ModTime
+	}
+	return []unix.Timespec{stamp(accessed), stamp(head.ModTime)}
+}
+
+func stamp(t time.Time) unix.Timespec { return unix.NsecToTimespec(t.UnixNano()) }
