@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -18,8 +19,9 @@ type deployment struct {
 	// objects are the names of its configs and secrets, by "configs.KEY" and "secrets.KEY".
 	objects map[string]string
 
-	apply  StepID // empty where nothing changes
-	awaits map[Condition]StepID
+	resolve string // see [ApplyService.Resolve]
+	apply   StepID // empty where nothing changes
+	awaits  map[Condition]StepID
 }
 
 // deploy plans for an engine that keeps services by itself: networks, configs and secrets first, then the services, each
@@ -30,6 +32,7 @@ func (b *builder) deploy() {
 		b.deployments[name] = b.deploymentOf(b.services[name])
 	}
 	b.deployImages()
+	b.resolveImages()
 	b.planNetworks()
 	b.createObjects()
 	for _, name := range b.order {
@@ -55,7 +58,9 @@ func (b *builder) deploymentOf(s *service) *deployment {
 	if d.have == nil {
 		return d
 	}
-	d.changes = b.deployedChanges(d)
+	if b.how.Recreate != RecreateNever {
+		d.changes = b.deployedChanges(d)
+	}
 	return d
 }
 
@@ -148,7 +153,7 @@ func (b *builder) objectChanges(d *deployment) []Change {
 // stays says whether a change leaves the service's containers as they are.
 func (d *deployment) stays(c Change) bool {
 	switch field := strings.TrimPrefix(c.Path, d.path("")); {
-	case field == "deploy.replicas", field == "deploy.endpoint_mode", field == "labels" && d.have.Labels[LabelSpec] == "", field == "update":
+	case field == "deploy.replicas", field == "image" && d.resolve == resolveAlways, field == "deploy.endpoint_mode", field == "labels" && d.have.Labels[LabelSpec] == "", field == "update":
 		return true
 	case strings.HasPrefix(field, "deploy.labels."), strings.HasPrefix(field, "deploy.update_config."), strings.HasPrefix(field, "deploy.rollback_config."):
 		return true
@@ -223,6 +228,8 @@ func (d *deployment) summary() string {
 		parts = append(parts, "run again")
 	case d.impact() == Replace:
 		parts = append(parts, "replace "+d.pace())
+	case d.resolve == resolveAlways && len(d.changes) == 1:
+		parts = append(parts, "replace, if the image differs")
 	case len(parts) == 0:
 		parts = append(parts, "in place")
 	}
@@ -360,7 +367,7 @@ func (b *builder) applyService(d *deployment, needs []StepID) {
 	}
 	a := ApplyService{
 		Project: b.want.Name, Name: d.as, Service: d.name, Mode: d.mode, Replicas: d.scale, Spec: d.spec, Image: b.want.ImageName(d.spec),
-		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced, Resolve: b.how.Resolve,
+		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced, Resolve: cmp.Or(d.resolve, b.how.Resolve),
 	}
 	for _, key := range networkKeys(d.spec) {
 		if _, known := b.want.Networks[key]; known {
@@ -422,11 +429,32 @@ func (b *builder) deployImages() {
 			continue
 		}
 		b.buildImage(d.service, ref, why)
+		d.resolve = resolveAlways
+		if d.have != nil && len(d.changes) == 0 {
+			d.changes = []Change{{Path: d.path("image"), From: ref, To: "the one that is built"}}
+		}
 		if pushable(ref) && b.pushSteps[ref] == "" {
 			b.pushSteps[ref] = b.graph.add(Step{
 				Action: PushImage{Ref: ref, Services: []string{d.name}}, Needs: []StepID{b.imageSteps[ref]},
 				Because: []Change{{Path: d.path("image"), To: "for the other nodes"}},
 			})
+		}
+	}
+}
+
+// resolveAlways lets references of images be resolved to digests anew.
+const resolveAlways = "always"
+
+// resolveImages applies every service again where images are to be looked up anew: a tag may stand for something else by now.
+func (b *builder) resolveImages() {
+	if b.how.Resolve != resolveAlways && b.how.Pull != project.PullAlways {
+		return
+	}
+	for _, name := range b.order {
+		d := b.deployments[name]
+		d.resolve = resolveAlways
+		if d.have != nil && len(d.changes) == 0 {
+			d.changes = []Change{{Path: d.path("image"), From: d.have.Image, To: "what its registry has now"}}
 		}
 	}
 }

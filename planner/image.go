@@ -16,7 +16,7 @@ import (
 func Images(want *project.Project, have State, how Policy) (Plan, error) {
 	b := newBuilder(want, have, how)
 	b.choose()
-	if len(b.problems) == 0 {
+	if len(b.problems) == 0 && !have.Converges { // else the nodes fetch them
 		b.refreshImages()
 		b.imageItems()
 	}

@@ -94,9 +94,6 @@ func (b *builder) createObject(d *deployment, a CreateObject, external bool, giv
 // dropObjects removes the configs and secrets of the project that no service uses any more, when those that did have come to
 // what they shall be.
 func (b *builder) dropObjects() {
-	if len(b.how.Services) > 0 {
-		return // others may still want theirs
-	}
 	wanted := map[string]bool{}
 	for _, d := range b.deployments {
 		for _, name := range d.objects {

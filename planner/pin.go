@@ -76,6 +76,11 @@ func (p Plan) Pinned(pins map[string]Pin, have State) Plan {
 		case CreateContainer:
 			a.Image = from(a.Image)
 			s.Action = a
+		case ApplyService:
+			if pin, ok := pinOf(pins, a.Image); ok && pin.Digest != "" {
+				a.Image = pin.Digest
+			}
+			s.Action = a
 		case PullImage:
 			a.Ref = from(a.Ref)
 			s.Action = a
@@ -111,17 +116,26 @@ type Stamp struct {
 func (p Plan) Stamped(s Stamp) Plan {
 	steps := make([]Step, len(p.Steps))
 	for i, step := range p.Steps {
-		if a, ok := step.Action.(CreateContainer); ok {
-			labels := make(map[string]string, len(a.Labels)+3)
-			maps.Copy(labels, a.Labels)
-			a.Labels = labels
-			a.Labels[LabelRevision], a.Labels[LabelAt], a.Labels[LabelBy] = s.Revision, s.At, s.By
+		switch a := step.Action.(type) {
+		case CreateContainer:
+			a.Labels = s.on(a.Labels)
+			step.Action = a
+		case ApplyService:
+			a.Labels = s.on(a.Labels)
 			step.Action = a
 		}
 		steps[i] = step
 	}
 	p.Steps = steps
 	return p
+}
+
+// on is a set of labels with those of the stamp.
+func (s Stamp) on(labels map[string]string) map[string]string {
+	out := make(map[string]string, len(labels)+3)
+	maps.Copy(out, labels)
+	out[LabelRevision], out[LabelAt], out[LabelBy] = s.Revision, s.At, s.By
+	return out
 }
 
 // FindImage is the image that a reference stands for; nil where it is not there.

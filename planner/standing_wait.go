@@ -50,6 +50,10 @@ func (st *standing) ready(name string) *project.Ready {
 func Waits(want *project.Project, have State, how Policy, condition Condition) (Plan, error) {
 	st := newStanding(want, have, how, false)
 	st.checkNames()
+	if have.Converges {
+		st.awaitDeployed(condition)
+		return st.finish()
+	}
 	for _, name := range st.names {
 		if !st.chosen(name) {
 			continue

@@ -78,6 +78,22 @@ func (t *teardown) dependsOn(key string) map[string]project.ServiceDependency {
 	return readDependsOn(t.have.deployed[key].Labels[LabelDependsOn])
 }
 
+// awaitDeployed adds waits for services that an engine keeps.
+func (st *standing) awaitDeployed(condition Condition) {
+	for _, key := range keys(st.have.deployed) {
+		have := st.have.deployed[key]
+		d := &deployment{have: have}
+		if !st.chosen(key) || have.Mode.Job() != (condition == IsCompleted) && len(st.how.Services) == 0 || condition != IsCompleted && d.met(condition) {
+			continue
+		}
+		st.graph.add(Step{
+			Action:  AwaitService{Name: have.Name, Service: key, Condition: condition, Timeout: st.how.WaitTimeout},
+			Because: []Change{{Path: "services." + key + "." + string(condition), To: "asked for with wait"}},
+		})
+		st.items = append(st.items, Item{Ref: Ref{Kind: KindService, Name: key}, Verdict: Unchanged, Containers: have.Replicas})
+	}
+}
+
 // removeKept removes what the services had.
 func (t *teardown) removeKept(removed map[string]StepID, staying map[string]bool) {
 	var all []StepID

@@ -86,7 +86,7 @@ func newBoard(plan planner.Plan, have planner.State, goal string, now time.Time)
 		}
 	}
 	for _, c := range have.Containers {
-		if c.Status == planner.Running && about[c.Service] && !touched[c.Name] && !c.OneOff {
+		if !have.Converges && c.Status == planner.Running && about[c.Service] && !touched[c.Name] && !c.OneOff {
 			b.running = append(b.running, c.Name)
 		}
 	}
@@ -291,6 +291,8 @@ func (r *row) outcome() string {
 		case planner.RenameContainer:
 			replaced++
 		case planner.Await:
+			word = awaitOutcome(a.Condition, word)
+		case planner.AwaitService:
 			word = awaitOutcome(a.Condition, word)
 		case planner.CreateContainer:
 			if a.Labels[planner.LabelReplaces] == "" {

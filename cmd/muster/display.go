@@ -202,6 +202,24 @@ func wordsOf(a planner.Action) words {
 	case planner.DisconnectNetwork:
 		return words{"Disconnecting", "Disconnected"}
 	}
+	return serviceWords(a)
+}
+
+// serviceWords are the words for what is done to an engine that keeps services by itself.
+func serviceWords(a planner.Action) words {
+	switch a := a.(type) {
+	case planner.ApplyService:
+		return words{"Applying", "Applied"}
+	case planner.RemoveService, planner.RemoveObject:
+		return words{"Removing", "Removed"}
+	case planner.CreateObject:
+		return words{"Creating", "Created"}
+	case planner.AwaitService:
+		if a.Condition == planner.IsCompleted {
+			return words{"Waiting", "Completed"}
+		}
+		return words{"Waiting", "Converged"}
+	}
 	return words{}
 }
 
@@ -259,8 +277,14 @@ func reasonOf(err error) string {
 
 // inVain says that a service goes on without one that it has waited for.
 func inVain(e runner.Event) string {
-	wait, _ := e.Step.Action.(planner.Await)
-	return fmt.Sprintf("%s; %s goes on without", reasonOf(e.Err), wait.For)
+	who := ""
+	switch wait := e.Step.Action.(type) {
+	case planner.Await:
+		who = wait.For
+	case planner.AwaitService:
+		who = wait.For
+	}
+	return fmt.Sprintf("%s; %s goes on without", reasonOf(e.Err), who)
 }
 
 // firstLine is what fits beside other things.

@@ -151,6 +151,11 @@ func (b *board) doing(s *stepView, now time.Time) (word, detail string) {
 			return "running", detail
 		}
 		return "starting", detail
+	case planner.AwaitService:
+		if a.Condition == planner.IsCompleted {
+			return "running", convergeText(s.progress)
+		}
+		return "converging", convergeText(s.progress)
 	case planner.Delay:
 		return "pausing", seconds1(now.Sub(s.began)) + " of " + seconds1(a.For) + " before the next"
 	case planner.PullImage, planner.BuildImage:
@@ -166,6 +171,14 @@ func (b *board) doing(s *stepView, now time.Time) (word, detail string) {
 		return "stopping", detail
 	}
 	return strings.ToLower(wordsOf(s.step.Action).begun), ""
+}
+
+// convergeText is how many containers of a service are there, and what the next one is at.
+func convergeText(p runner.Progress) string {
+	if p.Total <= 0 {
+		return firstLine(p.Text)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d/%d  %s", p.Current, p.Total, firstLine(p.Text)))
 }
 
 // waitText is what a wait is at: the number of the last check and what it said.

@@ -39,6 +39,8 @@ type address struct {
 	dial []string
 	// builder is the name of a builder of buildx; empty is the current one.
 	builder string
+	// target is the kind of engine, one of project.Targets; empty is docker.
+	target string
 }
 
 // define adds the global flags to a set.

@@ -52,6 +52,9 @@ func (p *program) load(ctx context.Context, l loading) (*project.Project, error)
 	if !l.quiet {
 		p.printWarnings(want)
 	}
+	if err := p.aim(want.Target); err != nil {
+		return nil, err
+	}
 	p.leased(want)
 	return want, nil
 }
@@ -123,6 +126,9 @@ func (p *program) byFolder(ctx context.Context, l loading, noFile error) (target
 
 // named is a target that is known by its name only.
 func (p *program) named(ctx context.Context, l loading) (target, error) {
+	if err := p.aimByName(); err != nil {
+		return target{}, err
+	}
 	name, err := project.Name(ctx, p.loadOptions(l))
 	if err != nil {
 		return target{}, err
@@ -142,7 +148,7 @@ func observe(ctx context.Context, on observer, t target, services []string) (obs
 	if err != nil {
 		return observed{}, err
 	}
-	if t.guess != nil && len(have.Containers)+len(have.Networks)+len(have.Volumes) == 0 {
+	if t.guess != nil && len(have.Containers)+len(have.Networks)+len(have.Volumes)+len(have.Deployed) == 0 {
 		return observed{}, t.guess
 	}
 	o := observed{target: t, have: have}
@@ -164,6 +170,11 @@ func (o observed) services() []string {
 	for _, c := range o.have.Containers {
 		if c.Service != "" && !slices.Contains(names, c.Service) {
 			names = append(names, c.Service)
+		}
+	}
+	for _, d := range o.have.Deployed {
+		if !slices.Contains(names, d.Service) {
+			names = append(names, d.Service)
 		}
 	}
 	slices.Sort(names)

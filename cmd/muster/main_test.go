@@ -22,6 +22,7 @@ import (
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner/docker"
 	"github.com/musterhq/muster/runner/memory"
 )
@@ -45,8 +46,11 @@ func TestMain(m *testing.M) {
 func musterUnderTest() int {
 	p := fromSystem()
 	if file := os.Getenv("MUSTER_TEST_MEMORY"); file != "" {
-		p.open = func(context.Context, address) (engine, error) {
+		p.open = func(_ context.Context, at address) (engine, error) {
 			e, err := memory.Load(file)
+			if err == nil && at.target == project.TargetSwarm {
+				e.Converge(3)
+			}
 			return memoryEngine{e, file}, err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ import (
 type policyFlags struct {
 	build                                     buildWhen
 	noBuild                                   bool
-	pull                                      string
+	pull, resolve                             string
 	quietPull, quietBuild                     bool
 	forceRecreate, noRecreate, alwaysRecreate bool
 	noDeps, removeOrphans, renewVolumes       bool
@@ -37,6 +38,8 @@ func (o *policyFlags) defineImages(f *pflag.FlagSet) {
 	f.BoolVar(&o.noBuild, "no-build", false, "Build nothing; fail where an image is missing")
 	f.StringVar(&o.pull, "pull", "policy", "`WHEN` to pull: always, missing, never, build, or policy for what the files say")
 	f.BoolVar(&o.quietPull, "quiet-pull", false, "Pull without progress lines")
+	f.StringVar(&o.resolve, "resolve-image", "changed", "`WHEN` a swarm looks up what images stand for: always, changed or never")
+	_ = f.MarkHidden("resolve-image") // of no use but with a swarm: docs/swarm.md
 }
 
 // defineRecreate adds what decides whether containers are replaced.
@@ -103,6 +106,9 @@ func (p *program) policy(want *project.Project, o policyFlags, services []string
 		Build: o.build == buildAlways, Changed: o.build == buildChanged, NoBuild: o.noBuild, Now: p.now(),
 		MigrateVolumes: o.migrate,
 		NoStart:        o.noStart, Wait: o.wait, WaitTimeout: o.waitTimeout.value,
+	}
+	if how.Resolve = o.resolve; !slices.Contains([]string{"", "always", "changed", "never"}, o.resolve) {
+		return how, &usageError{problem: fmt.Sprintf("invalid --resolve-image option %q", o.resolve), hint: "there are always, changed and never"}
 	}
 	switch {
 	case o.forceRecreate, o.renewVolumes:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,9 @@ func (p *program) beginRecord(b bringing, plan planner.Plan, have planner.State,
 // changes says whether a plan does more than wait.
 func changes(plan planner.Plan) bool {
 	for _, s := range plan.Steps {
-		if _, waits := s.Action.(planner.Await); !waits {
+		switch s.Action.(type) {
+		case planner.Await, planner.AwaitService:
+		default:
 			return true
 		}
 	}
@@ -87,6 +90,11 @@ func lastRevision(have planner.State) int {
 	last := 0
 	for _, c := range have.Containers {
 		if n, err := strconv.Atoi(c.Labels[planner.LabelRevision]); err == nil {
+			last = max(last, n)
+		}
+	}
+	for _, d := range have.Deployed {
+		if n, err := strconv.Atoi(d.Labels[planner.LabelRevision]); err == nil {
 			last = max(last, n)
 		}
 	}
@@ -185,7 +193,7 @@ func (r *record) keepModel(ctx context.Context, on observer) error {
 		r.entry.Configs[key] = text
 	}
 	have := r.have
-	if r.fetches {
+	if r.fetches || have.Converges {
 		if have, err = on.Observe(ctx, planner.ScopeOf(want)); err != nil {
 			return err
 		}
@@ -203,6 +211,12 @@ func imagesOf(want *project.Project, have planner.State) map[string]history.Imag
 			continue
 		}
 		ref := want.ImageName(s)
+		if i := slices.IndexFunc(have.Deployed, func(d planner.Deployed) bool { return d.Service == name }); i >= 0 {
+			if digest := have.Deployed[i].Image; strings.Contains(digest, "@") {
+				out[name] = history.Image{Reference: ref, Digest: digest}
+			}
+			continue
+		}
 		if image := planner.FindImage(have, ref); image != nil {
 			out[name] = history.Image{Reference: ref, ID: image.ID, Digest: digestRef(*image, ref)}
 		}

@@ -24,6 +24,9 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 	for _, s := range want.Services {
 		containers += replicas(s, how)
 	}
+	if went.have.Converges {
+		containers = deployedCount(went.plan)
+	}
 	stack := fmt.Sprintf("%s, %s", count(len(want.Services), "service"), count(containers, "container"))
 	if len(went.plan.Steps) == 0 {
 		fmt.Fprintf(l.status, "%s: up to date (%s).\n", want.Name, stack)

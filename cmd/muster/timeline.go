@@ -205,7 +205,7 @@ func spanKind(a planner.Action) timeline.Kind {
 		return timeline.Pulled
 	case planner.BuildImage:
 		return timeline.Built
-	case planner.CreateContainer, planner.CreateNetwork, planner.CreateVolume:
+	case planner.CreateContainer, planner.CreateNetwork, planner.CreateVolume, planner.ApplyService, planner.CreateObject:
 		return timeline.Created
 	case planner.StopContainer:
 		return timeline.Stopped
@@ -215,9 +215,11 @@ func spanKind(a planner.Action) timeline.Kind {
 		return timeline.Restarted
 	case planner.RunHook:
 		return timeline.Hook
-	case planner.RemoveContainer, planner.RemoveNetwork, planner.RemoveVolume:
+	case planner.RemoveContainer, planner.RemoveNetwork, planner.RemoveVolume, planner.RemoveService, planner.RemoveObject:
 		return timeline.Removed
 	case planner.Await:
+		return timeline.Kind(a.Condition)
+	case planner.AwaitService:
 		return timeline.Kind(a.Condition)
 	}
 	return timeline.Other

@@ -109,6 +109,26 @@ func (o *upOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
+// fit refuses what an engine that keeps services by itself has no part in, and draws the conclusion.
+func (o *upOptions) fit(target string) error {
+	if target != project.TargetSwarm {
+		return nil
+	}
+	for _, f := range []struct {
+		given bool
+		name  string
+	}{
+		{o.abortOnExit && o.exitCodeFrom == "", "abort-on-container-exit"}, {o.abortOnFail, "abort-on-container-failure"}, {o.exitCodeFrom != "", "exit-code-from"},
+		{o.watch, "watch"}, {o.noStart, "no-start"}, {o.fromSnapshot != "", "from-snapshot"}, {o.migrate, "migrate-volumes"}, {o.renewVolumes, "renew-anon-volumes"},
+	} {
+		if f.given {
+			return &usageError{problem: "--" + f.name + " is for the containers of one engine, and this stack is for a swarm"}
+		}
+	}
+	o.detach = true // its services go on by themselves
+	return nil
+}
+
 // upPairs are the flags that only up has.
 func upPairs() []pair {
 	return []pair{
@@ -133,6 +153,9 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	}
 	how, err := p.policy(want, o.policyFlags, services)
 	if err != nil {
+		return err
+	}
+	if err := o.fit(want.Target); err != nil {
 		return err
 	}
 	for _, names := range [][]string{sortedKeys(how.Scale), o.attach, o.noAttach, nonEmpty(o.exitCodeFrom)} {

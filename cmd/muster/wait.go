@@ -93,7 +93,7 @@ func (o waitOptions) change(condition planner.Condition, services []string) chan
 				names = runningServices(files)
 			}
 			for _, name := range names {
-				if !hasContainer(have, name) {
+				if !hasContainer(have, name) && !have.Converges {
 					return planner.Plan{}, &usageError{
 						problem: fmt.Sprintf("service %q has no container to wait for", name),
 						hint:    fmt.Sprintf("`muster up -d %s` makes one", name),

@@ -26,6 +26,7 @@ func (e *Engine) Converge(nodes int) {
 type Deployed struct {
 	planner.Deployed
 	Project  string
+	Created  time.Time
 	Before   *planner.Deployed `json:",omitempty"` // what it was before the last change
 	RollBack bool              `json:",omitempty"` // a change that does not work is taken back
 }
@@ -70,7 +71,7 @@ func (e *Engine) applyService(a planner.ApplyService) error {
 	}
 	d := e.s.Deployed[a.Name]
 	if d == nil {
-		d = &Deployed{Project: a.Project, Deployed: planner.Deployed{Name: a.Name, Service: a.Service, Mode: a.Mode}}
+		d = &Deployed{Project: a.Project, Created: time.Now(), Deployed: planner.Deployed{Name: a.Name, Service: a.Service, Mode: a.Mode}}
 		e.s.Deployed[a.Name] = d
 	} else {
 		before := d.Deployed
@@ -167,7 +168,7 @@ func tasks(d *Deployed) []planner.Container {
 	var out []planner.Container
 	for n := 1; n <= d.Replicas; n++ {
 		c := planner.Container{
-			ID: fmt.Sprintf("%s-task%d", d.Name, n), Name: fmt.Sprintf("%s.%d", d.Name, n), Service: d.Service, Number: n, Image: d.Image,
+			ID: fmt.Sprintf("%s-task%d", d.Name, n), Name: fmt.Sprintf("%s.%d", d.Name, n), Service: d.Service, Number: n, Image: d.Image, Created: d.Created,
 			Status: planner.Created, Since: "Pending",
 			Labels: map[string]string{planner.LabelProject: d.Project, planner.LabelService: d.Service},
 		}
