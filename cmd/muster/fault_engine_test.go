@@ -48,6 +48,7 @@ func newFaultRig(t *testing.T, file string) *faultRig {
 
 func (r *faultRig) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(r.t.Context(), r.muster, args...)
+	cmd.Args[0] = "muster" // what the program of the tests goes by
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+r.host, "COMPOSE_PROJECT_NAME="+r.project, "HOME="+r.dir, "MUSTER_TEST_MEMORY=")
 	return cmd

@@ -116,6 +116,11 @@ func (e *Engine) createVolume(ctx context.Context, a planner.CreateVolume) error
 
 func (e *Engine) removeVolume(ctx context.Context, name string) error {
 	err := e.client.VolumeRemove(ctx, name, false)
+	if cerrdefs.IsConflict(err) {
+		// A muster that was killed may have left the container that it reached the volume through.
+		e.removeCopier(ctx, name)
+		err = e.client.VolumeRemove(ctx, name, false)
+	}
 	if gone(err) {
 		return nil
 	}

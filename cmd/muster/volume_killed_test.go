@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/musterhq/muster/planner"
+)
+
+// seededFile is a stack with a volume.
+const seededFile = `
+services:
+  db:
+    image: ${BUSYBOX_IMAGE}
+    command: [sleep, "600"]
+    init: true
+    stop_grace_period: 0s
+    volumes: [data:/data]
+    healthcheck: {test: [CMD, test, -d, /data]}
+volumes: {data: {}}
+`
+
+// TestEngineRestoreKilled: muster is killed in the middle of a restore. As long as the old volume is there the service has what it had,
+// also where it is started anew; afterwards the next up, or the next restore, has what the snapshot has. And nothing is left
+// of what was begun.
+func TestEngineRestoreKilled(t *testing.T) {
+	for _, by := range []string{"agent", "archives"} {
+		t.Run(by, func(t *testing.T) {
+			r := newFaultRig(t, seededFile)
+			if by == "archives" { // what cannot run in a container has no agents
+				self, err := os.Executable()
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.muster = self
+			}
+			write := func(rows string) { r.must("exec", "-T", "db", "sh", "-c", "echo "+rows+" > /data/rows") }
+			// What cannot be packed takes its time.
+			r.must("exec", "-T", "db", "dd", "if=/dev/urandom", "of=/data/large", "bs=1M", "count=24")
+			write("seeded")
+			r.must("volume", "snapshot", "seeded")
+			volume := r.project + "_data"
+			for _, c := range []struct {
+				at   string
+				has  []string // then, whatever the time between what was said and the kill
+				next []string
+			}{
+				{" Volume " + volume + ".restored-* Filling", []string{"new"}, []string{"up", "-d"}},
+				{" Volume " + volume + ".restored-* Filling", []string{"new"}, []string{"volume", "restore", "--yes", "seeded"}},
+				{" Container " + r.project + "-db-1 Stopped", []string{"new", "seeded"}, []string{"up", "-d"}},
+				{" Volume " + volume + " Removed", []string{"seeded"}, []string{"up", "-d"}},
+				{" Volume " + volume + " Moved", []string{"seeded"}, []string{"up", "-d"}},
+			} {
+				write("new")
+				r.killAt(c.at, "volume", "restore", "--yes", "seeded")
+				if slices.Equal(c.has, []string{"new"}) {
+					if got := r.must("exec", "-T", "db", "cat", "/data/rows"); got != "new\n" {
+						t.Errorf("killed at %q, the volume has %q", c.at, got)
+					}
+				}
+				r.must(c.next...)
+				want := c.has
+				if c.next[0] == "volume" {
+					want = []string{"seeded"}
+				}
+				r.must("stop", "db")
+				r.must("up", "-d", "--wait")
+				if got := r.must("exec", "-T", "db", "cat", "/data/rows"); !slices.Contains(want, strings.TrimSpace(got)) {
+					t.Errorf("killed at %q, after muster %s the volume has %q, want %q", c.at, strings.Join(c.next, " "), got, want)
+				}
+				if has, err := r.volumes(); err != nil || !slices.Equal(has, []string{volume}) {
+					t.Errorf("killed at %q, after muster %s there are %v, %v", c.at, strings.Join(c.next, " "), has, err)
+				}
+			}
+		})
+	}
+}
+
+// killAt runs muster, and kills it when it says a line; a star in that stands for anything.
+func (r *faultRig) killAt(line string, args ...string) {
+	r.t.Helper()
+	before, after, _ := strings.Cut(line, "*")
+	cmd := r.command(args...)
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	said := ""
+	for in := bufio.NewScanner(out); in.Scan(); {
+		text := strings.Join(strings.Fields(in.Text()), " ")
+		said += text + "\n"
+		if text = " " + text; strings.HasPrefix(text, before) && strings.HasSuffix(text, after) {
+			if err := cmd.Process.Kill(); err != nil {
+				r.t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, out)
+			return
+		}
+	}
+	r.t.Fatalf("muster %s never said %q:\n%s", strings.Join(args, " "), line, said)
+}
+
+// volumes are those that the engine has of the project, sorted.
+func (r *faultRig) volumes() ([]string, error) {
+	on, err := openEngine(r.t.Context(), address{host: r.host})
+	if err != nil {
+		return nil, err
+	}
+	defer on.Close()
+	have, err := on.Observe(r.t.Context(), planner.Scope{Project: r.project})
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, v := range have.Volumes {
+		out = append(out, v.Name)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
