@@ -184,8 +184,8 @@ func (b *builder) deployService(d *deployment) {
 		needs, item.After = b.deployAfter(d)
 		b.applyService(d, needs)
 		b.awaitService(d, d.goal())
-	} else if b.how.Wait || d.have.Update == Updating || d.have.Update == RollingBack {
-		b.awaitService(d, d.goal())
+	} else {
+		b.awaitService(d, d.goal()) // where an earlier run has not come so far
 	}
 	switch {
 	case d.have == nil:

@@ -86,7 +86,7 @@ func newGuard(s story) *guard {
 	for name, b := range s.Behaviours {
 		g.Behave(name, b)
 	}
-	for kind, d := range map[string]time.Duration{"CreateContainer": 30, "StartContainer": 50, "RemoveContainer": 20, "StopContainer": 40, "PullImage": 300} {
+	for kind, d := range map[string]time.Duration{"ApplyService": 30, "CreateObject": 10, "RemoveObject": 10, "RemoveService": 40, "CreateContainer": 30, "StartContainer": 50, "RemoveContainer": 20, "StopContainer": 40, "PullImage": 300} {
 		g.SetLatency(kind, d*time.Millisecond)
 	}
 	return g
