@@ -26,6 +26,9 @@ func secretWord(word string) bool {
 // userinfo finds a password inside a URL.
 var userinfo = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`)
 
+// Secretive says whether a value under a key, such as the name of a variable, must not be shown.
+func Secretive(key, value string) bool { return secretive(key, value) }
+
 // secretive says whether a value under key must not be shown.
 func secretive(key, value string) bool {
 	return secretKey(key) || userinfo.MatchString(value)

@@ -77,6 +77,8 @@ type Container struct {
 	Endpoints []Endpoint
 	Mounts    []Mount
 	Ports     []Port
+	// Node is the one that it runs on, of an engine that has several.
+	Node string `json:",omitempty"`
 	// Settings are known of containers that were inspected; nil of others.
 	Settings *Settings `json:",omitempty"`
 	// Made is how a container without a record was made, as a canonical spec without networks and Settings, and Meant how it

@@ -262,7 +262,7 @@ func (e *Engine) hook(ctx context.Context, a planner.RunHook, report func(runner
 		User:       a.Hook.User,
 		Privileged: a.Hook.Privileged,
 		WorkingDir: a.Hook.WorkingDir,
-		Env:        environment(a.Hook.Environment, nil),
+		Env:        Environment(a.Hook.Environment, nil),
 	}, out)
 	out.end()
 	if err == nil && code == 0 {

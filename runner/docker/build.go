@@ -367,7 +367,7 @@ func (b *builder) secrets() map[string][]byte {
 
 func (b *builder) ulimits() []string {
 	var out []string
-	for _, u := range ulimits(b.action.Spec.Build.Ulimits) {
+	for _, u := range Ulimits(b.action.Spec.Build.Ulimits) {
 		out = append(out, fmt.Sprintf("%s=%d:%d", u.Name, u.Soft, u.Hard))
 	}
 	return out

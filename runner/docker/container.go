@@ -96,7 +96,7 @@ func (w *writer) config() *container.Config {
 		Cmd:          strslice.StrSlice(s.Command), // null inherits the image's
 		Domainname:   s.DomainName,
 		Entrypoint:   strslice.StrSlice(s.Entrypoint),
-		Env:          environment(s.Environment, w.proxies),
+		Env:          Environment(s.Environment, w.proxies),
 		ExposedPorts: w.exposed(),
 		Healthcheck:  w.healthcheck(),
 		Hostname:     s.Hostname,
@@ -112,10 +112,10 @@ func (w *writer) config() *container.Config {
 	}
 }
 
-// environment gives KEY=VALUE, sorted; defaults are for keys that are not declared. A
+// Environment gives KEY=VALUE, sorted; defaults are for keys that are not declared. A
 // declared key without a value takes the image's variable away, which the
 // engine writes as the bare key.
-func environment(declared types.MappingWithEquals, defaults map[string]*string) []string {
+func Environment(declared types.MappingWithEquals, defaults map[string]*string) []string {
 	var out []string
 	for k, v := range declared {
 		if v == nil {
@@ -142,7 +142,15 @@ func stopTimeout(grace *types.Duration) *int {
 }
 
 func (w *writer) healthcheck() *container.HealthConfig {
-	h := w.service.HealthCheck
+	out := HealthConfig(w.service.HealthCheck)
+	if out != nil && out.StartInterval != 0 {
+		w.need("1.44", "healthcheck.start_interval")
+	}
+	return out
+}
+
+// HealthConfig is a health check in the engine's terms; nil for none.
+func HealthConfig(h *types.HealthCheckConfig) *container.HealthConfig {
 	if h == nil {
 		return nil
 	}
@@ -158,9 +166,6 @@ func (w *writer) healthcheck() *container.HealthConfig {
 	}
 	if h.Retries != nil {
 		out.Retries = int(*h.Retries)
-	}
-	if out.StartInterval != 0 {
-		w.need("1.44", "healthcheck.start_interval")
 	}
 	return out
 }

@@ -91,8 +91,8 @@ func (w *writer) resources() container.Resources {
 		Memory:             int64(s.MemLimit),
 		MemoryReservation:  int64(s.MemReservation),
 		MemorySwap:         int64(s.MemSwapLimit),
-		NanoCPUs:           nano(s.CPUS),
-		Ulimits:            ulimits(s.Ulimits),
+		NanoCPUs:           NanoCPUs(s.CPUS),
+		Ulimits:            Ulimits(s.Ulimits),
 	}
 	if s.MemSwappiness != 0 {
 		n := int64(s.MemSwappiness)
@@ -110,8 +110,8 @@ func (w *writer) resources() container.Resources {
 	return r
 }
 
-// nano avoids the error of a float32: 0.1 is 100000000 and not 100000001.
-func nano(cpus float32) int64 {
+// NanoCPUs are processors in the engine's unit, without the error of a float32: 0.1 is 100000000 and not 100000001.
+func NanoCPUs(cpus float32) int64 {
 	exact, _ := strconv.ParseFloat(strconv.FormatFloat(float64(cpus), 'f', -1, 32), 64)
 	return int64(math.Round(exact * 1e9))
 }
@@ -125,7 +125,7 @@ func (w *writer) deploy(r *container.Resources) {
 			r.Memory = int64(l.MemoryBytes)
 		}
 		if l.NanoCPUs != 0 {
-			r.NanoCPUs = nano(l.NanoCPUs.Value())
+			r.NanoCPUs = NanoCPUs(l.NanoCPUs.Value())
 		}
 		if l.Pids != 0 {
 			r.PidsLimit = &l.Pids
@@ -207,7 +207,8 @@ func isCDI(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*=[\w.:-]+$`).MatchString(name)
 }
 
-func ulimits(declared map[string]*types.UlimitsConfig) []*container.Ulimit {
+// Ulimits are those of a service in the engine's terms, sorted.
+func Ulimits(declared map[string]*types.UlimitsConfig) []*container.Ulimit {
 	var out []*container.Ulimit
 	for name, u := range declared {
 		if u == nil {
@@ -313,7 +314,11 @@ func (w *writer) securityOptions() (options []string, unmasked bool) {
 		case name == "systempaths" && value == "unconfined":
 			unmasked = true
 		case name == "seccomp" && value != "unconfined" && value != "builtin":
-			text, err := w.profile(value)
+			folder := w.action.Labels[planner.LabelWorkingDir]
+			text, err := SeccompProfile(w.key("security_opt"), value, folder)
+			if w.podman { // it reads the file itself, and takes no text
+				text = profileFile(value, folder)
+			}
 			if err != nil {
 				w.problems = append(w.problems, err)
 				continue
@@ -331,14 +336,13 @@ func (w *writer) securityOptions() (options []string, unmasked bool) {
 	return options, unmasked
 }
 
-func (w *writer) profile(path string) (string, error) {
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(w.action.Labels[planner.LabelWorkingDir], path)
-	}
+// SeccompProfile reads the profile that key names, from the project's folder.
+func SeccompProfile(key, path, folder string) (string, error) {
+	path = profileFile(path, folder)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", &refusal{
-			problem: fmt.Sprintf("%s: the seccomp profile cannot be read: %v", w.key("security_opt"), err),
+			problem: fmt.Sprintf("%s: the seccomp profile cannot be read: %v", key, err),
 			hint:    "relative paths start from the project's folder",
 			cause:   err,
 		}
@@ -346,13 +350,17 @@ func (w *writer) profile(path string) (string, error) {
 	var tight bytes.Buffer
 	if err := json.Compact(&tight, text); err != nil {
 		return "", &refusal{
-			problem: fmt.Sprintf("%s: the seccomp profile %s is not JSON: %v", w.key("security_opt"), path, err),
+			problem: fmt.Sprintf("%s: the seccomp profile %s is not JSON: %v", key, path, err),
 			hint:    "see https://docs.docker.com/engine/security/seccomp/ for its form",
 			cause:   err,
 		}
 	}
-	if w.podman {
-		return path, nil // it reads the file itself, and takes no text
-	}
 	return tight.String(), nil
+}
+
+func profileFile(path, folder string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(folder, path)
+	}
+	return path
 }
