@@ -34,6 +34,8 @@ type Record struct {
 	Dir     string                   `json:"dir"`   // of its files
 	Ports   map[project.HostPort]int `json:"ports"` // that it has in the place of those of the files
 	Used    time.Time                `json:"used"`  // for the last time by a command that changes something
+	// Engine is the ID of the one that it was brought up on last; empty where it never was.
+	Engine string `json:"engine,omitempty"`
 	Lease
 }
 
@@ -52,7 +54,7 @@ func (r Registry) Ports(of project.Copy, now time.Time, fixed []project.HostPort
 	me := Record{Project: of.Project, First: of.First, Name: of.Name, Dir: of.Dir, Used: now}
 	out := make([]int, len(fixed))
 	err := r.change(func(all map[string]Record) error {
-		me.Lease = all[me.Project].Lease
+		me.Lease, me.Engine = all[me.Project].Lease, all[me.Project].Engine
 		if me.Ports = all[me.Project].Ports; me.Ports == nil {
 			me.Ports = map[project.HostPort]int{}
 		}
@@ -143,6 +145,22 @@ func (r Registry) List() ([]Record, error) {
 	}
 	return out, nil
 }
+
+// On notes the engine that an instance is brought up on.
+func (r Registry) On(of project.Copy, engine string) error {
+	return r.change(func(all map[string]Record) error {
+		record, had := all[of.Project]
+		if !had {
+			record = Record{Project: of.Project, First: of.First, Name: of.Name, Dir: of.Dir}
+		}
+		record.Engine = engine
+		all[of.Project] = record
+		return nil
+	})
+}
+
+// Elsewhere says that an instance is on another engine than the one with that ID, of which that one's state says nothing.
+func (r Record) Elsewhere(engine string) bool { return r.Engine != "" && r.Engine != engine }
 
 // Forget gives the ports of an instance back.
 func (r Registry) Forget(name string) error {

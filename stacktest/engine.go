@@ -18,6 +18,8 @@ type engine interface {
 	Logs(ctx context.Context, container string, tail int, each func(line []byte, more bool) error) error
 	// Exec runs a command in a running container to its end.
 	Exec(ctx context.Context, container string, command []string, out, errs io.Writer) (code int, err error)
+	// ID tells the engine from all others.
+	ID(ctx context.Context) (string, error)
 	// Host is the engine's address.
 	Host() string
 	Close() error

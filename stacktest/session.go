@@ -65,7 +65,11 @@ func (s *session) begin(ctx context.Context, log func(string, ...any), me lock.H
 	if _, err := s.on.Observe(ctx, planner.Scope{Project: s.want.Name}); err != nil { // before anything is taken
 		return err
 	}
-	if err := s.sweep(ctx, me); err != nil {
+	id, err := s.on.ID(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.sweep(ctx, id, me); err != nil {
 		log("clear away what other tests have left: %v", err)
 	}
 	if s.hold, err = s.instances.Hold(s.want.Copy(), me); err != nil {
@@ -73,6 +77,9 @@ func (s *session) begin(ctx context.Context, log func(string, ...any), me lock.H
 	}
 	s.want.Expires = expires
 	if err := s.instances.Expire(s.want.Copy(), expires); err != nil {
+		return err
+	}
+	if err := s.instances.On(s.want.Copy(), id); err != nil {
 		return err
 	}
 	s.begun = true
@@ -225,15 +232,15 @@ func (s *session) remove(ctx context.Context, name string) error {
 	return s.run(ctx, plan)
 }
 
-// sweep removes what processes have left of this stack that held it and have ended.
-func (s *session) sweep(ctx context.Context, me lock.Holder) error {
+// sweep removes what processes have left of this stack on this engine that held it and have ended.
+func (s *session) sweep(ctx context.Context, engine string, me lock.Holder) error {
 	all, err := s.instances.List()
 	if err != nil {
 		return err
 	}
 	var failed error
 	for _, r := range all {
-		if r.First == s.want.First && r.Dir == s.want.WorkingDir && r.Held && !s.instances.Held(r.Project) {
+		if r.First == s.want.First && r.Dir == s.want.WorkingDir && r.Held && !r.Elsewhere(engine) && !s.instances.Held(r.Project) {
 			failed = errors.Join(failed, s.clear(ctx, r, me))
 		}
 	}

@@ -17,9 +17,10 @@ import (
 // memoryEngine is an engine in memory as stacks want it.
 type memoryEngine struct{ *memory.Engine }
 
-func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }
-func (e memoryEngine) Host() string                     { return "unix:///run/test.sock" }
-func (e memoryEngine) Close() error                     { return nil }
+func (e memoryEngine) Health(string) healthcheck.Engine   { return e.Engine }
+func (e memoryEngine) Host() string                       { return "unix:///run/test.sock" }
+func (e memoryEngine) ID(context.Context) (string, error) { return "memory", nil }
+func (e memoryEngine) Close() error                       { return nil }
 
 func (e memoryEngine) Logs(ctx context.Context, container string, tail int, each func([]byte, bool) error) error {
 	return e.Lines(ctx, container, healthcheck.Excerpt{Last: tail}, func(line string) error { return each([]byte(line), false) })

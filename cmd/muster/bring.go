@@ -70,6 +70,9 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	if err := p.sanction(plan, b); err != nil {
 		return brought{}, err
 	}
+	if err := p.located(ctx, on, b.want); err != nil {
+		return brought{}, err
+	}
 	record, plan := p.beginRecord(b, plan, have, on.Host())
 	if b.onPlan != nil {
 		if err := b.onPlan(ctx, plan, have); err != nil {

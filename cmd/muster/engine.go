@@ -66,6 +66,8 @@ type projectLister interface {
 	Projects(ctx context.Context) ([]docker.Listed, error)
 	// Instances lists those that are copies of stacks, also where only networks and volumes of them exist.
 	Instances(ctx context.Context) ([]docker.Listed, error)
+	// ID tells the engine from all others, whatever address it is reached at.
+	ID(ctx context.Context) (string, error)
 }
 
 // agency has muster's own program run on the engine's side.

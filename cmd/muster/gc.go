@@ -54,6 +54,8 @@ Without names the images of muster's own agents go too, which are made anew when
 type copyOf struct {
 	docker.Listed
 	record instance.Record // zero where the registry does not have it
+	// elsewhere: it was brought up on another engine, and what this one says is nothing about it.
+	elsewhere bool
 }
 
 // copies are all instances, by their projects' names.
@@ -67,13 +69,17 @@ func (p *program) copies(ctx context.Context) ([]copyOf, error) {
 	if err != nil {
 		return nil, err
 	}
+	id, err := on.ID(ctx)
+	if err != nil {
+		return nil, err
+	}
 	records, err := p.instances().List()
 	if err != nil {
 		return nil, err
 	}
 	var out []copyOf
 	for _, r := range records {
-		c := copyOf{record: r}
+		c := copyOf{record: r, elsewhere: r.Elsewhere(id)}
 		c.Name, c.First, c.Instance, c.WorkingDir = r.Project, r.First, r.Name, r.Dir
 		out = append(out, c)
 	}
@@ -81,6 +87,10 @@ func (p *program) copies(ctx context.Context) ([]copyOf, error) {
 		i := slices.IndexFunc(out, func(c copyOf) bool { return c.Name == l.Name })
 		if i < 0 {
 			out = append(out, copyOf{Listed: l})
+			continue
+		}
+		if out[i].elsewhere { // what is here has its name and nothing else
+			out[i] = copyOf{Listed: l}
 			continue
 		}
 		l.WorkingDir = cmp.Or(l.WorkingDir, out[i].WorkingDir)
@@ -93,6 +103,9 @@ func (p *program) copies(ctx context.Context) ([]copyOf, error) {
 // unneeded says why an instance can go; empty where it cannot. Those that were made by somebody else, or from within another container, are
 // left alone until their time is over: their folders cannot be seen from here, nor who holds them.
 func (p *program) unneeded(c copyOf, idle time.Duration) string {
+	if c.elsewhere {
+		return ""
+	}
 	if c.record.Project == "" {
 		return instance.Expired(c.Expires, p.now())
 	}
@@ -202,6 +215,9 @@ func (p *program) removeCopy(ctx context.Context, c copyOf) error {
 	how := planner.Policy{Volumes: true, RemoveOrphans: true, Images: "local", Now: p.now()}
 	if _, _, err := one.change(ctx, change{goal: "removed", again: "muster gc", how: how, plan: planner.Teardown}); err != nil {
 		return fmt.Errorf("remove instance %s: %w", c.Name, err)
+	}
+	if c.record.Project == "" {
+		return nil // what is known by the name is elsewhere
 	}
 	return p.instances().Forget(c.Name)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -43,6 +44,18 @@ func (p *program) leased(want *project.Project) {
 	if record, there := p.instances().Find(want.Name); there {
 		want.Expires = record.Expires
 	}
+}
+
+// located notes the engine that an instance is brought up on, so that gc on another one leaves it alone.
+func (p *program) located(ctx context.Context, on projectLister, want *project.Project) error {
+	if want.Instance == "" {
+		return nil
+	}
+	id, err := on.ID(ctx)
+	if err != nil {
+		return err
+	}
+	return p.instances().On(want.Copy(), id)
 }
 
 // expiry is the value of --expires: a period from now on, or never. It knows whether it was given.

@@ -119,7 +119,10 @@ func (p *program) lsInstances(ctx context.Context, o lsOptions, names []*regexp.
 			continue
 		}
 		row := instanceRow{Name: c.Name, Instance: c.Instance, Of: c.First, Status: statusText(c.Containers, true), Ports: map[string]int{}, Folder: c.WorkingDir}
-		if row.Status == "" {
+		switch {
+		case c.elsewhere:
+			row.Status = "on another engine"
+		case row.Status == "":
 			row.Status = "down"
 		}
 		if !c.record.Used.IsZero() {

@@ -187,6 +187,9 @@ func (e memoryEngine) Instances(ctx context.Context) ([]docker.Listed, error) {
 	return slices.DeleteFunc(all, func(l docker.Listed) bool { return l.Instance == "" }), err
 }
 
+// ID is where its state lies.
+func (e memoryEngine) ID(context.Context) (string, error) { return e.file, nil }
+
 // Logs gives what the container's behaviour says that it prints in a run, a
 // millisecond apart from its start.
 func (e memoryEngine) Logs(ctx context.Context, container string, o logOptions, each func(logChunk) error) error {

@@ -126,4 +126,3 @@ func (r *faultRig) volumes() ([]string, error) {
 	slices.Sort(out)
 	return out, nil
 }
-

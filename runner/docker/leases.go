@@ -13,6 +13,21 @@ import (
 	"github.com/musterhq/muster/planner"
 )
 
+// ID tells the engine from all others, whatever address it is reached at.
+func (e *Engine) ID(ctx context.Context) (string, error) {
+	if err := e.connect(ctx); err != nil {
+		return "", err
+	}
+	got, err := e.client.Info(ctx)
+	if err != nil {
+		return "", e.wrap(ctx, err, "ask about", e.host)
+	}
+	if e.isPodman() { // it makes one up each time that it is asked
+		return "podman " + got.Name + ":" + got.DockerRootDir, nil
+	}
+	return got.ID, nil
+}
+
 // Instances finds every copy of a stack that is not the first one, sorted by name: as [Engine.Projects] does and, of those that have a time, also
 // where only networks and volumes are left or were made so far.
 func (e *Engine) Instances(ctx context.Context) ([]Listed, error) {
