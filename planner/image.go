@@ -97,6 +97,9 @@ func (b *builder) planImages() {
 		for _, r := range s.replicas {
 			needed = needed || r.verb == create || r.verb == replace
 		}
+		for _, m := range b.migrations { // volumes may be reached through it
+			needed = needed || b.copyImage(m) == b.want.ImageName(s.spec)
+		}
 		if !needed {
 			continue
 		}

@@ -79,6 +79,14 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 		return err
 	}
 	how.Restore, how.IgnoreOrphans = from, true
+	for _, name := range services { // what is down stays down
+		if !slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == name && !c.OneOff }) {
+			if how.Scale == nil {
+				how.Scale = map[string]int{}
+			}
+			how.Scale[name] = 0
+		}
+	}
 	l, err := p.look(want)
 	if err != nil {
 		return err
