@@ -4,9 +4,19 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/project"
 )
+
+// Removal plans the way to nothing for an instance that nobody needs any more: at once, with its data and the images that were built for it, by what its
+// labels say.
+func Removal(instance string, have State, now time.Time) (Plan, error) {
+	var grace time.Duration
+	plan, err := Teardown(nil, have, Policy{Volumes: true, RemoveOrphans: true, Images: "local", Now: now, Timeout: &grace})
+	plan.Project = instance
+	return plan, err
+}
 
 // Teardown plans the removal of everything that have holds, one-off containers included. want may be
 // nil: then the labels say in what order things stop; else hooks come from it.

@@ -218,17 +218,14 @@ func (s *session) end(ctx context.Context) error {
 
 // remove takes an instance down, with its data and the images that were built for it.
 func (s *session) remove(ctx context.Context, name string) error {
-	var now time.Duration // nothing of it is needed any more
-	how := planner.Policy{Volumes: true, RemoveOrphans: true, Images: "local", Now: time.Now(), Timeout: &now}
 	have, err := s.on.Observe(ctx, planner.Scope{Project: name})
 	if err != nil {
 		return err
 	}
-	plan, err := planner.Teardown(nil, have, how)
+	plan, err := planner.Removal(name, have, time.Now())
 	if err != nil {
 		return err
 	}
-	plan.Project = name
 	return s.run(ctx, plan)
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"github.com/musterhq/muster/instance"
 	"github.com/musterhq/muster/planner"
-	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner/docker"
 )
 
@@ -202,7 +201,7 @@ func are(n int, noun string) string {
 	return "are " + count(n, noun)
 }
 
-// removeCopy takes an instance down, data and all, by what its labels say, and gives its ports back.
+// removeCopy removes an instance that nobody needs, and nobody begins to use meanwhile.
 func (p *program) removeCopy(ctx context.Context, c copyOf) error {
 	me := p.holder()
 	release, err := p.instances().Seize(c.Name, me)
@@ -210,14 +209,46 @@ func (p *program) removeCopy(ctx context.Context, c copyOf) error {
 		return err
 	}
 	defer release()
-	one := *p
-	one.globals.name, one.globals.files, one.globals.instance = c.Name, nil, project.FirstInstance
-	how := planner.Policy{Volumes: true, RemoveOrphans: true, Images: "local", Now: p.now()}
-	if _, _, err := one.change(ctx, change{goal: "removed", again: "muster gc", how: how, plan: planner.Teardown}); err != nil {
-		return fmt.Errorf("remove instance %s: %w", c.Name, err)
+	on, err := p.open(ctx, p.globals.at)
+	if err != nil {
+		return err
 	}
-	if c.record.Project == "" {
-		return nil // what is known by the name is elsewhere
+	defer on.Close()
+	l, err := p.look(nil)
+	if err != nil {
+		return err
 	}
-	return p.instances().Forget(c.Name)
+	return p.removeInstance(ctx, on, c.Name, l)
+}
+
+// removeInstance takes an instance down, data and all, by what its labels say, and gives its ports back. What is known by its name on another
+// engine stays known.
+func (p *program) removeInstance(ctx context.Context, on engine, name string, look look) error {
+	failed := func(err error) error { return fmt.Errorf("remove instance %s: %w", name, err) }
+	release, err := p.hold(ctx, on, on.Host(), name)
+	if err != nil {
+		return failed(err)
+	}
+	defer release()
+	have, err := on.Observe(ctx, planner.Scope{Project: name})
+	if err != nil {
+		return failed(err)
+	}
+	plan, err := planner.Removal(name, have, p.now())
+	if err != nil {
+		return failed(err)
+	}
+	if len(plan.Steps) > 0 {
+		if board, err := p.carryOut(ctx, on, job{plan: plan, have: have, goal: "removed", look: look}); err != nil {
+			return failed(&runFailure{cause: err, board: board, again: "muster gc"})
+		}
+	}
+	id, err := on.ID(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	if record, there := p.instances().Find(name); there && record.Elsewhere(id) {
+		return nil
+	}
+	return p.instances().Forget(name)
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/testreport"
@@ -124,30 +123,11 @@ func (t *trial) remove(ctx context.Context) error {
 		return nil
 	}
 	defer t.group("Remove " + t.want.Name)()
-	var now time.Duration // nothing of it is needed any more
-	how := planner.Policy{Volumes: true, RemoveOrphans: true, Images: "local", Now: t.now(), Timeout: &now}
-	release, err := t.hold(ctx, t.on, t.on.Host(), t.want.Name)
-	if err != nil {
-		return fmt.Errorf("remove %s: %w", t.want.Name, err)
-	}
-	defer release()
-	have, err := t.on.Observe(ctx, planner.Scope{Project: t.want.Name})
-	if err != nil {
-		return fmt.Errorf("remove %s: %w", t.want.Name, err)
-	}
-	plan, err := planner.Teardown(nil, have, how)
-	if err != nil {
-		return fmt.Errorf("remove %s: %w", t.want.Name, err)
-	}
-	plan.Project = t.want.Name
 	look := t.look
 	if look.mode == "plain" {
 		look.mode = "quiet"
 	}
-	if board, err := t.carryOut(ctx, t.on, job{plan: plan, have: have, goal: "removed", look: look}); err != nil {
-		return &runFailure{cause: err, board: board, again: "muster gc"}
-	}
-	return t.instances().Forget(t.want.Name)
+	return t.removeInstance(ctx, t.on, t.want.Name, look)
 }
 
 // say is how it went, for people: the outcome first, what to do last.
