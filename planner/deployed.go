@@ -79,6 +79,8 @@ type Node struct {
 	Manager bool              `json:",omitempty"`
 	// Ready: it takes containers.
 	Ready bool
+	// Here: it is the one that muster is connected to.
+	Here bool `json:",omitempty"`
 }
 
 // ApplyService makes a service what it shall be: creates it, or changes it so that the engine replaces its containers as the

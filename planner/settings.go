@@ -314,7 +314,7 @@ func (s *service) tree() map[string]any {
 // Without Policy.Thorough there are none, or those that the file may change without another container, until muster has changed
 // some so: labels cannot be changed with them, and from then on a volume with [LabelAdjusted] says so.
 func Unsure(want *project.Project, have State, how Policy) []Doubt {
-	if how.Recreate == RecreateNever {
+	if how.Recreate == RecreateNever || have.Converges {
 		return nil
 	}
 	b := newBuilder(want, have, how)

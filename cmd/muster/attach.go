@@ -130,7 +130,7 @@ func (a *attachment) expect(ctx context.Context, plan planner.Plan, have planner
 				return err
 			}
 		case f == nil && c.Status == planner.Running && a.wanted(c.Service) && !touches(plan, c.Name):
-			f = a.entry(c.Name, c.Service)
+			f = a.entryOf(c)
 			f.running, f.tail = true, -1
 		}
 	}
@@ -195,6 +195,16 @@ func (a *attachment) entry(name, service string) *followed {
 	}}
 	a.colour++
 	a.by[name] = f
+	return f
+}
+
+// entryOf is the entry of a container, wherever it runs.
+func (a *attachment) entryOf(c planner.Container) *followed {
+	known := a.by[c.Name] != nil
+	f := a.entry(c.Name, c.Service)
+	if c.Node != "" && !known {
+		f.source.label = fmt.Sprintf("%s.%d@%s", c.Service, c.Number, c.Node)
+	}
 	return f
 }
 
@@ -322,7 +332,7 @@ func (a *attachment) discover(ctx context.Context, name string) *followed {
 	if err != nil || c.OneOff || !a.wanted(c.Service) {
 		return nil
 	}
-	return a.entry(name, c.Service)
+	return a.entryOf(c)
 }
 
 // lookAgain asks how a container is, after events may have been lost.

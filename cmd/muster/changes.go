@@ -105,6 +105,25 @@ func (p *program) history(ctx context.Context, o historyOptions, number string) 
 	return p.printChanges(rows)
 }
 
+// marked is what says which change has made it: a container, or a service of an engine that keeps services.
+type marked struct {
+	labels     map[string]string
+	containers int
+}
+
+func made(have planner.State) []marked {
+	var out []marked
+	for _, d := range have.Deployed {
+		out = append(out, marked{d.Labels, d.Replicas})
+	}
+	if !have.Converges {
+		for _, c := range have.Containers {
+			out = append(out, marked{c.Labels, 1})
+		}
+	}
+	return out
+}
+
 // changeRows are the changes that are kept, and those that only the containers tell of: other machines have made them.
 func changeRows(entries []history.Entry, have planner.State) []changeRow {
 	rows := make([]changeRow, 0, len(entries))
@@ -112,22 +131,22 @@ func changeRows(entries []history.Entry, have planner.State) []changeRow {
 		rows = append(rows, changeRow{Number: e.Number, Began: e.Began, Ended: e.Ended, Result: e.Result, By: e.By, Command: e.Command,
 			Problem: e.Problem, Changes: e.Changes, Files: e.Files, BackTo: e.BackTo})
 	}
-	for _, c := range have.Containers {
-		n, err := strconv.Atoi(c.Labels[planner.LabelRevision])
+	for _, made := range made(have) {
+		n, err := strconv.Atoi(made.labels[planner.LabelRevision])
 		if err != nil {
 			continue
 		}
-		by := c.Labels[planner.LabelBy]
-		at, _ := time.Parse(time.RFC3339, c.Labels[planner.LabelAt])
+		by := made.labels[planner.LabelBy]
+		at, _ := time.Parse(time.RFC3339, made.labels[planner.LabelAt])
 		same := func(r changeRow) bool {
 			return r.Number == n && r.By == by && r.Began.Truncate(time.Second).Equal(at)
 		}
 		i := slices.IndexFunc(rows, same)
 		if i < 0 {
 			i = len(rows)
-			rows = append(rows, changeRow{Number: n, Began: at, By: by, Changes: []string{}, Files: strings.Split(c.Labels[planner.LabelConfigFiles], ",")})
+			rows = append(rows, changeRow{Number: n, Began: at, By: by, Changes: []string{}, Files: strings.Split(made.labels[planner.LabelConfigFiles], ",")})
 		}
-		rows[i].Containers++
+		rows[i].Containers += made.containers
 	}
 	slices.SortStableFunc(rows, func(a, b changeRow) int {
 		if a.Number != b.Number {

@@ -115,7 +115,7 @@ func (p *program) copy(ctx context.Context, o copyOptions, source, target string
 // copyTargets are the containers that are copied from or to: out of one, into all.
 func copyTargets(seen observed, service string, o copyOptions, one bool) ([]planner.Container, error) {
 	if o.index > 0 || one {
-		c, err := pick(seen.have.Containers, service, o.index, false)
+		c, err := pick(seen.have, service, o.index, false)
 		return []planner.Container{c}, err
 	}
 	var out []planner.Container

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner/docker"
 )
 
@@ -18,6 +19,9 @@ func openEngine(_ context.Context, at address) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if at.target == project.TargetSwarm {
+		return openSwarm(e), nil
+	}
 	return dockerEngine{e}, nil
 }
 
@@ -30,6 +34,11 @@ func (e dockerEngine) Logs(ctx context.Context, container string, o logOptions, 
 	if err != nil {
 		return err
 	}
+	return eachChunk(ctx, stream, each)
+}
+
+// eachChunk hands a stream of output over line by line.
+func eachChunk(ctx context.Context, stream *docker.LogStream, each func(logChunk) error) error {
 	return stream.Each(ctx, func(line docker.LogLine) error {
 		return each(logChunk{at: line.At, stderr: line.Stderr, text: line.Text, more: line.Partial})
 	})

@@ -60,7 +60,7 @@ func envOf(host string, seen observed, services []string) []variable {
 		if len(services) > 0 && !slices.Contains(services, name) {
 			continue
 		}
-		c, err := pick(seen.have.Containers, name, 0, true)
+		c, err := pick(seen.have, name, 0, true)
 		if err != nil {
 			continue // nothing runs, so it is nowhere
 		}

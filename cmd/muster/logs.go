@@ -109,7 +109,7 @@ func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter,
 		if !a.wanted(c.Service) || c.OneOff || o.index > 0 && c.Number != o.index {
 			continue
 		}
-		f := a.entry(c.Name, c.Service)
+		f := a.entryOf(c)
 		f.running = c.Status == planner.Running || c.Status == planner.Restarting || c.Status == planner.Paused
 		all = append(all, f)
 	}

@@ -65,6 +65,9 @@ func (p *program) ls(ctx context.Context, o lsOptions) error {
 	if o.instances {
 		return p.lsInstances(ctx, o, names)
 	}
+	if err := p.aimByName(); err != nil {
+		return err
+	}
 	on, err := p.open(ctx, p.globals.at)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func (p *program) oneContainer(ctx context.Context, service string, index int, m
 	if err != nil {
 		return nil, chosen{}, err
 	}
-	c, err := pick(seen.have.Containers, service, index, mustRun)
+	c, err := pick(seen.have, service, index, mustRun)
 	if err != nil {
 		on.Close()
 		return nil, chosen{}, err
@@ -31,18 +31,15 @@ func (p *program) oneContainer(ctx context.Context, service string, index int, m
 }
 
 // pick chooses among containers; see [program.oneContainer].
-func pick(from []planner.Container, service string, index int, mustRun bool) (planner.Container, error) {
+func pick(have planner.State, service string, index int, mustRun bool) (planner.Container, error) {
 	var of []planner.Container
-	for _, c := range from {
+	for _, c := range have.Containers {
 		if c.Service == service && !c.OneOff && (index == 0 || c.Number == index) {
 			of = append(of, c)
 		}
 	}
 	slices.SortStableFunc(of, func(a, b planner.Container) int {
-		if isUp(a) != isUp(b) {
-			return map[bool]int{true: -1, false: 1}[isUp(a)]
-		}
-		return cmp.Compare(a.Number, b.Number)
+		return cmp.Or(first(isUp(a), isUp(b)), first(near(have, a), near(have, b)), cmp.Compare(a.Number, b.Number))
 	})
 	name := fmt.Sprintf("service %q", service)
 	if index > 0 {
@@ -57,6 +54,22 @@ func pick(from []planner.Container, service string, index int, mustRun bool) (pl
 		return planner.Container{}, &usageError{problem: name + " does not exist", hint: "`muster ps -a " + service + "` lists those that do"}
 	}
 	return planner.Container{}, &usageError{problem: name + " is not running", hint: "bring it up with `muster up -d " + service + "`"}
+}
+
+// first puts what is so before what is not.
+func first(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// near says whether the connected engine reaches into a container itself.
+func near(have planner.State, c planner.Container) bool {
+	return c.Node == "" || slices.ContainsFunc(have.Nodes, func(n planner.Node) bool { return n.Here && n.Name == c.Node })
 }
 
 // observed opens the engine and looks at what exists. The caller closes the engine unless there is an error.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 )
 
 type psOptions struct {
@@ -134,6 +135,9 @@ func (p *program) printPs(rows []psRow, o psOptions) error {
 	}
 	if format == "" || format == "table" {
 		format = `table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Service}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}`
+		if p.globals.at.target == project.TargetSwarm {
+			format = strings.Replace(format, `{{.Command}}`, `{{.Node}}`, 1)
+		}
 	}
 	return printTemplate(p.out, format, psHeadings(), asAny(rows))
 }

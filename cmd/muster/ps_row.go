@@ -28,6 +28,7 @@ type psRow struct {
 	Name         string
 	Names        string
 	Networks     string
+	Node         string `json:",omitempty"` // of a swarm
 	Ports        string
 	Project      string
 	Publishers   []psPort
@@ -57,7 +58,7 @@ func newPsRow(c planner.Container, project string, now time.Time, short bool) ps
 	r := psRow{
 		Command: fmt.Sprintf("%q", c.Command), CreatedAt: c.Created.Format("2006-01-02 15:04:05 -0700 MST"),
 		ExitCode: c.ExitCode, Health: string(c.Health), ID: c.ID, Image: c.Image,
-		Name: c.Name, Names: c.Name, Ports: portsText(c.Ports), Project: project, Service: c.Service,
+		Name: c.Name, Names: c.Name, Ports: portsText(c.Ports), Project: project, Service: c.Service, Node: c.Node,
 		RunningFor: units.HumanDuration(now.Sub(c.Created)) + " ago", Size: "0B",
 		State: string(c.Status), Status: c.Since, fullID: c.ID, labels: c.Labels,
 	}

@@ -182,7 +182,7 @@ func TestPick(t *testing.T) {
 		{"db", 0, false, "db-1"},
 		{"mail", 0, false, `service "mail" is not running`},
 	} {
-		got, err := pick(all, c.service, c.index, c.mustRun)
+		got, err := pick(planner.State{Containers: all}, c.service, c.index, c.mustRun)
 		text := got.Name
 		if err != nil {
 			text = err.Error()

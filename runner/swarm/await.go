@@ -183,9 +183,24 @@ func (j *judge) ofCurrent(s swarm.Service, tasks []swarm.Task) []swarm.Task {
 	return out
 }
 
+// changedAt is when a service began to change the last time; zero for one that never did.
+func changedAt(s swarm.Service) time.Time {
+	switch {
+	case s.UpdateStatus != nil && s.UpdateStatus.StartedAt != nil:
+		return *s.UpdateStatus.StartedAt
+	case s.PreviousSpec != nil:
+		return s.UpdatedAt // it is about to
+	}
+	return time.Time{}
+}
+
 // note counts failures. A swarm forgets the oldest tasks, and during an update those of the new version once it goes back.
 func (j *judge) note(s swarm.Service, tasks []swarm.Task) {
+	since := changedAt(s)
 	for _, t := range tasks {
+		if t.CreatedAt.Before(since) {
+			continue // it was so before, with the same specification
+		}
 		if !failed(t) || s.UpdateStatus != nil && updateOf(s.UpdateStatus.State) == planner.RollingBack {
 			continue
 		}

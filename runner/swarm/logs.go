@@ -103,11 +103,11 @@ func (e *Engine) Container(ctx context.Context, name string) (id string, err err
 	if t.Status.ContainerStatus == nil || t.Status.ContainerStatus.ContainerID == "" || ended(t) {
 		return "", docker.Refused(fmt.Sprintf("%s does not run: it is %s", name, t.Status.State), "`muster ps` shows those that do", nil)
 	}
-	info, err := c.Info(ctx)
+	here, err := e.here(ctx, c)
 	if err != nil {
-		return "", e.explain(ctx, err, "ask the engine for", "its node")
+		return "", err
 	}
-	if info.Swarm.NodeID == t.NodeID {
+	if here == t.NodeID {
 		return t.Status.ContainerStatus.ContainerID, nil
 	}
 	nodes, err := c.NodeList(ctx, swarm.NodeListOptions{})

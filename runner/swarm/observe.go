@@ -64,7 +64,12 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		seen     sight
 		nodes    []swarm.Node
 		networks []network.Summary
+		here     string
 	)
+	group.Go(func() (err error) {
+		here, err = e.here(ctx, c)
+		return err
+	})
 	group.Go(func() (err error) {
 		seen, err = e.look(ctx, c, scope.Project)
 		return err
@@ -93,7 +98,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		return state, err
 	}
 	state.Networks = networksOf(networks, scope)
-	state.Nodes = nodesFrom(nodes)
+	state.Nodes = nodesFrom(nodes, here)
 	names := namesOf(networks)
 	for _, s := range seen.services {
 		e.nameOwn(outer, c, s.Spec, names)
@@ -255,15 +260,29 @@ func networksOf(listed []network.Summary, scope planner.Scope) []planner.Network
 	return out
 }
 
-func nodesFrom(listed []swarm.Node) []planner.Node {
+func nodesFrom(listed []swarm.Node, here string) []planner.Node {
 	var out []planner.Node
 	for _, n := range listed {
 		out = append(out, planner.Node{
-			Name: nodeName(n), Labels: n.Spec.Labels, Manager: n.Spec.Role == swarm.NodeRoleManager, Ready: takes(n),
+			Name: nodeName(n), Labels: n.Spec.Labels, Manager: n.Spec.Role == swarm.NodeRoleManager, Ready: takes(n), Here: n.ID == here,
 		})
 	}
 	slices.SortFunc(out, func(a, b planner.Node) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// here is the ID of the node that is connected to.
+func (e *Engine) here(ctx context.Context, c *client.Client) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.node == "" {
+		info, err := c.Info(ctx)
+		if err != nil {
+			return "", e.explain(ctx, err, "ask the engine for", "its node")
+		}
+		e.node = info.Swarm.NodeID
+	}
+	return e.node, nil
 }
 
 func nodeName(n swarm.Node) string { return cmp.Or(n.Spec.Name, n.Description.Hostname, n.ID) }

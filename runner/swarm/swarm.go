@@ -8,6 +8,8 @@
 package swarm
 
 import (
+	"sync"
+
 	"github.com/musterhq/muster/runner/docker"
 )
 
@@ -25,6 +27,9 @@ const labelApplied = "dev.muster.applied"
 type Engine struct {
 	*docker.Engine
 	lookouts lookouts
+
+	mu   sync.Mutex
+	node string // ID of the one that is connected to; empty until somebody has asked
 }
 
 // Open makes an adapter to the swarm that the engine manages. It calls nobody.
