@@ -46,6 +46,9 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 		hint = "correct the image's name, or log in to its registry with `docker login`"
 	case low.has("401 unauthorized", "pull access denied", "authorization failed", "no basic auth"):
 		hint = "the image after FROM cannot be had: log in to its registry with `docker login`, or correct its name"
+	case scanner(a) != "" && strings.Contains(text, scanner(a)) && low.has("failed to resolve source metadata", "failed to do request"):
+		hint = fmt.Sprintf("the scanner that services.%s.build.sbom wants, %s, cannot be had: let who builds reach its registry, or pull it before; "+
+			"sbom: generator=IMAGE names another one", a.Service, scanner(a))
 	case low.has("failed to do request", "failed to resolve source metadata") && low.unanswered():
 		hint = "the registry of the image after FROM does not answer: correct the name, or look at the engine's network and proxy"
 	case low.has("failed to resolve source metadata", "pulling from host"):
@@ -63,4 +66,19 @@ func (e *Engine) explainBuild(ctx context.Context, err error, a planner.BuildIma
 		hint += "; builder " + by.builder.Name + " does not see the engine's own images: push what is only there to a registry, or build with BUILDX_BUILDER=default"
 	}
 	return &refusal{problem: fmt.Sprintf("image %s of %s could not be built: %s", a.Ref, a.Service, text), hint: hint, cause: err}
+}
+
+// scanner is the image that lists what is in the one that is built; empty where no list was asked for.
+func scanner(a planner.BuildImage) string {
+	switch wanted := a.Spec.Build.SBOM; wanted {
+	case "", "false":
+		return ""
+	default:
+		for field := range strings.SplitSeq(wanted, ",") {
+			if name, ok := strings.CutPrefix(field, "generator="); ok {
+				return name
+			}
+		}
+		return "docker/buildkit-syft-scanner" // BuildKit's own choice
+	}
 }

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,6 +163,41 @@ func TestBuildKeepsWhatItReplaces(t *testing.T) {
 	if err != nil || len(left) != 1 || left[0] != first {
 		t.Errorf("left over are %q, %v", left, err)
 	}
+}
+
+// A list of what is in an image, and what it was made from, go with it where the engine's store keeps such things.
+func TestBuildAttests(t *testing.T) {
+	r := newRig(t)
+	r.needsBuildKit()
+	if keeps, err := r.keepsIndexes(r.ctx); err != nil || !keeps {
+		t.Skipf("the engine's image store keeps no attestations (%v)", err)
+	}
+	scan := r.image(types.BuildConfig{Context: t.TempDir(), DockerfileInline: "FROM " + busybox() + `
+CMD ["sh", "-c", "echo '{\"_type\":\"https://in-toto.io/Statement/v0.1\",\"predicateType\":\"https://spdx.dev/Document\",\"predicate\":{\"name\":\"all of it\"}}' > $BUILDKIT_SCAN_DESTINATION/x.spdx.json"]
+`})
+	scan.Ref = r.project + "-scanner:1"
+	t.Cleanup(func() {
+		_, _ = r.client.ImageRemove(t.Context(), scan.Ref, image.RemoveOptions{Force: true})
+	})
+	r.do(scan)
+	b := types.BuildConfig{
+		Context: t.TempDir(), DockerfileInline: "FROM " + busybox() + "\nRUN echo " + r.project + "\n",
+		Provenance: "mode=max", SBOM: "generator=" + scan.Ref,
+	}
+	a := r.image(b)
+	r.do(a)
+	archive, err := r.client.ImageSave(r.ctx, []string{a.Ref})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(archive)
+	_ = archive.Close()
+	if err != nil || !strings.Contains(string(all), `{"name":"all of it"}`) || !strings.Contains(string(all), "slsa.dev/provenance") {
+		t.Errorf("the image has no list, or no provenance: %v", err)
+	}
+	b.SBOM = "generator=127.0.0.1:1/scanner:1"
+	told(t, r.Apply(r.ctx, r.image(b), nil), "image "+a.Ref+" of web could not be built: *127.0.0.1:1/scanner*",
+		"the scanner that services.web.build.sbom wants, 127.0.0.1:1/scanner:1, cannot be had: *")
 }
 
 func TestBuildFailureNamesTheLine(t *testing.T) {
