@@ -46,7 +46,7 @@ repository will read them. Images that are built here are pushed before.`,
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.withEnv, "with-env", false, "Publish values of variables and env files too")
 		f.BoolVar(&o.digests, "resolve-image-digests", false, "Publish the digest of each image too")
-		f.BoolVar(&o.app, "app", false, "Publish the images too, beside the files")
+		f.BoolVar(&o.app, "app", false, "Publish the images too, beside the files, with their digests")
 		f.StringVar(&o.format, "oci-version", "", "`VERSION` of the OCI image format: 1.0 or 1.1; else what the registry takes")
 		f.BoolVarP(&o.yes, "yes", "y", false, "Do not ask")
 		f.BoolVar(&o.anyConnection, "insecure-registry", false, "Use HTTP, or HTTPS without a valid certificate")
@@ -179,7 +179,7 @@ func (p *program) publishImages(ctx context.Context, want *project.Project, of *
 			return err
 		}
 	}
-	if !o.digests || p.globals.dryRun {
+	if !o.digests && !o.app || p.globals.dryRun {
 		return nil
 	}
 	if err := p.pinImages(ctx, want); err != nil {
