@@ -49,8 +49,8 @@ test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any 
 test-oldest: ## run the tests on the oldest engine that muster supports: quickly, for what differs there
 	hack/with-engine oldest $(TEST_ON_ENGINE) -short || [ $$? = 3 -a -z "$$CI" ]
 
-test-podman: ## run the tests on Podman: the engine adapter and the program
-	hack/with-engine podman $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster
+test-podman: ## run the tests on Podman: the engine adapter, the program and the examples
+	hack/with-engine podman $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster ./examples
 
 test-containerd: ## run the tests of the engine adapter and of the program on Docker with containerd's image store
 	hack/with-engine containerd $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster

@@ -37,6 +37,12 @@ func TestShared(t *testing.T) {
 		}
 		return
 	}
+	if s.onPodman() {
+		if want := "services.page.build.additional_contexts: this engine has no BuildKit"; code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("exit code %d, want 1 and %q:\n%s", code, want, stderr)
+		}
+		return
+	}
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
@@ -67,6 +68,16 @@ func newStack(t testing.TB, example, portVariable string) *stack {
 		}
 	})
 	return s
+}
+
+// onPodman says whether the engine is Podman.
+func (s *stack) onPodman() bool {
+	s.t.Helper()
+	is, err := s.engine.ServerVersion(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return slices.ContainsFunc(is.Components, func(c types.ComponentVersion) bool { return c.Name == "Podman Engine" })
 }
 
 // freePort is one that nobody listened on a moment ago.

@@ -378,7 +378,12 @@ volumes: {data: {}}
 	st.inside("look", `[ "$(cat /app/a /app/d/b)" = 22 ]`)
 	st.do(os.RemoveAll(st.at("src/d")))
 	st.do(os.Remove(st.at("src/a")))
-	st.inside("look", `[ ! -e /app/a ] && [ ! -e /app/d ]`)
+	if podman, err := speaks(t, testEngine(t), "podman"); err != nil || podman {
+		st.do(err)
+		st.says("have rm in the image, or rebuild where files are deleted") // Podman removes nothing by an archive
+	} else {
+		st.inside("look", `[ ! -e /app/a ] && [ ! -e /app/d ]`)
+	}
 	st.write("bad/x", "2")
 	st.says("cannot be written to: the root file system is read-only")
 	st.says("mount a volume or a tmpfs")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/moby/go-archive"
@@ -165,5 +166,5 @@ func (e *Engine) Commit(ctx context.Context, name string, o CommitOptions) (stri
 	if err != nil {
 		return "", e.wrap(ctx, err, "make an image of container", name)
 	}
-	return made.ID, nil
+	return "sha256:" + strings.TrimPrefix(made.ID, "sha256:"), nil // Podman leaves it out
 }

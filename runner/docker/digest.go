@@ -13,6 +13,12 @@ func (e *Engine) Digest(ctx context.Context, ref string) (string, error) {
 		return "", err
 	}
 	found, err := e.client.DistributionInspect(ctx, ref, auth)
+	if gone(err) && e.isPodman() {
+		return "", &refusal{
+			problem: fmt.Sprintf("Podman does not ask registries what %s is now", ref),
+			hint:    "pull it first: of an image that is on the engine, the digest is known", cause: err,
+		}
+	}
 	if err != nil {
 		return "", e.wrap(ctx, err, "look up", ref)
 	}

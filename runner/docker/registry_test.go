@@ -33,9 +33,6 @@ type registryRig struct {
 func newRegistryRig(t *testing.T, o registry.Options) *registryRig {
 	t.Helper()
 	r := newRig(t)
-	if r.isPodman() {
-		t.Skip("podman takes no registry without TLS")
-	}
 	g := &registryRig{rig: r, host: registry.Start(t, o)}
 	g.ref = g.host + "/" + r.project + ":1"
 	g.engine = &Engine{client: r.client, host: r.host, config: &configfile.ConfigFile{}, info: r.info}
@@ -246,7 +243,8 @@ func TestRegistryGone(t *testing.T) {
 			g.pushed()
 			tr.begin(c.times)
 			err := g.pull()
-			if text := strings.Join(g.lines, "\n"); !strings.Contains(text, c.again) || !strings.Contains(text, "trying again in 500ms") {
+			// Podman itself tries again, so what lasts only a moment is not noticed.
+			if text := strings.Join(g.lines, "\n"); (!g.isPodman() || c.problem != "") && (!strings.Contains(text, c.again) || !strings.Contains(text, "trying again in 500ms")) {
 				t.Errorf("said %q", text)
 			}
 			if c.problem != "" {
@@ -268,6 +266,11 @@ func TestDigest(t *testing.T) {
 	}
 	g.login(registry.Password)
 	g.pushed()
+	if g.isPodman() {
+		_, err := g.engine.Digest(g.ctx, g.ref)
+		told(t, err, "Podman does not ask registries what "+g.ref+" is now", "pull it first*")
+		return
+	}
 	digest, err := g.engine.Digest(g.ctx, g.ref)
 	if err != nil || !strings.HasPrefix(digest, "sha256:") {
 		t.Fatalf("%q, %v", digest, err)
@@ -294,9 +297,6 @@ func TestCredentialHelper(t *testing.T) {
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")) // so it cannot be parallel
 	r := openRig(t, host)
-	if r.isPodman() {
-		t.Skip("podman takes no registry without TLS")
-	}
 	at := registry.Start(t, registry.Options{Login: true})
 	g := &registryRig{rig: r, host: at, ref: at + "/" + r.project + ":1"}
 	g.engine = &Engine{client: r.client, host: r.host, config: &configfile.ConfigFile{CredentialHelpers: map[string]string{at: "muster-keeps"}}, info: r.info}
@@ -325,6 +325,9 @@ func TestPullIsNoted(t *testing.T) {
 		return have.Images[0]
 	}
 	first, again := fetched(), fetched()
+	if g.isPodman() {
+		t.Skip("Podman does not note when it pulled an image")
+	}
 	if first.ID != again.ID || first.Fetched.IsZero() || !again.Fetched.After(first.Fetched) {
 		t.Errorf("first %s %v, then %s %v", first.ID, first.Fetched, again.ID, again.Fetched)
 	}
