@@ -97,6 +97,8 @@ type Event struct {
 type Options struct {
 	// Events gets everything that is done, one at a time.
 	Events func(Event)
+	// Begun is called for each job when its fault has been done for the first time to all that it is for.
+	Begun func(Job)
 	// Standing gets, before each change, the containers that have to be put back as they are here, for one who does
 	// that where this process cannot; the last call has none.
 	Standing func([]planner.Container) error
@@ -169,6 +171,9 @@ func (s *scene) round(ctx context.Context, j Job, chance *rand.Rand, first bool)
 		})
 	}
 	err = began.Wait()
+	if err == nil && first && s.o.Begun != nil {
+		s.o.Begun(j)
+	}
 	if err == nil && j.Fault.Lasts() {
 		if j.For > 0 {
 			pause(ctx, j.For)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/runner"
 	"github.com/musterhq/muster/runner/docker"
@@ -23,13 +24,17 @@ type engine interface {
 	// Host is the engine's address.
 	Host() string
 	Close() error
+	// ReadVolume writes a volume's archive, through a container of an image that is never started.
+	ReadVolume(ctx context.Context, volume, image string, to io.Writer) error
+	// NetworkAgent starts muster's own program in the network of a container.
+	NetworkAgent(ctx context.Context, container string, args []string) (fault.Agent, error)
 }
 
 // dockerEngine is the one that the docker command would take.
 type dockerEngine struct{ *docker.Engine }
 
-func openDocker() (engine, error) {
-	on, err := docker.Open(docker.Options{})
+func openDocker(muster string) (engine, error) {
+	on, err := docker.Open(docker.Options{Muster: muster})
 	if err != nil {
 		return nil, err
 	}

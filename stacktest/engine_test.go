@@ -12,11 +12,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
-	"github.com/musterhq/muster/snapshot"
 )
 
 // file is a stack with a fixed host port, which only one copy could have.
@@ -308,19 +306,9 @@ volumes: {data: {}}
 `)
 	s := Up(t, path, with...)
 	s.Exec("db", "sh", "-c", "echo seeded > /data/rows")
-	folder := snapshot.Folder(filepath.Join(s.s.state, "snapshots", "stacktest"))
-	w, err := folder.Create(snapshot.Snapshot{Name: "seeded", Stack: "stacktest", Project: s.Project(), Taken: time.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = w.Volume("data", func(to io.Writer) error {
-		return s.s.on.(dockerEngine).ReadVolume(t.Context(), s.Project()+"_data", os.Getenv("BUSYBOX_IMAGE"), to)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Commit(false); err != nil {
-		t.Fatal(err)
+	s.Snapshot("seeded")
+	if got := s.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
+		t.Errorf("after the snapshot the volume has %q", got)
 	}
 	s.Exec("db", "sh", "-c", "echo changed > /data/rows")
 	s.Restore("seeded")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/stacktest"
 )
 
@@ -33,7 +34,7 @@ func ExampleShared() {
 
 	greets := func(t *testing.T) { // TestGreets, and as many others as there are
 		s := shop.Up(t)
-		if got := s.Exec("web", "cat", "/index.html"); got != "hello\n" {
+		if got := s.Exec("web", "cat", "/pages/index.html"); got != "hello\n" {
 			t.Errorf("got %q", got)
 		}
 	}
@@ -52,6 +53,30 @@ func ExampleStack_Pause() {
 	t.Log(s.Endpoint("web", 80)) // which may be another one now
 }
 
+// What becomes of callers while a service cannot be reached, or is dead.
+func ExampleStack_Fault() {
+	s := stacktest.Up(t, "testdata/compose.yaml")
+	undo := s.Fault(fault.Disconnect{}, "web")
+	// … see that callers say so …
+	undo() // web is ready again
+	s.Fault(fault.Kill{}, "web")
+	// … see what is lost; it is taken back when the test ends. The way to a service can be slow as well, with a muster on the PATH:
+	//	s.Fault(fault.On{To: "db", Port: 5432, Toxic: fault.Latency{Delay: time.Second}}, "web")
+}
+
+// Data that takes long to make is made once, and put back for each test.
+func ExampleStack_Restore() {
+	s := stacktest.Up(t, "testdata/compose.yaml")
+	// … fill the volumes …
+	s.Snapshot("seeded")
+
+	s.Exec("web", "sh", "-c", "echo something else > /pages/index.html")
+	s.Restore("seeded")
+	if got := s.Exec("web", "cat", "/pages/index.html"); got != "hello\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestEngineExamples runs the examples of the docs that are a test each.
 func TestEngineExamples(test *testing.T) {
 	host := os.Getenv("MUSTER_TEST_ENGINE")
@@ -60,7 +85,9 @@ func TestEngineExamples(test *testing.T) {
 	}
 	test.Setenv("DOCKER_HOST", host)
 	test.Setenv("XDG_STATE_HOME", test.TempDir())
-	for name, example := range map[string]func(){"up": ExampleUp, "pause": ExampleStack_Pause} {
+	for name, example := range map[string]func(){
+		"up": ExampleUp, "pause": ExampleStack_Pause, "fault": ExampleStack_Fault, "restore": ExampleStack_Restore,
+	} {
 		test.Run(name, func(of *testing.T) {
 			t = of
 			example()

@@ -2,6 +2,7 @@ package stacktest
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"time"
 )
@@ -12,7 +13,7 @@ type Option func(*options)
 type options struct {
 	files, environ, profiles, services []string
 	published                          []published
-	snapshot, logs                     string
+	snapshot, logs, muster             string
 	wait                               time.Duration
 	skip                               bool
 	open                               func() (engine, error)
@@ -25,9 +26,13 @@ type published struct {
 }
 
 func optionsOf(file string, given []Option) options {
-	o := options{files: []string{file}, environ: os.Environ(), open: openDocker}
+	o := options{files: []string{file}, environ: os.Environ()}
+	o.muster, _ = exec.LookPath("muster")
 	for _, option := range given {
 		option(&o)
+	}
+	if o.open == nil {
+		o.open = func() (engine, error) { return openDocker(o.muster) }
 	}
 	return o
 }
@@ -71,6 +76,12 @@ func WaitTimeout(d time.Duration) Option {
 // test's own log.
 func LogsTo(folder string) Option {
 	return func(o *options) { o.logs = folder }
+}
+
+// Muster says where muster is, for what is done on the engine's side: faults of the ways between services, and quick restores. Without it, it is the one
+// that PATH finds.
+func Muster(path string) Option {
+	return func(o *options) { o.muster = path }
 }
 
 // SkipWithoutEngine skips the test where no engine answers, instead of letting it fail.

@@ -1,20 +1,24 @@
 package stacktest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
+	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/snapshot"
 )
 
 // Restore gives the volumes what a snapshot has, or only those that are named by their keys in the file, and waits until the services that have them are ready
-// again. What the volumes had is lost. `muster volume snapshot` takes snapshots of a stack; all its copies may be given them.
+// again. What the volumes had is lost. [Stack.Snapshot] and `muster volume snapshot` take snapshots of a stack; all its copies may be given them.
 func (s *Stack) Restore(name string, volumes ...string) {
 	s.t.Helper()
 	ctx, cancel := timeOf(s.t)
@@ -31,12 +35,85 @@ func (s *Stack) Restore(name string, volumes ...string) {
 	}
 }
 
+// Snapshot keeps what the volumes have, or only those that are named by their keys in the file, for [Stack.Restore] and [FromSnapshot], here and in other
+// tests; one of that name is replaced. Services that have them are stopped meanwhile, and ready again when it returns.
+func (s *Stack) Snapshot(name string, volumes ...string) {
+	s.t.Helper()
+	ctx, cancel := timeOf(s.t)
+	defer cancel()
+	if err := s.s.keep(ctx, name, volumes); err != nil {
+		s.t.Fatalf("take snapshot %s: %s", name, told(err))
+	}
+}
+
+// keep takes a snapshot.
+func (s *session) keep(ctx context.Context, name string, keys []string) error {
+	folder, err := s.snapshots()
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if v, there := s.want.Volumes[key]; !there || bool(v.External) {
+			return fmt.Errorf("%s has no volume %q of its own; %s", s.want.First, key, listed(slices.Sorted(maps.Keys(s.want.Volumes))))
+		}
+	}
+	of := map[string]planner.Restore{}
+	for key, v := range s.want.Volumes {
+		if !bool(v.External) && (len(keys) == 0 || slices.Contains(keys, key)) {
+			of[key] = planner.Restore{}
+		}
+	}
+	all, err := s.containers(ctx, "")
+	if err != nil {
+		return err
+	}
+	users := slices.DeleteFunc(s.users(of), func(name string) bool {
+		return !slices.ContainsFunc(all, func(c planner.Container) bool { return c.Service == name && c.Status == planner.Running })
+	})
+	w, err := folder.Create(snapshot.Snapshot{Name: name, Stack: s.want.First, Project: s.want.Name, Taken: time.Now().UTC(), By: lock.User(), Halted: "stopped"})
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	if len(users) > 0 {
+		err = s.change(ctx, planner.Policy{Services: users}, planner.Stop)
+	}
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		if err == nil {
+			err = w.Volume(key, func(to io.Writer) error { return s.on.ReadVolume(ctx, s.want.Volumes[key].Name, s.imageFor(key), to) })
+		}
+	}
+	if len(users) > 0 {
+		err = errors.Join(err, s.change(ctx, planner.Policy{Services: users, NoDeps: true, Wait: true, WaitTimeout: s.o.wait}, planner.Start))
+	}
+	if err == nil {
+		_, err = w.Commit(true)
+	}
+	return err
+}
+
+// imageFor is an image of a service that has a volume.
+func (s *session) imageFor(volume string) string {
+	for _, name := range s.users(map[string]planner.Restore{volume: {}}) {
+		return s.want.ImageName(s.want.Services[name])
+	}
+	return ""
+}
+
+// snapshots is where those of the stack are kept, which all its copies share.
+func (s *session) snapshots() (snapshot.Folder, error) {
+	if s.state == "" {
+		return "", errors.New("there is no home folder that has muster's snapshots")
+	}
+	return snapshot.Folder(filepath.Join(s.state, "snapshots", s.want.First)), nil
+}
+
 // restores is what the volumes get from a snapshot, or some of them.
 func (s *session) restores(name string, keys []string) (map[string]planner.Restore, error) {
-	if s.state == "" {
-		return nil, errors.New("there is no home folder that has muster's snapshots")
+	folder, err := s.snapshots()
+	if err != nil {
+		return nil, err
 	}
-	folder := snapshot.Folder(filepath.Join(s.state, "snapshots", s.want.First))
 	has, err := folder.Find(name)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/musterhq/muster/instance"
@@ -27,6 +28,8 @@ type session struct {
 	on        engine
 	want      *project.Project
 	hold      *instance.Hold
+	// owner is the test whose end is the stack's; nil where tests share it.
+	owner testing.TB
 	// begun says that something may be on the engine.
 	begun bool
 	// changing lets one plan at a time be made and carried out.

@@ -46,6 +46,7 @@ type Stack struct {
 func Up(t testing.TB, file string, options ...Option) *Stack {
 	t.Helper()
 	stack := &Stack{t: t, s: newSession(file, options)}
+	stack.s.owner = t
 	t.Cleanup(func() {
 		ctx, cancel := timeOf(t)
 		defer cancel()

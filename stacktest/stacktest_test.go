@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
@@ -17,8 +18,15 @@ import (
 // memoryEngine is an engine in memory as stacks want it.
 type memoryEngine struct{ *memory.Engine }
 
-func (e memoryEngine) Health(string) healthcheck.Engine   { return e.Engine }
-func (e memoryEngine) Host() string                       { return "unix:///run/test.sock" }
+func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }
+func (e memoryEngine) Host() string                     { return "unix:///run/test.sock" }
+func (e memoryEngine) ReadVolume(context.Context, string, string, io.Writer) error {
+	return errors.New("volumes in memory have no files")
+}
+
+func (e memoryEngine) NetworkAgent(context.Context, string, []string) (fault.Agent, error) {
+	return nil, errors.New("nothing runs in memory")
+}
 func (e memoryEngine) ID(context.Context) (string, error) { return "memory", nil }
 func (e memoryEngine) Close() error                       { return nil }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
@@ -72,8 +73,8 @@ type projectLister interface {
 
 // agency has muster's own program run on the engine's side.
 type agency interface {
-	// Agent starts it and connects to its streams; it ends when its input does.
-	Agent(ctx context.Context, a docker.AgentSpec) (*docker.Session, error)
+	// NetworkAgent starts it in the network of a container; it ends when its input does.
+	NetworkAgent(ctx context.Context, container string, args []string) (fault.Agent, error)
 	// RemoveAgents removes the images for it that nothing uses, but keep, and says how many those were.
 	RemoveAgents(ctx context.Context, keep string) (int, error)
 }

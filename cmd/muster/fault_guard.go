@@ -109,7 +109,7 @@ func (p *program) putBack(ctx context.Context, standing []planner.Container) err
 	defer on.Close()
 	var failed error
 	for _, c := range standing {
-		did, err := fault.PutBack(ctx, faultEngine{on}, c)
+		did, err := fault.PutBack(ctx, on, c)
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("put %s back: %w", c.Name, err))
 			continue

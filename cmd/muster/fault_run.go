@@ -13,7 +13,6 @@ import (
 	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/fault/agent"
 	"github.com/musterhq/muster/planner"
-	"github.com/musterhq/muster/runner/docker"
 )
 
 func (p *program) faultRunCommand() *cobra.Command {
@@ -124,7 +123,7 @@ func (p *program) doFaults(ctx context.Context, jobs []fault.Job) error {
 	if waits {
 		fmt.Fprintln(p.err, "Ctrl-C ends it and takes everything back")
 	}
-	return fault.Run(ctx, faultEngine{on}, seen.name, jobs, fault.Options{Events: p.printFault, Standing: guard.keep})
+	return fault.Run(ctx, on, seen.name, jobs, fault.Options{Events: p.printFault, Standing: guard.keep})
 }
 
 // warnOfPorts points to ports that the service does not name: it may listen there all the same.
@@ -183,14 +182,6 @@ func (p *program) printFault(e fault.Event) {
 		sign = "-"
 	}
 	fmt.Fprintf(p.out, "%s %s %s\n", e.At.Format("15:04:05"), sign, strings.TrimSpace(e.Container+" "+e.Did+until))
-}
-
-// faultEngine is an engine as faults want it.
-type faultEngine struct{ engine }
-
-// NetworkAgent starts muster in a container's network.
-func (e faultEngine) NetworkAgent(ctx context.Context, container string, args []string) (fault.Agent, error) {
-	return e.Agent(ctx, docker.AgentSpec{Args: args, Network: "container:" + container, Capabilities: []string{"NET_ADMIN"}})
 }
 
 // faultAgentCommand is what runs in the network of a container.

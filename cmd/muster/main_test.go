@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/hack/registry"
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/lock"
@@ -130,7 +131,7 @@ func (e memoryEngine) Hold(context.Context, string, string, lock.Holder, func(co
 func (e memoryEngine) RemoveAgents(context.Context, string) (int, error) { return 0, nil }
 
 // Agent refuses: nothing runs in memory.
-func (e memoryEngine) Agent(context.Context, docker.AgentSpec) (*docker.Session, error) {
+func (e memoryEngine) NetworkAgent(context.Context, string, []string) (fault.Agent, error) {
 	return nil, errors.New("nothing runs in memory")
 }
 

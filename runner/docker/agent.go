@@ -17,6 +17,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/mount"
 
+	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/runner"
 )
 
@@ -78,6 +79,15 @@ func (e *Engine) Agent(ctx context.Context, a AgentSpec) (*Session, error) {
 		}
 		return e.startAgent(ctx, id)
 	}
+}
+
+// NetworkAgent starts muster's own program with these arguments in the network of a container, as one that may administer it.
+func (e *Engine) NetworkAgent(ctx context.Context, container string, args []string) (fault.Agent, error) {
+	s, err := e.Agent(ctx, AgentSpec{Args: args, Network: "container:" + container, Capabilities: []string{"NET_ADMIN"}})
+	if err != nil {
+		return nil, err // a nil session must not become an agent
+	}
+	return s, nil
 }
 
 func (e *Engine) createAgent(ctx context.Context, ref string, a AgentSpec) (id string, err error) {
