@@ -154,7 +154,7 @@ func (s *scene) round(ctx context.Context, j Job, chance *rand.Rand, first bool)
 		return err
 	}
 	if len(targets) == 0 {
-		if first {
+		if first && !s.disturbs(j.Services) {
 			return &MistakeError{fmt.Sprintf("no container of %s runs", list(j.Services)), "bring it up with `muster up -d`"}
 		}
 		s.tell(Event{Did: "nothing to do it to: no container of " + list(j.Services) + " runs", Job: j})

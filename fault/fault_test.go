@@ -27,6 +27,7 @@ func newStack() *stack {
 	for i, service := range []string{"db", "web", "web", "web"} {
 		s.containers = append(s.containers, planner.Container{
 			ID: fmt.Sprint("id", i), Name: fmt.Sprintf("%s-%d", service, max(i, 1)), Service: service, Number: max(i, 1), Status: planner.Running,
+			Endpoints: []planner.Endpoint{{Network: "front"}},
 		})
 	}
 	return s
@@ -63,7 +64,11 @@ func (s *stack) Apply(ctx context.Context, a planner.Action, _ func(runner.Progr
 		if c.Name == s.refuse {
 			return errors.New("refused")
 		}
-		switch a.(type) {
+		switch a := a.(type) {
+		case planner.DisconnectNetwork:
+			c.Endpoints = nil
+		case planner.ConnectNetwork:
+			c.Endpoints = []planner.Endpoint{{Network: a.Network}}
 		case planner.KillContainer:
 			c.Status = planner.Exited
 		case planner.PauseContainer:
@@ -82,16 +87,21 @@ func (s *stack) NetworkAgent(context.Context, string, []string) (Agent, error) {
 // play runs jobs for a time, and tells what happened when.
 func play(t *testing.T, on *stack, lasts time.Duration, jobs ...Job) ([]string, error) {
 	t.Helper()
+	return playWith(t, on, lasts, nil, jobs...)
+}
+
+func playWith(t *testing.T, on *stack, lasts time.Duration, standing func([]planner.Container) error, jobs ...Job) ([]string, error) {
+	t.Helper()
 	var told []string
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
 	err := Run(ctx, on, "shop", jobs, Options{Events: func(e Event) {
 		told = append(told, fmt.Sprintf("%s %s %s", e.At.Sub(began), e.Container, e.Did))
-	}})
+	}, Standing: standing})
 	for _, c := range on.containers {
-		if c.Status != planner.Running {
-			t.Errorf("%s is left %s", c.Name, c.Status)
+		if c.Status != planner.Running || len(c.Endpoints) != 1 {
+			t.Errorf("%s is left %s in %d networks", c.Name, c.Status, len(c.Endpoints))
 		}
 	}
 	return told, err
@@ -137,6 +147,46 @@ func TestRandom(t *testing.T) {
 			t.Error("two seeds choose the same")
 		}
 	})
+}
+
+// Where faults of a container overlap, it is put back when the last of them is over; and whoever does that where this process cannot
+// knows until then how it was before the first.
+func TestOverlap(t *testing.T) {
+	for name, c := range map[string]struct {
+		jobs []Job
+		want []string
+	}{
+		"the first ends first": {[]Job{
+			{Fault: Disconnect{}, Services: []string{"db"}, For: 3 * time.Second},
+			{Fault: Kill{}, Services: []string{"db"}, Delay: time.Second, For: 5 * time.Second},
+		}, []string{"0s db-1 disconnected", "1s db-1 killed", "3s db-1 left as it is: another fault goes on", "6s db-1 started again"}},
+		"the first ends last": {[]Job{
+			{Fault: Disconnect{}, Services: []string{"db"}, For: 9 * time.Second},
+			{Fault: Pause{}, Services: []string{"db"}, Delay: time.Second, For: 2 * time.Second},
+		}, []string{"0s db-1 disconnected", "1s db-1 paused", "3s db-1 left as it is: another fault goes on", "9s db-1 goes on"}},
+		"there is nothing left to do it to": {[]Job{
+			{Fault: Kill{}, Services: []string{"db"}, For: 5 * time.Second},
+			{Fault: Pause{}, Services: []string{"db"}, Delay: time.Second, For: time.Second},
+		}, []string{"0s db-1 killed", "1s  nothing to do it to: no container of db runs", "5s db-1 started again"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var standing []planner.Container
+				told, err := playWith(t, newStack(), 10*time.Second, func(now []planner.Container) error {
+					standing = now
+					for _, c := range now {
+						if len(now) != 1 || c.Status != planner.Running || len(c.Endpoints) != 1 {
+							t.Errorf("to be put back are %+v", now)
+						}
+					}
+					return nil
+				}, c.jobs...)
+				if d := cmp.Diff(c.want, told); d != "" || err != nil || len(standing) > 0 {
+					t.Errorf("%v, left to be put back %+v (-want +got):\n%s", err, standing, d)
+				}
+			})
+		})
+	}
 }
 
 // Where one fails, what the others have done is taken back, too.
