@@ -36,7 +36,9 @@ func (s *Stack) Fault(f fault.Fault, services ...string) (undo func()) {
 		}
 	case <-ctx.Done():
 		stop()
-		<-over // it takes back what it has done
+		if err := <-over; err != nil { // it takes back what it has done
+			s.t.Errorf("take back: %s: %s", what, told(err))
+		}
 		s.t.Fatalf("%s: %v", what, context.Cause(ctx))
 	}
 	back := sync.OnceValue(func() error {

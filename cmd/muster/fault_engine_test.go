@@ -180,8 +180,61 @@ func TestEngineNetworkFaults(t *testing.T) {
 			t.Fatalf("web is never answered again: %v", err)
 		}
 	}
-	r.must("fault", "bandwidth", "web->db:8080", "--rate", "50", "--for", "50ms")
-	r.must("fault", "timeout", "web->db:8080", "--upstream", "--timeout", "1s", "--for", "50ms")
+
+	// The program itself is large enough for a narrow way to show.
+	whole, err := r.get("web", "db:8080/file/testapp")
+	if err != nil || len(whole.text) < 1<<20 {
+		t.Fatalf("%d bytes, %v", len(whole.text), err)
+	}
+	const rate, slow = 700, 0.8 // KB a second, and the part of the time that is enough: the first bytes go at once
+	least := time.Duration(float64(len(whole.text)) / 1000 / rate * slow * float64(time.Second))
+	b = r.begin("bandwidth", "web->db:8080", "--rate", fmt.Sprint(rate))
+	if got, err := r.get("web", "db:8080/file/testapp"); err != nil || got.took < least || !bytes.Equal(got.text, whole.text) {
+		t.Errorf("web got %d bytes of %d in %s, want at least %s; %v", len(got.text), len(whole.text), got.took, least, err)
+	}
+	if got, err := r.get("other", "db:8080/file/testapp"); err != nil || got.took >= least {
+		t.Errorf("other got %d bytes in %s, %v", len(got.text), got.took, err)
+	}
+	b.end(syscall.SIGINT)
+	if got, err := r.get("web", "db:8080/file/testapp"); err != nil || got.took >= least {
+		t.Errorf("afterwards web got %d bytes in %s, %v", len(got.text), got.took, err)
+	}
+
+	b = r.begin("timeout", "web->db:8080") // the server closes once it has answered, which then is all that web sees
+	if got, err := r.get("web", "db:8080/"); err == nil {
+		t.Errorf("web was answered %q after %s", got.text, got.took)
+	}
+	b.end(syscall.SIGINT)
+	b = r.begin("timeout", "web->db:8080", "--upstream", "--timeout", "2s")
+	if got, err := r.get("web", "db:8080/"); err == nil || got.took < 2*time.Second || got.took > time.Minute {
+		t.Errorf("web was answered %q after %s, %v", got.text, got.took, err)
+	}
+	if _, err := r.get("other", "db:8080/"); err != nil {
+		t.Errorf("other was not answered: %v", err)
+	}
+	b.end(syscall.SIGINT)
+	if _, err := r.get("web", "db:8080/"); err != nil {
+		t.Errorf("afterwards web was not answered: %v", err)
+	}
+}
+
+// answer is what one service got of another one.
+type answer struct {
+	text []byte
+	took time.Duration
+}
+
+// get lets a service ask, and waits longer than any of these faults lasts.
+func (r *faultRig) get(from, url string) (answer, error) {
+	var errs bytes.Buffer
+	cmd := r.command("exec", "-T", from, "/testapp", "fetch", "-timeout=90s", "http://"+url)
+	cmd.Stderr = &errs
+	began := time.Now()
+	text, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, &errs)
+	}
+	return answer{text, time.Since(began)}, err
 }
 
 // Containers are as they were before, their places in networks included, also where muster is killed.
