@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,6 +39,8 @@ type Options struct {
 	TLS bool
 	// CertFile is where to write that certificate, for clients that want it.
 	CertFile string
+	// Address is the one of this machine to listen on; empty is 127.0.0.1.
+	Address string
 	// Front stands before the registry: to count what is asked, to refuse or to stall.
 	Front func(http.Handler) http.Handler
 }
@@ -68,6 +71,14 @@ func Start(t testing.TB, o Options) string {
 		serves = o.Front(serves)
 	}
 	server := httptest.NewUnstartedServer(serves)
+	if o.Address != "" {
+		listener, err := net.Listen("tcp", net.JoinHostPort(o.Address, "0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = server.Listener.Close()
+		server.Listener = listener
+	}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // who does not trust the certificate is no news
 	if o.TLS {
 		server.StartTLS()

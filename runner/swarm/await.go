@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ const (
 	attempts = 3
 	// steady is how long a container without a health check has to run to count.
 	steady = time.Second
+	// undecided is how long a swarm may take to see that containers have to be replaced for a change that is none of what they
+	// are like, such as the ports that they have on their nodes.
+	undecided = 500 * time.Millisecond
 	// unborn is how long a service may be without any task, before none is what there shall be.
 	unborn = 2 * time.Second
 )
@@ -75,6 +79,7 @@ type judge struct {
 	failures   map[string]map[string]bool // IDs of the tasks that failed, by slot
 	since      time.Time                  // when all was well; zero while it is not
 	told       map[string]string          // what was last said of each slot
+	good, want int                        // how many containers are as they shall be, and how many shall be
 	culprit    *swarm.Task                // the last one that failed
 	nodes      []swarm.Node
 }
@@ -92,6 +97,7 @@ func (j *judge) decide(now sight, nodes []swarm.Node) (bool, time.Duration, erro
 	j.nodes = nodes
 	tasks := j.ofCurrent(s, now.tasks[s.ID])
 	j.note(s, tasks)
+	complete := j.complete(s, tasks, now.tasks[s.ID])
 	j.tell(s, tasks)
 	j.looks++
 	settled, err := j.updated(s)
@@ -99,11 +105,11 @@ func (j *judge) decide(now sight, nodes []swarm.Node) (bool, time.Duration, erro
 		return false, 0, err
 	}
 	if settled {
-		if err := j.hopeless(tasks); err != nil {
+		if err := j.hopeless(s, tasks); err != nil {
 			return false, 0, err
 		}
 	}
-	if !settled || !j.complete(s, tasks, now.tasks[s.ID]) {
+	if !settled || !complete {
 		j.since = time.Time{}
 		return false, 0, nil
 	}
@@ -112,13 +118,16 @@ func (j *judge) decide(now sight, nodes []swarm.Node) (bool, time.Duration, erro
 
 // lasting says whether it is well long enough: the first moment of a program that fails is as good as that of one that works.
 func (j *judge) lasting(s swarm.Service) (bool, time.Duration, error) {
-	if j.action.Condition == planner.IsRunning || modeOf(s.Spec.Mode).Job() || checked(swarm.Task{Spec: s.Spec.TaskTemplate}) {
-		return true, 0, nil
+	var need time.Duration
+	if j.action.Condition == planner.IsReady && !modeOf(s.Spec.Mode).Job() && !checked(swarm.Task{Spec: s.Spec.TaskTemplate}) {
+		need = steady
+	} else if s.UpdateStatus == nil && s.PreviousSpec != nil && s.JobStatus == nil {
+		need = undecided
 	}
 	if j.since.IsZero() {
 		j.since = time.Now()
 	}
-	left := steady - time.Since(j.since)
+	left := need - time.Since(j.since)
 	return left <= 0, left, nil
 }
 
@@ -163,7 +172,7 @@ func (j *judge) gaveUp(what, message, advice string) error {
 
 // ofCurrent are the tasks of the service as it is now.
 func (j *judge) ofCurrent(s swarm.Service, tasks []swarm.Task) []swarm.Task {
-	if j.version != s.Version.Index {
+	if j.current == nil || j.version != s.Version.Index {
 		j.version, j.current = s.Version.Index, map[string]bool{}
 	}
 	var out []swarm.Task
@@ -204,10 +213,10 @@ func (j *judge) note(s swarm.Service, tasks []swarm.Task) {
 		if !failed(t) || s.UpdateStatus != nil && updateOf(s.UpdateStatus.State) == planner.RollingBack {
 			continue
 		}
-		if j.failures[slot(t)] == nil {
-			j.failures[slot(t)] = map[string]bool{}
+		if j.failures[slot(s, t)] == nil {
+			j.failures[slot(s, t)] = map[string]bool{}
 		}
-		j.failures[slot(t)][t.ID] = true
+		j.failures[slot(s, t)][t.ID] = true
 		if j.culprit == nil || t.Status.Timestamp.After(j.culprit.Status.Timestamp) {
 			j.culprit = &t
 		}
@@ -215,8 +224,11 @@ func (j *judge) note(s swarm.Service, tasks []swarm.Task) {
 }
 
 // hopeless is the failure of a place in which nothing will run any more: too many tries, or none left.
-func (j *judge) hopeless(tasks []swarm.Task) error {
-	bySlot := groupBySlot(tasks)
+func (j *judge) hopeless(s swarm.Service, tasks []swarm.Task) error {
+	bySlot := map[string][]swarm.Task{}
+	for _, t := range tasks {
+		bySlot[slot(s, t)] = append(bySlot[slot(s, t)], t)
+	}
 	for _, key := range slices.Sorted(maps.Keys(bySlot)) {
 		last := bySlot[key][0]
 		over := true
@@ -241,22 +253,16 @@ func (j *judge) hopeless(tasks []swarm.Task) error {
 
 // worst is the last task of a place that failed.
 func (j *judge) worst(tasks []swarm.Task) swarm.Task {
-	out := *j.culprit
+	var out *swarm.Task
 	for _, t := range tasks {
-		if failed(t) && (slot(out) != slot(t) || t.Status.Timestamp.After(out.Status.Timestamp)) {
-			out = t
+		if failed(t) && (out == nil || t.Status.Timestamp.After(out.Status.Timestamp)) {
+			out = &t
 		}
 	}
-	j.culprit = &out
-	return out
-}
-
-func groupBySlot(tasks []swarm.Task) map[string][]swarm.Task {
-	out := map[string][]swarm.Task{}
-	for _, t := range tasks {
-		out[slot(t)] = append(out[slot(t)], t)
+	if out != nil { // the swarm may have forgotten it
+		j.culprit = out
 	}
-	return out
+	return *j.culprit
 }
 
 // complete says whether all that is wanted is there, and nothing of before is.
@@ -269,15 +275,13 @@ func (j *judge) complete(s swarm.Service, current, all []swarm.Task) bool {
 			good++
 		}
 	}
-	if mode.Everywhere() && len(current) == 0 && time.Since(j.begun) < unborn {
-		return false
-	}
+	j.good, j.want = good, n
 	for _, t := range all {
 		if !j.current[t.ID] && wantedToRun(t) && !ended(t) && s.JobStatus == nil {
 			return false
 		}
 	}
-	return good >= n
+	return good >= n && (!mode.Everywhere() || len(current) > 0 || time.Since(j.begun) > unborn)
 }
 
 // restarts says whether what has ended well is started again.
@@ -302,14 +306,14 @@ func (j *judge) say(id, text string) {
 		return
 	}
 	j.told[id] = text
-	j.report(runner.Progress{ID: id, Text: text})
+	j.report(runner.Progress{ID: id, Text: id + " " + text, Current: int64(j.good), Total: int64(j.want)})
 }
 
 // place names a task for people: "web.2 on node3".
 func (j *judge) place(t swarm.Task) string {
 	name := j.action.Service
 	if t.Slot != 0 {
-		name += "." + slot(t)
+		name += "." + strconv.Itoa(t.Slot)
 	}
 	if t.NodeID == "" {
 		return name

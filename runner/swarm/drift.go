@@ -399,6 +399,9 @@ func fieldNames() []fieldName {
 func shown(path string, v any) string {
 	switch v := v.(type) {
 	case nil:
+		if inFile(path) == "deploy.replicas" {
+			return "0"
+		}
 		return ""
 	case string:
 		return v

@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,11 +15,11 @@ import (
 )
 
 // slot names the place of a task in its service: a number or, where there is one on each node, the node.
-func slot(t swarm.Task) string {
-	if t.Slot != 0 || t.JobIteration != nil && t.NodeID == "" {
-		return strconv.Itoa(t.Slot)
+func slot(s swarm.Service, t swarm.Task) string {
+	if modeOf(s.Spec.Mode).Everywhere() {
+		return t.NodeID
 	}
-	return cmp.Or(t.NodeID, strconv.Itoa(t.Slot))
+	return strconv.Itoa(t.Slot)
 }
 
 // wantedToRun says whether the swarm wants a task to run, and not to end.
@@ -54,9 +53,9 @@ func latest(s swarm.Service, tasks []swarm.Task, nodes []swarm.Node) []swarm.Tas
 		if s.JobStatus != nil && (t.JobIteration == nil || *t.JobIteration != s.JobStatus.JobIteration) {
 			continue
 		}
-		before, known := bySlot[slot(t)]
+		before, known := bySlot[slot(s, t)]
 		if !known || newer(t, before) {
-			bySlot[slot(t)] = t
+			bySlot[slot(s, t)] = t
 		}
 	}
 	everywhere := modeOf(s.Spec.Mode).Everywhere()
@@ -126,8 +125,14 @@ func containerOf(s swarm.Service, t swarm.Task, project string, number int, node
 	return c
 }
 
-// taskName is what docker calls the task's container.
-func taskName(s swarm.Service, t swarm.Task) string { return s.Spec.Name + "." + slot(t) + "." + t.ID }
+// taskName is what docker calls the task's container: the first of a job goes by its node, as it has the number 0.
+func taskName(s swarm.Service, t swarm.Task) string {
+	place := t.NodeID
+	if t.Slot != 0 {
+		place = strconv.Itoa(t.Slot)
+	}
+	return s.Spec.Name + "." + place + "." + t.ID
+}
 
 func nodeNameOf(nodes []swarm.Node, id string) string {
 	i := slices.IndexFunc(nodes, func(n swarm.Node) bool { return n.ID == id })

@@ -1,0 +1,159 @@
+package swarm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/swarm"
+
+	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner"
+)
+
+// seen is a service of that image with its tasks: "1 node1 v2 running" is a task in place 1 of version 2, and "!" before the state
+// says that it shall end.
+func seen(update swarm.UpdateState, mode swarm.ServiceMode, tasks ...string) sight {
+	template := func(image string) swarm.TaskSpec {
+		return swarm.TaskSpec{ContainerSpec: &swarm.ContainerSpec{Image: image, Healthcheck: &container.HealthConfig{Test: []string{"CMD", "true"}}}}
+	}
+	s := swarm.Service{ID: "s", Spec: swarm.ServiceSpec{Annotations: swarm.Annotations{Name: "p_web"}, Mode: mode, TaskTemplate: template("v2")}}
+	if update != "" {
+		s.UpdateStatus = &swarm.UpdateStatus{State: update, Message: "the swarm's words"}
+	}
+	if mode.ReplicatedJob != nil {
+		s.JobStatus = &swarm.JobStatus{}
+	}
+	out := sight{services: []swarm.Service{s}, tasks: map[string][]swarm.Task{}}
+	for i, line := range tasks {
+		var image, state string
+		t := swarm.Task{ID: fmt.Sprint(i), ServiceID: "s", DesiredState: swarm.TaskStateRunning, Meta: swarm.Meta{CreatedAt: time.Unix(int64(i), 0)}}
+		if _, err := fmt.Sscan(line, &t.Slot, &t.NodeID, &image, &state); err != nil {
+			panic(err)
+		}
+		if state[0] == '!' {
+			state, t.DesiredState = state[1:], swarm.TaskStateShutdown
+		}
+		t.Spec, t.Status.State, t.Status.Timestamp = template(image), swarm.TaskState(state), time.Unix(int64(i), 0)
+		if state == "failed" {
+			t.Status.Err = "task: non-zero exit (7)"
+			t.Status.ContainerStatus = &swarm.ContainerStatus{ExitCode: 7}
+		}
+		if mode.ReplicatedJob != nil {
+			t.JobIteration = &swarm.Version{}
+		}
+		out.tasks["s"] = append(out.tasks["s"], t)
+	}
+	return out
+}
+
+func replicas(n uint64) swarm.ServiceMode {
+	return swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &n}}
+}
+
+func jobOf(n uint64) swarm.ServiceMode {
+	return swarm.ServiceMode{ReplicatedJob: &swarm.ReplicatedJob{MaxConcurrent: &n, TotalCompletions: &n}}
+}
+
+func TestJudge(t *testing.T) {
+	everywhere := swarm.ServiceMode{Global: &swarm.GlobalService{}}
+	for name, c := range map[string]struct {
+		looks     []sight
+		condition planner.Condition
+		want      string // done, wait or the failure
+	}{
+		"all run":                {looks: []sight{seen("", replicas(2), "1 node1 v2 running", "2 node2 v2 running")}, want: "done"},
+		"one starts":             {looks: []sight{seen("", replicas(2), "1 node1 v2 running", "2 node2 v2 starting")}, want: "wait"},
+		"none wanted":            {looks: []sight{seen("", replicas(0))}, want: "done"},
+		"none wanted, one there": {looks: []sight{seen("", replicas(0), "1 node1 v1 running")}, want: "wait"},
+		"old ones are left":      {looks: []sight{seen("", replicas(1), "1 node1 v1 running", "1 node2 v2 running")}, want: "wait"},
+		"old ones end":           {looks: []sight{seen("", replicas(1), "1 node1 v1 !running", "1 node2 v2 running")}, want: "done"},
+		"an update goes on":      {looks: []sight{seen(swarm.UpdateStateUpdating, replicas(1), "1 node2 v2 running")}, want: "wait"},
+		"paused": {looks: []sight{seen(swarm.UpdateStatePaused, replicas(1), "1 node1 v2 !failed")},
+			want: "web its update was paused: web.1 on node1 exited with code 7"},
+		"rolled back": {looks: []sight{seen(swarm.UpdateStateUpdating, replicas(1), "1 node1 v2 failed"), seen(swarm.UpdateStateRollbackCompleted, replicas(1), "1 node1 v2 running")},
+			want: "web the new version did not work, and the swarm went back to the one before: web.1 on node1 exited with code 7"},
+		"rolled back long ago": {looks: []sight{seen(swarm.UpdateStateRollbackCompleted, replicas(1), "1 node1 v2 running")}, want: "done"},
+		"failed twice":         {looks: []sight{seen("", replicas(1), "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 ready")}, want: "wait"},
+		"failed three times": {looks: []sight{seen("", replicas(1), "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 ready")},
+			want: "web.1 on node1 exited with code 7, 3 times"},
+		"failed three times, forgotten": {looks: []sight{
+			seen("", replicas(1), "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 running"),
+			seen("", replicas(1), "1 node1 v2 ready")},
+			want: "done"},
+		"failed in version 1":   {looks: []sight{seen("", replicas(1), "1 node1 v1 !failed", "1 node1 v1 !failed", "1 node1 v1 !failed", "1 node1 v2 ready")}, want: "wait"},
+		"not started again":     {looks: []sight{seen("", replicas(1), "1 node1 v2 !failed")}, want: "web.1 on node1 exited with code 7"},
+		"on each node":          {looks: []sight{seen("", everywhere, "0 node1 v2 running", "0 node2 v2 running")}, want: "done"},
+		"on no node so far":     {looks: []sight{seen("", everywhere)}, want: "wait"},
+		"job done":              {looks: []sight{seen("", jobOf(2), "0 node1 v2 complete", "1 node2 v2 complete")}, condition: planner.IsCompleted, want: "done"},
+		"job half done":         {looks: []sight{seen("", jobOf(2), "0 node1 v2 complete", "1 node2 v2 running")}, condition: planner.IsCompleted, want: "wait"},
+		"job on three nodes":    {looks: []sight{seen("", jobOf(1), "0 node1 v2 !failed", "0 node2 v2 !failed", "0 node3 v2 !failed", "0 node1 v2 ready")}, condition: planner.IsCompleted, want: "web on node3 exited with code 7, 3 times"},
+		"job that runs, by now": {looks: []sight{seen("", jobOf(1), "0 node1 v2 running")}, condition: planner.IsRunning, want: "done"},
+	} {
+		if c.condition == "" {
+			c.condition = planner.IsReady
+		}
+		j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: c.condition}, func(runner.Progress) {})
+		got := "wait"
+		for _, look := range c.looks {
+			done, _, err := j.decide(look, nil)
+			var sick *healthcheck.Failure
+			switch {
+			case errors.As(err, &sick):
+				got = sick.Error()
+			case err != nil:
+				got = err.Error()
+			case done:
+				got = "done"
+			}
+			if got != "wait" {
+				break
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// A program without a health check has to run for a moment: that it began says nothing.
+func TestJudgeWantsItSteady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		look := seen("", replicas(1), "1 node1 v2 running")
+		look.services[0].Spec.TaskTemplate.ContainerSpec.Healthcheck = nil
+		look.tasks["s"][0].Spec.ContainerSpec.Healthcheck = nil
+		j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady}, func(runner.Progress) {})
+		done, again, err := j.decide(look, nil)
+		if done || again != steady || err != nil {
+			t.Fatal(done, again, err)
+		}
+		time.Sleep(again)
+		if done, _, err := j.decide(look, nil); !done || err != nil {
+			t.Error(done, err)
+		}
+	})
+}
+
+// What is still missing when the time is up is said.
+func TestJudgeIsLate(t *testing.T) {
+	look := seen("", replicas(2), "1 node1 v2 running", "2 node2 v2 pending")
+	look.tasks["s"][1].Status.Err = "no suitable node (insufficient resources on 3 nodes)"
+	var told []string
+	j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady, Timeout: 3 * time.Second},
+		func(p runner.Progress) { told = append(told, fmt.Sprintf("%d/%d %s", p.Current, p.Total, p.Text)) })
+	if done, _, err := j.decide(look, nil); done || err != nil {
+		t.Fatal(done, err)
+	}
+	const want = "web not ready within 3s; web.2 on node2 is pending: no suitable node (insufficient resources on 3 nodes)"
+	if got := j.late().Error(); got != want {
+		t.Error(got)
+	}
+	if got := strings.Join(told, "\n"); got != "1/2 web.1 on node1 running\n1/2 web.2 on node2 pending: no suitable node (insufficient resources on 3 nodes)" {
+		t.Error(got)
+	}
+}
