@@ -63,8 +63,9 @@ func (s *Stack) Watch(ctx context.Context) (<-chan healthcheck.Event, error) {
 func differences(before, after map[string]planner.Container) []healthcheck.Event {
 	var out []healthcheck.Event
 	for _, name := range slices.Sorted(maps.Keys(before)) {
-		was, now, there := before[name], after[name], true
-		if _, there = after[name]; !there {
+		was := before[name]
+		now, there := after[name]
+		if !there {
 			if runs(was) {
 				out = append(out, healthcheck.Event{Name: name, What: "die"})
 			}
