@@ -144,14 +144,14 @@ func (j *judge) updated(s swarm.Service) (bool, error) {
 		j.say(j.action.Service, "rolling back: "+u.Message)
 		return false, nil
 	case planner.UpdatePaused:
-		return false, j.gaveUp("its update was paused", u.Message, "correct what is wrong and run `muster up` again, which carries on; `muster rollback` goes back")
+		return false, j.gaveUp("was stopped in the middle of its update", u.Message, "correct what is wrong and run `muster up` again, which carries on; `muster rollback` goes back")
 	case planner.RolledBack:
 		// Of one that was so before, it is how it shall be.
 		if j.looks == 1 {
 			j.rolledBack = true
 		}
 		if !j.rolledBack {
-			return false, j.gaveUp("the new version did not work, and the swarm went back to the one before", u.Message, "correct what is wrong and run `muster up` again")
+			return false, j.gaveUp("did not work in its new version, and is back at the one before", u.Message, "correct what is wrong and run `muster up` again")
 		}
 	}
 	return true, nil
@@ -159,7 +159,7 @@ func (j *judge) updated(s swarm.Service) (bool, error) {
 
 // gaveUp is the failure of an update, with the task that was the reason.
 func (j *judge) gaveUp(what, message, advice string) error {
-	f := &healthcheck.Failure{Name: j.action.Service, Reason: what, Advice: advice}
+	f := &healthcheck.Failure{Name: j.action.Name, Reason: what, Advice: advice}
 	if j.culprit != nil {
 		one := j.failureOf(*j.culprit)
 		f.Reason += ": " + one.Name + " " + one.Reason
@@ -356,7 +356,7 @@ func (j *judge) late() *healthcheck.Failure {
 	case planner.IsCompleted:
 		what = "completed"
 	}
-	f := &healthcheck.Failure{Name: j.action.Service, Reason: fmt.Sprintf("not %s within %v", what, j.action.Timeout)}
+	f := &healthcheck.Failure{Name: j.action.Name, Reason: fmt.Sprintf("not %s within %v", what, j.action.Timeout)}
 	for _, id := range slices.Sorted(maps.Keys(j.told)) {
 		if text := j.told[id]; !strings.HasPrefix(text, "running") && !strings.HasPrefix(text, "complete") {
 			f.Reason += fmt.Sprintf("; %s is %s", id, text)

@@ -75,9 +75,9 @@ func TestJudge(t *testing.T) {
 		"old ones end":           {looks: []sight{seen("", replicas(1), "1 node1 v1 !running", "1 node2 v2 running")}, want: "done"},
 		"an update goes on":      {looks: []sight{seen(swarm.UpdateStateUpdating, replicas(1), "1 node2 v2 running")}, want: "wait"},
 		"paused": {looks: []sight{seen(swarm.UpdateStatePaused, replicas(1), "1 node1 v2 !failed")},
-			want: "web its update was paused: web.1 on node1 exited with code 7"},
+			want: "p_web was stopped in the middle of its update: web.1 on node1 exited with code 7"},
 		"rolled back": {looks: []sight{seen(swarm.UpdateStateUpdating, replicas(1), "1 node1 v2 failed"), seen(swarm.UpdateStateRollbackCompleted, replicas(1), "1 node1 v2 running")},
-			want: "web the new version did not work, and the swarm went back to the one before: web.1 on node1 exited with code 7"},
+			want: "p_web did not work in its new version, and is back at the one before: web.1 on node1 exited with code 7"},
 		"rolled back long ago": {looks: []sight{seen(swarm.UpdateStateRollbackCompleted, replicas(1), "1 node1 v2 running")}, want: "done"},
 		"failed twice":         {looks: []sight{seen("", replicas(1), "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 ready")}, want: "wait"},
 		"failed three times": {looks: []sight{seen("", replicas(1), "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 !failed", "1 node1 v2 ready")},
@@ -149,7 +149,7 @@ func TestJudgeIsLate(t *testing.T) {
 	if done, _, err := j.decide(look, nil); done || err != nil {
 		t.Fatal(done, err)
 	}
-	const want = "web not ready within 3s; web.2 on node2 is pending: no suitable node (insufficient resources on 3 nodes)"
+	const want = "p_web not ready within 3s; web.2 on node2 is pending: no suitable node (insufficient resources on 3 nodes)"
 	if got := j.late().Error(); got != want {
 		t.Error(got)
 	}

@@ -381,7 +381,7 @@ services:
 	r.must(good)
 	err := r.up(file("echo bad version; exit 5"))
 	var sick *healthcheck.Failure
-	if !errors.As(err, &sick) || !strings.Contains(sick.Reason, "went back") || sick.ExitCode != 5 || !slices.Contains(sick.Log, "bad version") {
+	if !errors.As(err, &sick) || !strings.Contains(sick.Reason, "is back at") || sick.ExitCode != 5 || !slices.Contains(sick.Log, "bad version") {
 		t.Fatalf("%v: %+v\n%s", err, sick, strings.Join(r.told, "\n"))
 	}
 	if after := r.tasks("web"); len(after) != 2 {
