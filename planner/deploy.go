@@ -166,7 +166,7 @@ func (d *deployment) impact() Impact {
 	impact := NoImpact
 	for _, c := range d.changes {
 		impact = max(impact, InPlace)
-		if !d.stays(c) {
+		if !d.stays(c) || d.mode.Job() { // whatever is changed of a job, it is run again
 			return Replace
 		}
 	}

@@ -259,10 +259,14 @@ func (j *judge) worst(tasks []swarm.Task) swarm.Task {
 			out = &t
 		}
 	}
-	if out != nil { // the swarm may have forgotten it
-		j.culprit = out
+	if out == nil { // the swarm may have forgotten it
+		out = j.culprit
 	}
-	return *j.culprit
+	if out == nil {
+		out = &tasks[0]
+	}
+	j.culprit = out
+	return *out
 }
 
 // complete says whether all that is wanted is there, and nothing of before is.
