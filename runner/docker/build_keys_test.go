@@ -187,6 +187,7 @@ func TestBuildEntitlements(t *testing.T) {
 // pull looks for a newer image after FROM, and caches come from registries and go with images.
 func TestBuildPullAndCaches(t *testing.T) {
 	g := newRegistryRig(t, registry.Options{})
+	g.needsBuildKit()
 	if err := g.push(); err != nil {
 		t.Fatal(err)
 	}

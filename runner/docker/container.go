@@ -143,6 +143,9 @@ func stopTimeout(grace *types.Duration) *int {
 
 func (w *writer) healthcheck() *container.HealthConfig {
 	out := HealthConfig(w.service.HealthCheck)
+	if w.podman && out != nil && len(out.Test) == 0 {
+		return nil // it takes no settings of the image's own check, which it does not run without systemd anyway
+	}
 	if out != nil && out.StartInterval != 0 {
 		w.need("1.44", "healthcheck.start_interval")
 	}

@@ -30,6 +30,9 @@ volumes: {log: }
 // On an engine, the hooks run whatever starts a container and whatever stops it.
 func TestHooksOnEveryPath(t *testing.T) {
 	r := newRig(t)
+	if r.isPodman() {
+		t.Skip("one of the ways is a health check that fails, which Podman runs by systemd only")
+	}
 	dir := t.TempDir()
 	load := func(file string, as ...string) *project.Project {
 		writeFile(t, filepath.Join(dir, "compose.yaml"), []byte(strings.NewReplacer(as...).Replace(file)))

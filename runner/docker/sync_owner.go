@@ -2,8 +2,10 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"path"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/watch"
@@ -50,6 +53,11 @@ const (
 // owners finds out whose the files are, and the folders on the way to them.
 func (s *syncing) owners(ctx context.Context, files []watch.File) (ownership, error) {
 	out := ownership{}
+	if s.isPodman() {
+		if told, err := s.statOwners(ctx, files, out); told || err != nil {
+			return out, err
+		}
+	}
 	folders := map[string]bool{}
 	for _, f := range files {
 		folders[path.Dir(f.To)] = true
@@ -75,6 +83,38 @@ func (s *syncing) owners(ctx context.Context, files []watch.File) (ownership, er
 		}
 	}
 	return out, s.ask(ctx, names, out)
+}
+
+// statOwners has the image's stat say whose the files and the folders above them are, since in Podman's archives all is root's. told is false
+// where the image has none.
+func (s *syncing) statOwners(ctx context.Context, files []watch.File, into ownership) (told bool, err error) {
+	names := map[string]bool{}
+	for _, f := range files {
+		for name := f.To; !names[name]; name = path.Dir(name) {
+			names[name] = true
+		}
+	}
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(names)), removedAtOnce) {
+		var said bytes.Buffer
+		// What is not there only makes it say so.
+		code, err := s.run(ctx, s.got.ID, container.ExecOptions{Cmd: append([]string{"stat", "-c", "%u %g %f %n", "--"}, some...), User: "0"}, &said)
+		if missing(code, err) {
+			return false, nil
+		}
+		if err != nil {
+			return false, s.wrap(ctx, err, "look into container", s.name)
+		}
+		for line := range strings.Lines(said.String()) {
+			var uid, gid, mode int
+			if n, _ := fmt.Sscanf(line, "%d %d %x ", &uid, &gid, &mode); n != 3 {
+				continue
+			}
+			name := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)[3]
+			const kind, folder, link = 0o170000, 0o040000, 0o120000
+			into[name] = owner{uid: uid, gid: gid, folder: mode&kind == folder || mode&kind == link}
+		}
+	}
+	return true, nil
 }
 
 // common is the deepest folder that all files are in.

@@ -21,6 +21,9 @@ import (
 // entry is a path in a container as text: mode, owner and content; "none" where there is nothing.
 func (r *rig) entry(name, path string) string {
 	r.t.Helper()
+	if r.isPodman() { // in its archives all is root's
+		return strings.TrimSpace(r.sh(name, `f=`+path+`; [ -e $f ] || { echo none; exit; }; if [ -L $f ]; then end=$(readlink $f); elif [ -d $f ]; then end=folder; else end=$(cat $f); fi; stat -c "%a %u:%g $end" $f`))
+	}
 	var out bytes.Buffer
 	err := r.CopyFrom(r.ctx, name, path, Stdio, &out, CopyOptions{})
 	if gone(err) {
@@ -127,6 +130,9 @@ func TestSyncOwners(t *testing.T) {
 // An image that has neither rm nor tar, with a volume below a root file system that is read-only.
 func TestSyncScratch(t *testing.T) {
 	r := newRig(t)
+	if r.isPodman() {
+		t.Skip("Podman removes nothing by an archive")
+	}
 	volume := r.volume("data")
 	web := r.scratch("web", nil)
 	locked := r.scratch("locked", func(a *planner.CreateContainer) {
