@@ -155,7 +155,10 @@ func settled(t *testing.T, ours, theirs peerRun) (mine, want []string) {
 	deadline := time.Now().Add(5 * time.Second)
 	for {
 		mine, want = ours.state(t), theirs.state(t)
-		if slices.Equal(mine, want) || time.Now().After(deadline) {
+		jobRuns := slices.ContainsFunc(mine, func(line string) bool {
+			return strings.HasPrefix(line, "job ") && strings.Contains(line, string(planner.Running))
+		})
+		if slices.Equal(mine, want) && !jobRuns || time.Now().After(deadline) {
 			return mine, want
 		}
 		time.Sleep(100 * time.Millisecond) // it is the other tool's engine state that is waited for: there is no event to hear
