@@ -182,6 +182,8 @@ func (e *Engine) explainCreate(ctx context.Context, err error, a planner.CreateC
 			hint:    "make it, or correct " + "services." + a.Spec.Name + ".volumes" + elsewhere(e.host),
 			cause:   err,
 		}
+	case mountDenied(text) != "":
+		return noEntry(err, mountDenied(text), a.Spec.Name)
 	case strings.Contains(text, "does not match the specified platform"), strings.Contains(text, "was found but its platform"),
 		strings.Contains(text, "was found but does not provide the specified platform"):
 		return &refusal{

@@ -246,7 +246,7 @@ func TestOptionalPull(t *testing.T) {
 	told(t, e.Apply(t.Context(), pull, nil), "image db:3 could not be pulled: there is no such tag or image at docker.io", "correct services.db.image")
 }
 
-// What a rootless Docker 20.10 has answered.
+// What rootless Dockers 20.10 and 28.5 have answered.
 func TestErrorsOfRootlessEngines(t *testing.T) {
 	const proxy = `driver failed programming external connectivity on endpoint shop-web-1 (a3dac62): `
 	for name, c := range map[string]struct{ text, problem, hint string }{
@@ -254,6 +254,16 @@ func TestErrorsOfRootlessEngines(t *testing.T) {
 			proxy + `Error starting userland proxy: error while calling PortManager.AddPort(): cannot expose privileged port 81, you can add 'net.ipv4.ip_unprivileged_port_start=81' to /etc/sysctl.conf (currently 1024), or set CAP_NET_BIND_SERVICE on rootlesskit binary, or choose a larger port number (>= 1024): listen tcp4 0.0.0.0:81: bind: permission denied`,
 			"web cannot publish port 81: the engine is rootless, and that port is root's",
 			"publish one from 1024 on, or allow it on the engine's machine: `sudo sysctl net.ipv4.ip_unprivileged_port_start=81`",
+		},
+		"somebody else's folder": {
+			`error while creating mount source path '/root/my site': mkdir /root/my site: permission denied`,
+			"/root/my site is mounted into web, and the engine may not go there",
+			"a rootless engine goes where its user may: let that user read it, or correct services.web.volumes",
+		},
+		"somebody else's file": {
+			`invalid mount config for type "bind": stat /root/conf: permission denied`,
+			"/root/conf is mounted into web, and the engine may not go there",
+			"a rootless engine goes where its user may: let that user read it, or correct services.web.volumes",
 		},
 		"engine without its proxy": {proxy + `exec: "docker-proxy": executable file not found in $PATH`, "", ""},
 	} {

@@ -24,6 +24,8 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 		return portForbidden(err, service)
 	case strings.Contains(text, "docker-proxy"):
 		return nil // what is missing then is a part of the engine
+	case mountDenied(text) != "":
+		return noEntry(err, mountDenied(text), service)
 	case strings.Contains(text, "exec format error"):
 		return &refusal{
 			problem: fmt.Sprintf("%s cannot start: its program is for another processor than the engine's, or a script without a first line such as #!/bin/sh", service),
@@ -55,6 +57,28 @@ func (e *Engine) explainStart(ctx context.Context, err error, name, service stri
 		return noNetwork(err, name)
 	}
 	return nil
+}
+
+// mountDenied is the path of this machine that an engine without root's rights may not read or make; empty where text is of
+// something else.
+func mountDenied(text string) string {
+	if !strings.HasSuffix(text, ": permission denied") {
+		return ""
+	}
+	if _, path, ok := strings.Cut(text, `invalid mount config for type "bind": stat `); ok {
+		return strings.TrimSuffix(path, ": permission denied")
+	}
+	_, rest, _ := strings.Cut(text, "error while creating mount source path '")
+	path, _, _ := strings.Cut(rest, "'")
+	return path
+}
+
+// noEntry is what a rootless engine answers to the mount of what is not its user's.
+func noEntry(err error, path, service string) error {
+	return &refusal{
+		problem: fmt.Sprintf("%s is mounted into %s, and the engine may not go there", path, service),
+		hint:    "a rootless engine goes where its user may: let that user read it, or correct services." + service + ".volumes", cause: err,
+	}
 }
 
 // portForbidden is what a rootless engine answers to a port that is root's.
