@@ -218,6 +218,48 @@ func TestEngineNetworkFaults(t *testing.T) {
 	}
 }
 
+// A way over IPv6 suffers as one over IPv4 does.
+func TestEngineNetworkFaultsOverIPv6(t *testing.T) {
+	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
+		t.Skip("this kernel has no IPv6")
+	}
+	n := time.Now().UnixNano() / 1000 % 0xffff
+	r := newFaultRig(t, fmt.Sprintf(`
+services:
+  web: {image: "${TESTAPP_IMAGE}", stop_grace_period: 0s}
+  db: {image: "${TESTAPP_IMAGE}", stop_grace_period: 0s, expose: ["8080"]}
+networks:
+  default: {enable_ipv6: true, ipam: {config: [{subnet: "fd00:6d75:%x::/64"}]}}
+`, n))
+	on, err := openEngine(t.Context(), address{host: r.host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer on.Close()
+	db, err := on.Inspect(t.Context(), r.project+"-db-1")
+	if err != nil || len(db.Endpoints) != 1 || db.Endpoints[0].IPv6 == "" {
+		t.Fatalf("db is at %+v, %v", db.Endpoints, err)
+	}
+	url := "[" + db.Endpoints[0].IPv6 + "]:8080/"
+	if _, err := r.get("web", url); err != nil {
+		t.Fatal(err)
+	}
+	const late = 3 * time.Second
+	b := r.begin("latency", "web->db:8080", "--latency", late.String())
+	if got, err := r.get("web", url); err != nil || got.took < late {
+		t.Errorf("web was answered after %s, %v", got.took, err)
+	}
+	b.end(syscall.SIGINT)
+	b = r.begin("reset", "web->db:8080")
+	if _, err := r.get("web", url); err == nil {
+		t.Error("web was answered all the same")
+	}
+	b.end(syscall.SIGINT)
+	if _, err := r.get("web", url); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 // answer is what one service got of another one.
 type answer struct {
 	text []byte
