@@ -2,6 +2,7 @@ package fault
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
@@ -29,8 +30,11 @@ func Restoring(before, now planner.Container) []planner.Action {
 // reconnection puts a container back into a network. An address that the engine had chosen is its to choose again: it takes none
 // from us where the network's subnet is its own.
 func reconnection(c planner.Container, e planner.Endpoint) planner.ConnectNetwork {
+	aliases := slices.DeleteFunc(slices.Clone(e.Aliases), func(alias string) bool {
+		return len(alias) >= 12 && strings.HasPrefix(c.ID, alias) // which engines add themselves
+	})
 	no := false // where it was found by the service's name, that is among the others
-	place := &project.ServiceNetwork{UseServiceNameAlias: &no, Aliases: e.Aliases, DriverOpts: e.Options, GatewayPriority: e.Priority}
+	place := &project.ServiceNetwork{UseServiceNameAlias: &no, Aliases: aliases, DriverOpts: e.Options, GatewayPriority: e.Priority}
 	if e.Fixed != nil {
 		place.Ipv4Address, place.Ipv6Address = e.Fixed.IPv4, e.Fixed.IPv6
 	}

@@ -125,6 +125,7 @@ func (e *Engine) startAgent(ctx context.Context, id string) (_ *Session, err err
 	if err != nil {
 		return nil, err
 	}
+	s.staysOpen = false // Podman does not say what it was made with
 	waiting, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	ended, err := e.Ending(waiting, id, true)
 	if err == nil {
