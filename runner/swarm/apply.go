@@ -154,6 +154,39 @@ func settle(spec *swarm.ServiceSpec, there swarm.ServiceSpec) {
 			}
 		}
 	}
+	// docker puts those that it mounts twice in any order.
+	ours.Secrets = inOrderOf(theirs.Secrets, ours.Secrets, secretKey)
+	ours.Configs = inOrderOf(theirs.Configs, ours.Configs, configKey)
+}
+
+// inOrderOf gives a list the order of another one, where that has the same.
+func inOrderOf[T any](other, list []*T, key func(*T) string) []*T {
+	at := map[string]int{}
+	for i, each := range other {
+		at[key(each)] = i + 1
+	}
+	for _, each := range list {
+		if at[key(each)] == 0 {
+			return list
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *T) int { return at[key(a)] - at[key(b)] })
+	return list
+}
+
+// secretKey and configKey tell references apart.
+func secretKey(r *swarm.SecretReference) string {
+	if r.File == nil {
+		return r.SecretName
+	}
+	return fmt.Sprint(r.SecretName, " ", *r.File)
+}
+
+func configKey(r *swarm.ConfigReference) string {
+	if r.File == nil {
+		return r.ConfigName
+	}
+	return fmt.Sprint(r.ConfigName, " ", *r.File)
 }
 
 // explainService says what to do about the reasons for which a service is refused.

@@ -111,6 +111,8 @@ func normalContainer(c swarm.ContainerSpec) *swarm.ContainerSpec {
 		}
 		c.Secrets = append(c.Secrets, &out)
 	}
+	slices.SortFunc(c.Configs, func(a, b *swarm.ConfigReference) int { return strings.Compare(configKey(a), configKey(b)) })
+	slices.SortFunc(c.Secrets, func(a, b *swarm.SecretReference) int { return strings.Compare(secretKey(a), secretKey(b)) })
 	if p := c.Privileges; p != nil && p.CredentialSpec != nil {
 		out, credentials := *p, *p.CredentialSpec
 		credentials.Config = "" // its ID; the name is among the configs

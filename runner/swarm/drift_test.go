@@ -8,6 +8,7 @@ import (
 
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/google/go-cmp/cmp"
 )
 
 // kept is a service as an engine keeps it that was just applied.
@@ -70,5 +71,32 @@ func TestDrift(t *testing.T) {
 		if text := strings.Join(got, "\n"); text != c.want {
 			t.Errorf("%s: %s, want %s", name, text, c.want)
 		}
+	}
+}
+
+// What is only written in another way is left as it is there: the swarm would replace containers for it.
+func TestSettle(t *testing.T) {
+	ours := specOf(applied(loaded(t, `
+extra_hosts: ["a=10.0.0.1", "b=10.0.0.2"]
+configs: [{source: app, target: /one}, {source: app, target: /two}]
+secrets: [key]
+`)), nil)
+	there := specOf(applied(loaded(t, `
+extra_hosts: ["a=10.0.0.1", "b=10.0.0.2"]
+configs: [{source: app, target: /two}, {source: app, target: /one}]
+secrets: [key]
+`)), nil)
+	c := there.TaskTemplate.ContainerSpec
+	c.Hosts[0], c.Hosts[1], c.Secrets[0].File.Name = c.Hosts[1], c.Hosts[0], "/run/secrets/key"
+	if !same(normal(ours, nil), normal(there, nil)) {
+		t.Error("they differ")
+	}
+	settle(&ours, there)
+	if diff := cmp.Diff(there.TaskTemplate, ours.TaskTemplate); diff != "" {
+		t.Error(diff)
+	}
+	c.Configs = c.Configs[:1]
+	if same(normal(ours, nil), normal(there, nil)) {
+		t.Error("they do not differ")
 	}
 }

@@ -418,9 +418,11 @@ func TestSwarmAdopts(t *testing.T) {
 		out := map[string]swarm.ServiceSpec{}
 		for _, s := range seen.services {
 			s.Spec.Labels = declaredLabels(s.Spec.Labels)
-			for _, r := range s.Spec.TaskTemplate.ContainerSpec.Secrets {
+			keyed := s.Spec.TaskTemplate.ContainerSpec
+			for _, r := range keyed.Secrets {
 				r.SecretID, r.SecretName = "", "" // nobody can know whether it is still the same, so it is made anew
 			}
+			slices.SortFunc(keyed.Secrets, func(a, b *swarm.SecretReference) int { return strings.Compare(secretKey(a), secretKey(b)) })
 			out[s.Spec.Name] = s.Spec
 		}
 		return out
