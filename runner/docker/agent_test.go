@@ -32,9 +32,6 @@ func agentProgram(t *testing.T, flags ...string) string {
 // An agent can touch what it was given and nothing else, ends when its input does, and leaves no container.
 func TestAgent(t *testing.T) {
 	r := newRig(t)
-	if r.isPodman() {
-		t.Skip("Podman does not tell a container that its input has ended before the connection has")
-	}
 	if err := r.connect(r.ctx); err != nil {
 		t.Fatal(err)
 	}

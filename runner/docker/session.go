@@ -8,6 +8,8 @@ import (
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/musterhq/muster/planner"
 )
 
 // Session is a connection to the streams of a process in a container: to one that
@@ -110,9 +112,13 @@ func (e *Engine) Join(ctx context.Context, name string, o JoinOptions) (*Session
 	if err != nil {
 		return nil, e.wrap(ctx, err, "attach to container", name)
 	}
+	once := got.Config.StdinOnce
+	if e.isPodman() { // it does not tell, and only these are made so
+		once = got.Config.Labels[planner.LabelOneOff] == "True" || got.Config.Labels[labelAgent] != ""
+	}
 	return &Session{
 		conn: conn, terminal: got.Config.Tty, stop: context.AfterFunc(ctx, conn.Close),
-		staysOpen: got.Config.Tty || !got.Config.StdinOnce,
+		staysOpen: got.Config.Tty || !once,
 		resize: func(ctx context.Context, o container.ResizeOptions) error {
 			return e.client.ContainerResize(ctx, name, o)
 		},
