@@ -62,10 +62,23 @@ func (e *Engine) containers(ctx context.Context, project string) ([]planner.Cont
 	}
 	out := make([]planner.Container, 0, len(listed))
 	for _, s := range listed {
-		out = append(out, fromSummary(s))
+		if !inherited(s.Labels) {
+			out = append(out, fromSummary(s))
+		}
 	}
 	slices.SortFunc(out, func(a, b planner.Container) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
+}
+
+// inherited says whether a container has a project's labels only because its image was built for one: it comes from docker run, or
+// from a swarm.
+func inherited(labels map[string]string) bool {
+	for _, own := range []string{planner.LabelOneOff, planner.LabelNumber, planner.LabelConfigHash} {
+		if labels[own] != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func ofProject(name string) filters.Args {
