@@ -1,6 +1,7 @@
 package project
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,14 +13,14 @@ const (
 	TargetSwarm  = "swarm"  // Docker's swarm mode, service by service
 )
 
-// TargetVariable chooses the kind of engine where no flag does.
-const TargetVariable = "MUSTER_TARGET"
+// targetVariable chooses the kind of engine where no flag does.
+const targetVariable = "MUSTER_TARGET"
 
 // target is the kind of engine that is meant: by the flag, then by the environment, then by the files.
 func (w *location) target(src []*document) (string, error) {
 	name, e := w.o.Target, &Error{Path: "--target"}
 	if name == "" {
-		name, e = w.env[TargetVariable], &Error{Path: TargetVariable}
+		name, e = w.env[targetVariable], &Error{Path: targetVariable}
 	}
 	for i := len(src) - 1; i >= 0 && name == ""; i-- {
 		node := src[i].topLevelMuster("target")
@@ -42,8 +43,15 @@ func (w *location) target(src []*document) (string, error) {
 	return name, nil
 }
 
-// TargetOf is the kind of engine that a flag or else MUSTER_TARGET asks for, for where there are no files.
-func TargetOf(flag, variable string) (string, error) {
-	w := &location{o: Options{Target: flag}, env: map[string]string{TargetVariable: variable}}
-	return w.target(nil)
+// FindTarget finds the kind of engine that is meant without reading more than it must, also where there are no files.
+func FindTarget(ctx context.Context, o Options) (string, error) {
+	where, err := locate(ctx, o)
+	if err != nil || len(where.files) == 0 {
+		return where.target(nil)
+	}
+	src, err := where.read(o.Stdin)
+	if err != nil {
+		return where.target(nil)
+	}
+	return where.target(src)
 }

@@ -58,6 +58,7 @@ type Inputs struct {
 	Directory     string   `json:"directory"`
 	EnvFiles      []string `json:"env_files,omitempty"`
 	Profiles      []string `json:"profiles,omitempty"`
+	Target        string   `json:"target,omitempty"` // the kind of engine; empty is docker
 	Compatibility bool     `json:"compatibility,omitempty"`
 	AllResources  bool     `json:"all_resources,omitempty"`
 	Strict        bool     `json:"strict,omitempty"`
@@ -88,6 +89,7 @@ type Policy struct {
 	Changed            bool           `json:"changed,omitempty"`
 	NoBuild            bool           `json:"no_build,omitempty"`
 	Pull               string         `json:"pull,omitempty"`
+	Resolve            string         `json:"resolve,omitempty"`
 }
 
 // Source is what a plan was made from.
@@ -122,7 +124,7 @@ func policyOf(how planner.Policy) Policy {
 		Services: how.Services, NoDeps: how.NoDeps, AlwaysRecreateDeps: how.AlwaysRecreateDeps,
 		RemoveOrphans: how.RemoveOrphans, IgnoreOrphans: how.IgnoreOrphans, IgnoreDrift: how.IgnoreDrift, Thorough: how.Thorough,
 		RenewAnonVolumes: how.RenewAnonVolumes, MigrateVolumes: how.MigrateVolumes, Scale: how.Scale, Timeout: how.Timeout, NoStart: how.NoStart,
-		Wait: how.Wait, WaitTimeout: how.WaitTimeout, Build: how.Build, Changed: how.Changed, NoBuild: how.NoBuild, Pull: how.Pull,
+		Wait: how.Wait, WaitTimeout: how.WaitTimeout, Build: how.Build, Changed: how.Changed, NoBuild: how.NoBuild, Pull: how.Pull, Resolve: how.Resolve,
 	}
 	switch how.Recreate {
 	case planner.RecreateAlways:
@@ -141,7 +143,7 @@ func (s *Plan) How() planner.Policy {
 		Services: p.Services, NoDeps: p.NoDeps, AlwaysRecreateDeps: p.AlwaysRecreateDeps,
 		RemoveOrphans: p.RemoveOrphans, IgnoreOrphans: p.IgnoreOrphans, IgnoreDrift: p.IgnoreDrift, Thorough: p.Thorough,
 		RenewAnonVolumes: p.RenewAnonVolumes, MigrateVolumes: p.MigrateVolumes, Scale: p.Scale, Timeout: p.Timeout, NoStart: p.NoStart,
-		Wait: p.Wait, WaitTimeout: p.WaitTimeout, Build: p.Build, Changed: p.Changed, NoBuild: p.NoBuild, Pull: p.Pull, Now: s.Made,
+		Wait: p.Wait, WaitTimeout: p.WaitTimeout, Build: p.Build, Changed: p.Changed, NoBuild: p.NoBuild, Pull: p.Pull, Resolve: p.Resolve, Now: s.Made,
 	}
 	switch p.Recreate {
 	case "always":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -111,6 +112,7 @@ func (p *program) takeInputs(plan *saved.Plan, file string) error {
 	}
 	g.files, g.name, g.dir, g.envFiles, g.profiles = in.Files, plan.Project, in.Directory, in.EnvFiles, in.Profiles
 	g.compatibility, g.allResources, g.strict = in.Compatibility, in.AllResources, in.Strict
+	g.target = cmp.Or(in.Target, project.TargetDocker)
 	if g.at.host == "" && g.at.context == "" && len(g.at.dial) == 0 {
 		g.at = address{host: in.Host, context: in.Context}
 	}
@@ -127,7 +129,7 @@ func (p *program) savePlan(file string, want *project.Project, have planner.Stat
 	s.Muster, s.Made, s.By = versionNumber(), how.Now, lock.User()
 	s.Inputs = saved.Inputs{
 		Files: want.Files, Directory: want.WorkingDir, EnvFiles: want.EnvFiles, Profiles: g.profiles,
-		Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,
+		Target: want.Target, Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,
 		Host: g.at.host, Context: g.at.context, Engine: engine,
 	}
 	return s.Write(file)

@@ -118,6 +118,10 @@ func (p *program) survey(ctx context.Context, on engine, b bringing) (surveyed, 
 	if err != nil {
 		return surveyed{}, err
 	}
+	notes, err := fit(on, b.want, have)
+	if err != nil {
+		return surveyed{}, err
+	}
 	if err := b.promise.kept(p, b.want, have, b.how); err != nil {
 		return surveyed{}, err
 	}
@@ -126,6 +130,7 @@ func (p *program) survey(ctx context.Context, on engine, b bringing) (surveyed, 
 		return s, err
 	}
 	s.plan, err = planner.Build(b.want, have, b.how)
+	s.plan.Warnings = append(s.plan.Warnings, notes...)
 	return s, err
 }
 

@@ -70,7 +70,7 @@ func (p *program) configCommand() *cobra.Command {
 // config is the command.
 func (p *program) config(ctx context.Context, o configOptions, services []string) error {
 	if o.support {
-		return p.printSupport(o.format)
+		return p.printSupport(ctx, o.format)
 	}
 	lo := p.loadOptions(loading{services: services, mayMiss: true})
 	lo.AllProfiles = o.profiles || o.variables
@@ -199,11 +199,11 @@ func hashes(want *project.Project, which string) (string, error) {
 }
 
 // printSupport prints what becomes of each key.
-func (p *program) printSupport(format string) error {
+func (p *program) printSupport(ctx context.Context, format string) error {
 	if format == "json" {
 		return encodeIndented(p.out, project.SupportTable())
 	}
-	target, err := project.TargetOf(p.globals.target, p.getenv(project.TargetVariable))
+	target, err := project.FindTarget(ctx, p.loadOptions(loading{}))
 	if err != nil {
 		return err
 	}

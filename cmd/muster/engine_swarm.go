@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
 	"github.com/musterhq/muster/runner/docker"
 	"github.com/musterhq/muster/runner/swarm"
@@ -27,6 +29,26 @@ func (e swarmEngine) Observe(ctx context.Context, scope planner.Scope) (planner.
 // Apply does one action.
 func (e swarmEngine) Apply(ctx context.Context, a planner.Action, report func(runner.Progress)) error {
 	return e.swarm.Apply(ctx, a, report)
+}
+
+// Fit says what of a project a swarm has nothing for.
+func (e swarmEngine) Fit(want *project.Project, have planner.State) (warnings []string, err error) {
+	var problems planner.Errors
+	for _, r := range swarm.Check(want, have.Engine.API) {
+		text := r.Path + ": " + r.Why
+		if !r.Minor {
+			problems = append(problems, &planner.Error{Ref: planner.Ref{Kind: planner.KindService, Name: strings.Split(r.Path, ".")[1]}, Problem: text, Advice: r.Hint})
+			continue
+		}
+		if r.Hint != "" {
+			text += " (" + r.Hint + ")"
+		}
+		warnings = append(warnings, text)
+	}
+	if len(problems) > 0 {
+		return warnings, problems
+	}
+	return warnings, nil
 }
 
 // Health says how one project's containers are.

@@ -126,7 +126,7 @@ func (p *program) byFolder(ctx context.Context, l loading, noFile error) (target
 
 // named is a target that is known by its name only.
 func (p *program) named(ctx context.Context, l loading) (target, error) {
-	if err := p.aimByName(); err != nil {
+	if err := p.aimByName(ctx); err != nil {
 		return target{}, err
 	}
 	name, err := project.Name(ctx, p.loadOptions(l))

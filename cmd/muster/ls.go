@@ -65,7 +65,7 @@ func (p *program) ls(ctx context.Context, o lsOptions) error {
 	if o.instances {
 		return p.lsInstances(ctx, o, names)
 	}
-	if err := p.aimByName(); err != nil {
+	if err := p.aimByName(ctx); err != nil {
 		return err
 	}
 	on, err := p.open(ctx, p.globals.at)

@@ -117,7 +117,12 @@ func preview(ctx context.Context, on closeObserver, want *project.Project, how p
 	if err != nil {
 		return have, planner.Plan{}, err
 	}
+	notes, err := fit(on, want, have)
+	if err != nil {
+		return have, planner.Plan{}, err
+	}
 	plan, err := planner.Preview(want, have, how)
+	plan.Warnings = append(plan.Warnings, notes...)
 	return have, plan, err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,13 +30,27 @@ func (p *program) aim(target string) error {
 	return nil
 }
 
-// aimByName does the same where no files say what it is for.
-func (p *program) aimByName() error {
-	target, err := project.TargetOf(p.globals.target, p.getenv(project.TargetVariable))
+// aimByName does the same for a command that does not read the files, but for what they say it is for.
+func (p *program) aimByName(ctx context.Context) error {
+	target, err := project.FindTarget(ctx, p.loadOptions(loading{onlyLook: true}))
 	if err != nil {
 		return err
 	}
 	return p.aim(target)
+}
+
+// fitter knows values in files that its kind of engine has nothing for, beside whole keys, which the support table knows.
+type fitter interface {
+	// Fit answers with what people should know, and with an error for what cannot be.
+	Fit(want *project.Project, have planner.State) (warnings []string, err error)
+}
+
+// fit asks an engine whether it can have a project.
+func fit(on observer, want *project.Project, have planner.State) ([]string, error) {
+	if knows, ok := on.(fitter); ok {
+		return knows.Fit(want, have)
+	}
+	return nil, nil
 }
 
 // deployedCount is how many containers a plan leaves, where an engine keeps services by itself.
