@@ -154,7 +154,7 @@ func (b *board) take(e runner.Event) {
 
 // working notes how far a step is; the parts of a pull add up.
 func (v *stepView) working(p runner.Progress) {
-	if p.ID == "" {
+	if _, converges := v.step.Action.(planner.AwaitService); converges || p.ID == "" {
 		v.progress = p
 		return
 	}

@@ -57,6 +57,10 @@ func (d *jsonDisplay) event(b *board, e runner.Event) {
 	case runner.Skipped:
 		line.Status, line.Text, line.Details = "Warning", "Skipped", reasonOf(e.Err)
 	case runner.Working:
+		if _, converges := action.(planner.AwaitService); converges {
+			line.Status, line.Text, line.Details = "Working", w.begun, convergeText(e.Progress)
+			break
+		}
 		line = workingLine(line, w.begun, e.Progress)
 		if _, waits := action.(planner.Await); waits {
 			line.Details, line.Current = waitText(e.Progress), 0

@@ -68,6 +68,10 @@ func (d *plainDisplay) working(id, word string, e runner.Event) {
 		return
 	}
 	d.told[e.Step.ID] = e.At
+	if _, converges := e.Step.Action.(planner.AwaitService); converges {
+		d.line(id, word, convergeText(e.Progress))
+		return
+	}
 	d.line(id, word, progressText(e.Progress))
 }
 

@@ -97,6 +97,7 @@ func (j *judge) decide(now sight, nodes []swarm.Node) (bool, time.Duration, erro
 	j.nodes = nodes
 	tasks := j.ofCurrent(s, now.tasks[s.ID])
 	j.note(s, tasks)
+	j.blame(s, now.tasks[s.ID])
 	complete := j.complete(s, tasks, now.tasks[s.ID])
 	j.tell(s, tasks)
 	j.looks++
@@ -217,7 +218,15 @@ func (j *judge) note(s swarm.Service, tasks []swarm.Task) {
 			j.failures[slot(s, t)] = map[string]bool{}
 		}
 		j.failures[slot(s, t)][t.ID] = true
-		if j.culprit == nil || t.Status.Timestamp.After(j.culprit.Status.Timestamp) {
+	}
+}
+
+// blame finds the task that failed last since the service began to change, of whatever version: once the swarm goes back, those of
+// the new one are of another specification than the service.
+func (j *judge) blame(s swarm.Service, tasks []swarm.Task) {
+	since := changedAt(s)
+	for _, t := range tasks {
+		if failed(t) && !t.CreatedAt.Before(since) && (j.culprit == nil || t.Status.Timestamp.After(j.culprit.Status.Timestamp)) {
 			j.culprit = &t
 		}
 	}
