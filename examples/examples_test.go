@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 func prepareAndRun(m *testing.M) int {
-	if os.Getenv("MUSTER_TEST_ENGINE") == "" {
+	if os.Getenv("MUSTER_TEST_ENGINE") == "" && os.Getenv("MUSTER_TEST_SWARM") == "" {
 		return m.Run()
 	}
 	bin, err := os.MkdirTemp("", "muster-examples-")
