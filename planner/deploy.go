@@ -20,6 +20,7 @@ type deployment struct {
 	objects map[string]string
 
 	resolve string // see [ApplyService.Resolve]
+	again   bool   // to be applied although nothing differs
 	apply   StepID // empty where nothing changes
 	awaits  map[Condition]StepID
 }
@@ -128,8 +129,30 @@ func (b *builder) deployedChanges(d *deployment) []Change {
 	if d.forced {
 		out = append(out, Change{Path: d.path("recreate"), To: "forced"})
 	}
+	if c := b.failedRun(d); c != nil && len(out) == 0 {
+		d.again = true
+		out = append(out, Change{Path: d.path("status"), From: statusText(c), To: "run again", Drift: true})
+	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Path < out[j].Path })
 	return out
+}
+
+// failedRun is a container of a job that has come to a bad end, where none is on its way any more; nil for none.
+func (b *builder) failedRun(d *deployment) *Container {
+	if !d.mode.Job() || d.have.Mode != d.mode || d.have.Completed >= d.have.Replicas {
+		return nil
+	}
+	var failed *Container
+	for _, c := range b.have.services[d.name] {
+		switch {
+		case c.completed():
+		case c.Status == Exited, c.Status == Dead:
+			failed = c
+		default:
+			return nil
+		}
+	}
+	return failed
 }
 
 // objectChanges notices configs and secrets whose content is another, or that go by another name.
@@ -367,7 +390,7 @@ func (b *builder) applyService(d *deployment, needs []StepID) {
 	}
 	a := ApplyService{
 		Project: b.want.Name, Name: d.as, Service: d.name, Mode: d.mode, Replicas: d.scale, Spec: d.spec, Image: b.want.ImageName(d.spec),
-		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced, Resolve: cmp.Or(d.resolve, b.how.Resolve),
+		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced || d.again, Resolve: cmp.Or(d.resolve, b.how.Resolve),
 	}
 	for _, key := range networkKeys(d.spec) {
 		if _, known := b.want.Networks[key]; known {

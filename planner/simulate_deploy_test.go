@@ -73,6 +73,7 @@ func (w *world) applyService(a ApplyService) error {
 			return fmt.Errorf("no network %s", name)
 		}
 	}
+	w.state.Containers = remove(w.state.Containers, func(c Container) bool { return c.Service == a.Service })
 	d := w.deployed(a.Name)
 	if d == nil {
 		w.state.Deployed = append(w.state.Deployed, Deployed{Name: a.Name, Service: a.Service, Mode: a.Mode})
@@ -107,6 +108,10 @@ func (w *world) happenTo(t *testing.T, f []string) {
 		d.Running, _ = strconv.Atoi(f[3])
 	case "replicas":
 		d.Replicas, _ = strconv.Atoi(f[3])
+	case "failed": // CODE: its container ended so
+		code, _ := strconv.Atoi(f[3])
+		d.Running, d.Completed = 0, 0
+		w.state.Containers = append(w.state.Containers, Container{Name: d.Name + ".1", Service: d.Service, Number: 1, Status: Exited, ExitCode: code})
 	case "update": // STATE MESSAGE...
 		d.Update, d.Message = Update(f[3]), strings.Join(f[4:], " ")
 	case "foreign": // docker stack deploy made it

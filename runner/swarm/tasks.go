@@ -120,7 +120,10 @@ func containerOf(s swarm.Service, t swarm.Task, project string, number int, node
 	c.Status, c.Health = statusOf(t)
 	c.Since = since(t, c)
 	for _, p := range ports(s, t) {
-		c.Ports = append(c.Ports, planner.Port{Published: int(p.PublishedPort), Target: int(p.TargetPort), Protocol: string(p.Protocol)})
+		port := planner.Port{HostIP: "0.0.0.0", Published: int(p.PublishedPort), Target: int(p.TargetPort), Protocol: string(p.Protocol)}
+		if !slices.Contains(c.Ports, port) { // an engine tells of IPv4 and IPv6
+			c.Ports = append(c.Ports, port)
+		}
 	}
 	return c
 }
