@@ -114,7 +114,7 @@ func (e *Engine) Join(ctx context.Context, name string, o JoinOptions) (*Session
 	}
 	once := got.Config.StdinOnce
 	if e.isPodman() { // it does not tell, and only these are made so
-		once = got.Config.Labels[planner.LabelOneOff] == "True" || got.Config.Labels[labelAgent] != ""
+		once = got.Config.Labels[planner.LabelOneOff] == "True"
 	}
 	return &Session{
 		conn: conn, terminal: got.Config.Tty, stop: context.AfterFunc(ctx, conn.Close),
