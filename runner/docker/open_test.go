@@ -156,7 +156,7 @@ func TestObserveTakesAFixedNumberOfCalls(t *testing.T) {
 			case strings.HasSuffix(req.URL.Path, "/containers/json"):
 				var list []string
 				for i := range n {
-					list = append(list, fmt.Sprintf(`{"Id":"%d","Names":["/p-web-%02d"],"State":"running","Status":"Up 2 hours (healthy)"}`, i, n-i))
+					list = append(list, fmt.Sprintf(`{"Id":"%d","Names":["/p-web-%02d"],"State":"running","Status":"Up 2 hours (healthy)","Labels":{"com.docker.compose.oneoff":"False"}}`, i, n-i))
 				}
 				fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
 			case strings.HasSuffix(req.URL.Path, "/volumes"):
