@@ -173,6 +173,9 @@ const (
 )
 
 func classOf(a planner.Action) class {
+	if stop, ok := a.(planner.StopContainer); ok && stop.Grace != nil && *stop.Grace == 0 {
+		return quick // a kill, for which the engine has to work
+	}
 	switch a.(type) {
 	case planner.PullImage, planner.BuildImage:
 		return fetch

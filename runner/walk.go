@@ -69,14 +69,14 @@ func newWalk(ctx context.Context, engine Engine, g *graph, o Options) *walk {
 
 // limits are the bounds on actions in flight. What a user asks for bounds
 // everything together. Otherwise quick actions do not queue behind downloads
-// and stops: twice the processors keeps a local engine at work without a crowd at
-// its locks, an engine fetches three layers at a time anyway, and a stop
+// and stops: four times the processors keeps a local engine at work without a crowd at
+// its locks (docs/performance.md has what was measured), an engine fetches three layers at a time anyway, and a stop
 // mostly sleeps.
 func limits(parallel int) [classes]int {
 	if parallel > 0 {
 		return [classes]int{quick: parallel, fetch: parallel, linger: parallel}
 	}
-	return [classes]int{quick: min(max(2*runtime.GOMAXPROCS(0), 4), 16), fetch: 4, linger: 64}
+	return [classes]int{quick: min(max(4*runtime.GOMAXPROCS(0), 8), 16), fetch: 4, linger: 64}
 }
 
 // startWaiter begins to collect events, before the first step can cause any.

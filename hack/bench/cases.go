@@ -25,7 +25,7 @@ func cases() []benchCase {
 }
 
 // parallel is how many calls the floor has in flight: as many as muster.
-func parallel() int { return min(max(2*runtime.GOMAXPROCS(0), 4), 16) }
+func parallel() int { return min(max(4*runtime.GOMAXPROCS(0), 8), 16) }
 
 // readyAfter is what each service of the chain needs to become healthy.
 const readyAfter = 300 * time.Millisecond
