@@ -46,6 +46,7 @@ func (b *builder) deploy() {
 
 // deploymentOf compares a service with what the engine keeps of it.
 func (b *builder) deploymentOf(s *service) *deployment {
+	s.job = s.job || b.awaitedToEnd(s.name)
 	d := &deployment{service: s, as: serviceName(b.want, s.name), mode: modeOf(s), have: b.have.deployed[s.name], awaits: map[Condition]StepID{}}
 	d.objects = b.objectNames(s.spec)
 	s.fresh = d.have == nil
@@ -63,6 +64,22 @@ func (b *builder) deploymentOf(s *service) *deployment {
 		d.changes = b.deployedChanges(d)
 	}
 	return d
+}
+
+// awaitedToEnd says whether any service of the files waits for the end of this one, also one that is not brought up now: the mode of a
+// service must not depend on what else is.
+func (b *builder) awaitedToEnd(name string) bool {
+	if b.want.Model == nil {
+		return false
+	}
+	for _, all := range []map[string]project.Service{b.want.Model.Services, b.want.Model.DisabledServices} {
+		for _, s := range all {
+			if s.DependsOn[name].Condition == project.ConditionCompleted {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // serviceName is the name of a service on an engine that keeps services.
