@@ -55,8 +55,9 @@ test-podman: ## run the tests on Podman: the engine adapter, the program and the
 test-containerd: ## run the tests of the engine adapter and of the program on Docker with containerd's image store
 	hack/with-engine containerd $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster
 
+# A package at a time: some kill the manager, and with it the network that they run in.
 test-swarm: ## run the tests on a swarm of three engines
-	hack/with-engine swarm go test $(TEST_FLAGS) -race -p 1 -count=1 -run Swarm $(call packages_with,MUSTER_TEST_SWARM) || [ $$? = 3 -a -z "$$CI" ]
+	(for package in $(call packages_with,MUSTER_TEST_SWARM); do hack/with-engine swarm go test $(TEST_FLAGS) -race -p 1 -count=1 -run Swarm $$package || exit; done) || [ $$? = 3 -a -z "$$CI" ]
 
 bench: build ## measure muster beside docker compose and the raw engine: BENCH=flags, see hack/bench
 	hack/with-engine $(ENGINE) go run ./hack/bench -compose "$$(hack/engine peer)" $(BENCH)
