@@ -32,9 +32,16 @@ type registryRig struct {
 // newRegistryRig starts a registry. Engines use those of this machine without TLS, or with any certificate.
 func newRegistryRig(t *testing.T, o registry.Options) *registryRig {
 	t.Helper()
-	r := newRig(t)
-	g := &registryRig{rig: r, host: registry.Start(t, o)}
-	g.ref = g.host + "/" + r.project + ":1"
+	return newRig(t).withRegistry(registry.Start(t, o))
+}
+
+// withRegistry gives a rig a registry, and an image of its own to send there.
+func (r *rig) withRegistry(host string) *registryRig {
+	r.t.Helper()
+	if err := r.connect(r.ctx); err != nil { // before its client is used itself
+		r.t.Fatal(err)
+	}
+	g := &registryRig{rig: r, host: host, ref: host + "/" + r.project + ":1"}
 	g.engine = &Engine{client: r.client, host: r.host, config: &configfile.ConfigFile{}, info: r.info}
 	g.make()
 	return g
@@ -296,11 +303,9 @@ func TestCredentialHelper(t *testing.T) {
 		t.Skip("no MUSTER_TEST_ENGINE (a DOCKER_HOST value) to test with")
 	}
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")) // so it cannot be parallel
-	r := openRig(t, host)
 	at := registry.Start(t, registry.Options{Login: true})
-	g := &registryRig{rig: r, host: at, ref: at + "/" + r.project + ":1"}
-	g.engine = &Engine{client: r.client, host: r.host, config: &configfile.ConfigFile{CredentialHelpers: map[string]string{at: "muster-keeps"}}, info: r.info}
-	g.make()
+	g := openRig(t, host).withRegistry(at)
+	g.engine.config.CredentialHelpers = map[string]string{at: "muster-keeps"}
 	g.pushed()
 	if err := g.pull(); err != nil {
 		t.Error(err)
