@@ -160,8 +160,8 @@ func TestSwarmShop(t *testing.T) {
 	}
 	bad.env = append(bad.env, "COMPOSE_FILE="+composeFiles(s.env)+":"+file)
 	code, _, stderr := bad.try("up", "-d")
-	if code != 1 || !strings.Contains(stderr, "went back") || !strings.Contains(stderr, "nonsense") {
-		t.Errorf("exit code %d, want 1, that the swarm went back, and why (nonsense):\n%s", code, stderr)
+	if code != 1 || !strings.Contains(stderr, "is back at the one before") || !strings.Contains(stderr, "nonsense") {
+		t.Errorf("exit code %d, want 1, that the swarm is back at the version before, and why:\n%s", code, stderr)
 	}
 	changed.wantPlan(0)
 	if n := s.total(); n != 1 {
