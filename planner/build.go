@@ -38,7 +38,6 @@ type builder struct {
 
 	// Of engines that keep services by themselves.
 	deployments map[string]*deployment
-	objectSteps map[string]StepID // by name on the engine
 	pushSteps   map[string]StepID // by reference
 	gone        map[string]StepID // removes a service, by name on the engine
 }
@@ -126,7 +125,6 @@ func newBuilder(want *project.Project, have State, how Policy) *builder {
 		migrations:   map[string]*migration{},
 		halted:       map[string]bool{},
 		before:       map[string][]StepID{},
-		objectSteps:  map[string]StepID{},
 		pushSteps:    map[string]StepID{},
 		gone:         map[string]StepID{},
 	}

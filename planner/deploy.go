@@ -223,10 +223,8 @@ func (b *builder) deployService(d *deployment) {
 	if d.have == nil || len(d.changes) > 0 {
 		needs, item.After = b.deployAfter(d)
 		b.applyService(d, needs)
-		b.awaitService(d, d.goal())
-	} else {
-		b.awaitService(d, d.goal()) // where an earlier run has not come so far
 	}
+	b.awaitService(d, d.goal()) // also where an earlier run has not come so far
 	switch {
 	case d.have == nil:
 		item.Verdict, item.Summary = Create, "new service, "+d.size()
@@ -235,7 +233,7 @@ func (b *builder) deployService(d *deployment) {
 		if !slices.ContainsFunc(d.changes, func(c Change) bool { return !c.Drift }) {
 			item.Verdict = Mend
 		}
-		item.Summary = d.summary()
+		item.Summary = b.changing(d)
 	}
 	b.items = append(b.items, item)
 }
@@ -255,8 +253,8 @@ func (d *deployment) size() string {
 	return plural(d.scale, "replica")
 }
 
-// summary says what becomes of a service that differs.
-func (d *deployment) summary() string {
+// changing says what becomes of a service that differs.
+func (b *builder) changing(d *deployment) string {
 	var parts []string
 	if c := d.path("deploy.replicas"); mentions(d.changes, c) {
 		parts = append(parts, scaleText(d.have.Replicas, d.scale))
@@ -267,7 +265,7 @@ func (d *deployment) summary() string {
 	case d.impact() == Replace && d.mode.Job():
 		parts = append(parts, "run again")
 	case d.impact() == Replace:
-		parts = append(parts, "replace "+d.pace())
+		parts = append(parts, "replace "+b.paceText(d))
 	case d.resolve == resolveAlways && len(d.changes) == 1:
 		parts = append(parts, "replace, if the image differs")
 	case len(parts) == 0:
@@ -276,31 +274,17 @@ func (d *deployment) summary() string {
 	return strings.Join(parts, "; ")
 }
 
-// pace is how its containers are replaced: the engine does it as update_config says, one at a time where that does not say.
-func (d *deployment) pace() string {
-	order, parallel := StopFirst, 1
-	if d.spec.Deploy != nil && d.spec.Deploy.UpdateConfig != nil {
-		u := d.spec.Deploy.UpdateConfig
-		if u.Order != "" {
-			order = Order(u.Order)
-		}
-		if u.Parallelism != nil {
-			parallel = int(min(*u.Parallelism, 1<<20))
-		}
-	}
-	n := d.have.Replicas
-	text := plural(n, "replica")
+// paceText is how its containers are replaced, which the engine does as update_config says.
+func (b *builder) paceText(d *deployment) string {
+	pace, n := b.updatePace(d.service), d.have.Replicas
+	order := ", " + string(pace.Order)
 	switch {
 	case n <= 1:
-		text = "1 of 1"
-	case parallel == 0 || parallel >= n:
-		text = "all " + count(n) + " at once"
-	case parallel == 1:
-		text += ", one at a time"
-	default:
-		text += ", " + count(parallel) + " at a time"
+		return "1 of 1" + order
+	case pace.Parallelism == 0 || pace.Parallelism >= n:
+		return "all " + count(n) + " at once" + order
 	}
-	return text + ", " + string(order)
+	return plural(n, "replica") + ", " + pace.text(n) + order
 }
 
 // goal is what a service has to come to.
@@ -316,8 +300,8 @@ func (b *builder) deployAfter(d *deployment) (needs []StepID, after []string) {
 	for _, key := range networkKeys(d.spec) {
 		needs = append(needs, b.networkSteps[b.network(key)])
 	}
-	for _, name := range d.objects {
-		needs = append(needs, b.objectSteps[name])
+	for _, u := range b.uses(d.spec) {
+		needs = append(needs, creates(u.kind, d.objects[u.path]))
 	}
 	needs = append(needs, b.imageSteps[b.want.ImageName(d.spec)], b.pushSteps[b.want.ImageName(d.spec)])
 	for _, e := range d.edges {
@@ -409,21 +393,12 @@ func (b *builder) applyService(d *deployment, needs []StepID) {
 		Project: b.want.Name, Name: d.as, Service: d.name, Mode: d.mode, Replicas: d.scale, Spec: d.spec, Image: b.want.ImageName(d.spec),
 		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced || d.again, Resolve: cmp.Or(d.resolve, b.how.Resolve),
 	}
-	for _, key := range networkKeys(d.spec) {
-		if _, known := b.want.Networks[key]; known {
-			a.Networks = put(a.Networks, key, b.network(key))
-		}
+	a.Networks, a.Volumes = b.resourceNames(d.spec)
+	if len(a.Volumes) > 0 {
+		a.Definitions = map[string]project.Volume{}
 	}
-	for _, v := range d.spec.Volumes {
-		definition, known := b.want.Volumes[v.Source]
-		if !known || v.Type != "volume" {
-			continue
-		}
-		a.Volumes = put(a.Volumes, v.Source, b.volume(v.Source))
-		if a.Definitions == nil {
-			a.Definitions = map[string]project.Volume{}
-		}
-		a.Definitions[v.Source] = definition
+	for key := range a.Volumes {
+		a.Definitions[key] = b.want.Volumes[key]
 	}
 	d.apply = b.graph.add(Step{Action: a, Needs: needs, Because: because, Impact: impact})
 }
@@ -432,9 +407,7 @@ func (b *builder) applyService(d *deployment, needs []StepID) {
 func (b *builder) serviceLabels(d *deployment) map[string]string {
 	labels := map[string]string{}
 	if d.spec.Deploy != nil {
-		for k, v := range d.spec.Deploy.Labels {
-			labels[k] = v
-		}
+		labels = merged(d.spec.Deploy.Labels)
 	}
 	labels[LabelSpec] = d.label(&b.codec)
 	labels[LabelDependsOn] = dependsOnLabel(d.spec)

@@ -264,16 +264,22 @@ func (b *builder) creation(s *service, r *replica, name, replaces, inherit strin
 
 // nameResources says by what names the engine knows the networks and volumes of a container.
 func (b *builder) nameResources(a *CreateContainer) {
-	for _, key := range networkKeys(a.Spec) {
+	a.Networks, a.Volumes = b.resourceNames(a.Spec)
+}
+
+// resourceNames are the names on the engine of a service's networks and named volumes, by their keys; nil for none.
+func (b *builder) resourceNames(s project.Service) (networks, volumes map[string]string) {
+	for _, key := range networkKeys(s) {
 		if _, known := b.want.Networks[key]; known {
-			a.Networks = put(a.Networks, key, b.network(key))
+			networks = put(networks, key, b.network(key))
 		}
 	}
-	for _, v := range a.Spec.Volumes {
+	for _, v := range s.Volumes {
 		if _, known := b.want.Volumes[v.Source]; known && v.Type == "volume" {
-			a.Volumes = put(a.Volumes, v.Source, b.volume(v.Source))
+			volumes = put(volumes, v.Source, b.volume(v.Source))
 		}
 	}
+	return networks, volumes
 }
 
 func put(m map[string]string, key, value string) map[string]string {
@@ -306,19 +312,36 @@ func (b *builder) namesFor(s *service, r *replica) func(service string) string {
 	}
 }
 
+// use is a service's use of a config or a secret.
+type use struct {
+	kind     Kind
+	path     string // "configs.KEY" or "secrets.KEY"
+	ref      project.FileReference
+	declared project.FileObject
+}
+
+// uses are those of a service, configs first.
+func (b *builder) uses(s project.Service) []use {
+	out := make([]use, 0, len(s.Configs)+len(s.Secrets))
+	for _, ref := range s.Configs {
+		out = append(out, use{KindConfig, "configs." + ref.Source, project.FileReference(ref), project.FileObject(b.want.Configs[ref.Source])})
+	}
+	for _, ref := range s.Secrets {
+		out = append(out, use{KindSecret, "secrets." + ref.Source, project.FileReference(ref), project.FileObject(b.want.Secrets[ref.Source])})
+	}
+	return out
+}
+
 // files are the configs and secrets of a service with where they come from and go to.
 func (b *builder) files(s project.Service) []File {
 	var out []File
-	for _, ref := range s.Configs {
-		c := b.want.Configs[ref.Source]
-		f := fileOf("configs."+ref.Source, project.FileReference(ref), "/")
-		f.Source, f.Content = c.File, Hidden(b.contentOf(c.Content, c.Environment))
-		out = append(out, f)
-	}
-	for _, ref := range s.Secrets {
-		c := b.want.Secrets[ref.Source]
-		f := fileOf("secrets."+ref.Source, project.FileReference(ref), "/run/secrets")
-		f.Source, f.Content = c.File, Hidden(b.contentOf(c.Content, c.Environment))
+	for _, u := range b.uses(s) {
+		folder := "/"
+		if u.kind == KindSecret {
+			folder = "/run/secrets"
+		}
+		f := fileOf(u.path, u.ref, folder)
+		f.Source, f.Content = u.declared.File, Hidden(b.contentOf(u.declared.Content, u.declared.Environment))
 		out = append(out, f)
 	}
 	return out

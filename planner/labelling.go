@@ -149,14 +149,9 @@ func (b *builder) contentLabel(s project.Service) string {
 // "configs.KEY", "secrets.KEY", "providers.KEY" and "models.KEY".
 func (b *builder) content(s project.Service) map[string]string {
 	out := map[string]string{}
-	for _, c := range s.Configs {
-		if digest := b.want.Content["configs."+c.Source]; digest != "" {
-			out["configs."+c.Source] = digest
-		}
-	}
-	for _, c := range s.Secrets {
-		if digest := b.want.Content["secrets."+c.Source]; digest != "" {
-			out["secrets."+c.Source] = digest
+	for _, u := range b.uses(s) {
+		if digest := b.want.Content[u.path]; digest != "" {
+			out[u.path] = digest
 		}
 	}
 	for _, key := range b.sources(s) {

@@ -18,28 +18,23 @@ const longestObject = 63
 // objectNames are the names on the engine of the configs and secrets of a service, by "configs.KEY" and "secrets.KEY".
 func (b *builder) objectNames(s project.Service) map[string]string {
 	out := map[string]string{}
-	for _, ref := range s.Configs {
-		c := b.want.Configs[ref.Source]
-		out["configs."+ref.Source] = b.objectName(KindConfig, "configs."+ref.Source, ref.Source, c.Name, bool(c.External))
-	}
-	for _, ref := range s.Secrets {
-		c := b.want.Secrets[ref.Source]
-		out["secrets."+ref.Source] = b.objectName(KindSecret, "secrets."+ref.Source, ref.Source, c.Name, bool(c.External))
+	for _, u := range b.uses(s) {
+		out[u.path] = b.objectName(u)
 	}
 	return out
 }
 
 // objectName is the name of one. What docker made of the same content, under a name without a digest, goes on.
-func (b *builder) objectName(kind Kind, path, key, given string, external bool) string {
-	plain := b.want.Name + "_" + key
+func (b *builder) objectName(u use) string {
+	plain, given, external := b.want.Name+"_"+u.ref.Source, u.declared.Name, bool(u.declared.External)
 	switch {
 	case external && given == "":
-		return key
+		return u.ref.Source
 	case external, given != "" && given != plain:
 		return given
 	}
-	digest := b.want.Content[path]
-	if have := b.have.object(kind, plain); have != nil && have.Digest != "" && have.Digest == digest {
+	digest := b.want.Content[u.path]
+	if have := b.have.object(u.kind, plain); have != nil && have.Digest != "" && have.Digest == digest {
 		return plain
 	}
 	sum := sha256.Sum256([]byte(digest))
@@ -51,45 +46,46 @@ func (b *builder) objectName(kind Kind, path, key, given string, external bool) 
 func (b *builder) createObjects() {
 	for _, name := range b.order {
 		d := b.deployments[name]
-		for _, ref := range d.spec.Configs {
-			c := b.want.Configs[ref.Source]
-			b.createObject(d, CreateObject{Kind: KindConfig, Key: "configs." + ref.Source, Source: c.File, Content: Hidden(b.contentOf(c.Content, c.Environment)),
-				Labels: merged(c.Labels), Driver: c.Driver, Options: c.DriverOpts, Template: c.TemplateDriver}, bool(c.External), c.Name)
-		}
-		for _, ref := range d.spec.Secrets {
-			c := b.want.Secrets[ref.Source]
-			b.createObject(d, CreateObject{Kind: KindSecret, Key: "secrets." + ref.Source, Source: c.File, Content: Hidden(b.contentOf(c.Content, c.Environment)),
-				Labels: merged(c.Labels), Driver: c.Driver, Options: c.DriverOpts, Template: c.TemplateDriver}, bool(c.External), c.Name)
+		for _, u := range b.uses(d.spec) {
+			b.createObject(u, d.objects[u.path])
 		}
 	}
 }
 
-// createObject adds the step that makes one. given is the name that the file gives it.
-func (b *builder) createObject(d *deployment, a CreateObject, external bool, given string) {
-	a.Project, a.Name = b.want.Name, d.objects[a.Key]
-	ref := Ref{Kind: a.Kind, Name: a.Name}
-	have, digest := b.have.object(a.Kind, a.Name), b.want.Content[a.Key]
+// createObject adds the step that makes the object called name, where it is not there.
+func (b *builder) createObject(u use, name string) {
+	ref := Ref{Kind: u.kind, Name: name}
+	have, digest, external := b.have.object(u.kind, name), b.want.Content[u.path], bool(u.declared.External)
 	switch {
 	case external && have == nil:
-		b.fail(ref, "create it with `docker "+string(a.Kind)+" create "+a.Name+" FILE`, or take `external` out of "+a.Key, "external %s %q does not exist", a.Kind, a.Name)
+		b.fail(ref, "create it with `docker "+string(u.kind)+" create "+name+" FILE`, or take `external` out of "+u.path, "external %s %q does not exist", u.kind, name)
 		return
-	case external, b.objectSteps[a.Name] != "":
+	case external, b.graph.byID[creates(u.kind, name)] != nil:
 		return
 	case have != nil:
 		was := have.Digest
 		if was == "" {
 			was = have.Labels[LabelContent]
 		}
-		if a.Name == given && was != "" && was != digest {
-			b.fail(ref, "a "+string(a.Kind)+" cannot be changed: give it another name in the file, or take `name` out so that muster does",
-				"%s: %s %q is there with other content", a.Key, a.Kind, a.Name)
+		if name == u.declared.Name && was != "" && was != digest {
+			b.fail(ref, "a "+string(u.kind)+" cannot be changed: give it another name in the file, or take `name` out so that muster does",
+				"%s: %s %q is there with other content", u.path, u.kind, name)
 		}
 		return
 	}
-	a.Labels[LabelContent] = digest
-	a.Labels[LabelProject] = b.want.Name
-	b.objectSteps[a.Name] = b.graph.add(Step{Action: a, Because: []Change{{Path: a.Key, To: a.Name}}})
+	b.graph.add(Step{
+		Action: CreateObject{
+			Project: b.want.Name, Kind: u.kind, Name: name, Key: u.path, Source: u.declared.File,
+			Content: Hidden(b.contentOf(u.declared.Content, u.declared.Environment)),
+			Labels:  merged(u.declared.Labels, map[string]string{LabelContent: digest, LabelProject: b.want.Name}),
+			Driver:  u.declared.Driver, Options: u.declared.DriverOpts, Template: u.declared.TemplateDriver,
+		},
+		Because: []Change{{Path: u.path, To: name}},
+	})
 }
+
+// creates is the step that makes an object, where the plan has one.
+func creates(kind Kind, name string) StepID { return idOf(CreateObject{Kind: kind, Name: name}) }
 
 // dropObjects removes the configs and secrets of the project that no service uses any more, when those that did have come to
 // what they shall be.

@@ -38,6 +38,8 @@ type (
 	ServiceVolume = types.ServiceVolumeConfig
 	// FileReference is a service's use of a config or a secret.
 	FileReference = types.FileReferenceConfig
+	// FileObject is a config or a secret as the files define it.
+	FileObject = types.FileObjectConfig
 	// ServiceDependency is one entry of depends_on.
 	ServiceDependency = types.ServiceDependency
 	// UpdateConfig says how the replicas of a service are replaced.
