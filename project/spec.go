@@ -21,7 +21,14 @@ func unspecificDeploy() []string {
 // Spec is what concerns a container of a service, as canonical JSON: sorted keys, nothing empty
 // on the first level, the same bytes for the same service. It is the label dev.muster.spec and
 // one side of the field diff.
-func Spec(s Service) ([]byte, error) {
+func Spec(s Service) ([]byte, error) { return specWithout(s, unspecificDeploy()) }
+
+// DeploySpec is the same for an engine that keeps services by itself: for those all of deploy counts but how many containers
+// there are, which is not in the spec.
+func DeploySpec(s Service) ([]byte, error) { return specWithout(s, []string{"mode", "replicas"}) }
+
+// specWithout leaves keys of deploy out, beside those that concern no container.
+func specWithout(s Service, ofDeploy []string) ([]byte, error) {
 	fields, err := plain(s)
 	if err != nil {
 		return nil, fmt.Errorf("spec of service %q: %w", s.Name, err)
@@ -30,32 +37,12 @@ func Spec(s Service) ([]byte, error) {
 		delete(fields, key)
 	}
 	if deploy, ok := fields["deploy"].(map[string]any); ok {
-		for _, key := range unspecificDeploy() {
+		for _, key := range ofDeploy {
 			delete(deploy, key)
 		}
 		if r, ok := deploy["resources"].(map[string]any); ok && len(r) == 0 {
 			delete(deploy, "resources")
 		}
-		if len(deploy) == 0 {
-			delete(fields, "deploy")
-		}
-	}
-	return canonical(fields)
-}
-
-// DeploySpec is the same for an engine that keeps services by itself: for those all of deploy counts but how many containers
-// there are, which is not in the spec.
-func DeploySpec(s Service) ([]byte, error) {
-	fields, err := plain(s)
-	if err != nil {
-		return nil, fmt.Errorf("spec of service %q: %w", s.Name, err)
-	}
-	for _, key := range unspecific() {
-		delete(fields, key)
-	}
-	if deploy, ok := fields["deploy"].(map[string]any); ok {
-		delete(deploy, "mode")
-		delete(deploy, "replicas")
 		if len(deploy) == 0 {
 			delete(fields, "deploy")
 		}
