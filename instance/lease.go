@@ -114,15 +114,7 @@ func (r Registry) Held(name string) bool { return r != "" && r.holds().Held(name
 
 // Expire lets an instance end at a time; the zero time is never.
 func (r Registry) Expire(of project.Copy, at time.Time) error {
-	return r.change(func(all map[string]Record) error {
-		record, had := all[of.Project]
-		if !had {
-			record = Record{Project: of.Project, First: of.First, Name: of.Name, Dir: of.Dir}
-		}
-		record.Expires = at
-		all[of.Project] = record
-		return nil
-	})
+	return r.note(of, func(record *Record) { record.Expires = at })
 }
 
 // Find is one instance; false where it is not kept, or the list cannot be read.

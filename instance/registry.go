@@ -148,12 +148,17 @@ func (r Registry) List() ([]Record, error) {
 
 // On notes the engine that an instance is brought up on.
 func (r Registry) On(of project.Copy, engine string) error {
+	return r.note(of, func(record *Record) { record.Engine = engine })
+}
+
+// note changes the record of an instance, which it begins where there is none.
+func (r Registry) note(of project.Copy, change func(*Record)) error {
 	return r.change(func(all map[string]Record) error {
 		record, had := all[of.Project]
 		if !had {
 			record = Record{Project: of.Project, First: of.First, Name: of.Name, Dir: of.Dir}
 		}
-		record.Engine = engine
+		change(&record)
 		all[of.Project] = record
 		return nil
 	})
