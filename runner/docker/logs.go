@@ -26,6 +26,21 @@ type LogOptions struct {
 	Since, Until string
 }
 
+// Request is how they are asked for. The times always are: they order the lines of several
+// containers, and tell where to go on after a restart.
+func (o LogOptions) Request() container.LogsOptions {
+	tail := "all"
+	if o.Tail > 0 {
+		tail = strconv.Itoa(o.Tail)
+	} else if o.Tail < 0 {
+		tail = "0"
+	}
+	return container.LogsOptions{
+		ShowStdout: true, ShowStderr: true, Timestamps: true,
+		Follow: o.Follow, Tail: tail, Since: o.Since, Until: o.Until,
+	}
+}
+
 // LogLine is one line of a container's output.
 type LogLine struct {
 	// At is when the engine got it; for attached containers, when we did.
@@ -80,18 +95,7 @@ func (e *Engine) Logs(ctx context.Context, name string, o LogOptions) (*LogStrea
 	if err := e.connect(ctx); err != nil {
 		return nil, err
 	}
-	tail := "all"
-	if o.Tail > 0 {
-		tail = strconv.Itoa(o.Tail)
-	} else if o.Tail < 0 {
-		tail = "0"
-	}
-	// The times are always asked for: they order the lines of several
-	// containers, and tell where to go on after a restart.
-	body, err := e.client.ContainerLogs(ctx, name, container.LogsOptions{
-		ShowStdout: true, ShowStderr: true, Timestamps: true,
-		Follow: o.Follow, Tail: tail, Since: o.Since, Until: o.Until,
-	})
+	body, err := e.client.ContainerLogs(ctx, name, o.Request())
 	if err != nil {
 		return nil, e.wrap(ctx, err, "read the logs of container", name)
 	}

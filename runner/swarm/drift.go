@@ -408,7 +408,7 @@ func shown(path string, v any) string {
 	case string:
 		return v
 	case float64:
-		return number(path, v)
+		return quantity(path, v)
 	case []any:
 		var parts []string
 		for _, each := range v {
@@ -423,8 +423,8 @@ func shown(path string, v any) string {
 	return string(text)
 }
 
-// number gives a number its unit.
-func number(path string, v float64) string {
+// quantity gives a number its unit.
+func quantity(path string, v float64) string {
 	last := path[strings.LastIndex(path, ".")+1:]
 	switch last {
 	case "MemoryBytes":

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
 
 	"github.com/musterhq/muster/runner/docker"
@@ -28,34 +26,11 @@ func (e *Engine) Logs(ctx context.Context, name string, o docker.LogOptions) (*d
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.TaskLogs(ctx, taskID(name), logOptions(o))
+	body, err := c.TaskLogs(ctx, taskID(name), o.Request())
 	if err != nil {
 		return nil, e.explain(ctx, err, "read the logs of task", name)
 	}
 	return docker.ReadLogs(body), nil
-}
-
-// ServiceLogs reads the output of all tasks of a service, by its name on the engine.
-func (e *Engine) ServiceLogs(ctx context.Context, name string, o docker.LogOptions) (*docker.LogStream, error) {
-	c, err := e.Client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	body, err := c.ServiceLogs(ctx, name, logOptions(o))
-	if err != nil {
-		return nil, e.explain(ctx, err, "read the logs of service", name)
-	}
-	return docker.ReadLogs(body), nil
-}
-
-func logOptions(o docker.LogOptions) container.LogsOptions {
-	tail := "all"
-	if o.Tail > 0 {
-		tail = strconv.Itoa(o.Tail)
-	} else if o.Tail < 0 {
-		tail = "0"
-	}
-	return container.LogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: o.Follow, Tail: tail, Since: o.Since, Until: o.Until}
 }
 
 // taskID is the end of the name of a task's container.

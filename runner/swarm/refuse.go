@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/versions"
 
 	"github.com/musterhq/muster/planner"
@@ -70,8 +71,7 @@ func (c *checker) container() {
 	s := c.service
 	w := writer{service: s, action: planner.ApplyService{Service: s.Name, Labels: map[string]string{planner.LabelWorkingDir: c.folder}}}
 	for _, option := range s.SecurityOpt {
-		p := w.privileges()
-		switch err := w.secure(p, option); {
+		switch err := w.secure(&swarm.Privileges{}, option); {
 		case errors.Is(err, errOption):
 			c.cannot(true, "security_opt", "a swarm has nothing for "+strconv.Quote(option), "it knows no-new-privileges, seccomp, apparmor=unconfined and label")
 		case err != nil:

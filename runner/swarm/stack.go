@@ -12,6 +12,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/client"
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
@@ -36,10 +37,11 @@ func (s *Stack) Watch(ctx context.Context) (<-chan healthcheck.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, _, err := s.containers(ctx)
+	first, err := s.engine.look(ctx, c, s.project)
 	if err != nil {
 		return nil, err
 	}
+	before := byName(first, s.project, nil)
 	out := make(chan healthcheck.Event, 16)
 	go func() {
 		defer close(out)
@@ -95,50 +97,43 @@ func byName(now sight, project string, nodes []swarm.Node) map[string]planner.Co
 	out := map[string]planner.Container{}
 	for _, service := range now.services {
 		for _, t := range now.tasks[service.ID] {
-			c := containerOf(service, t, project, t.Slot, nodes)
+			c := containerOf(service, t, project, number(service, t), nodes)
 			out[c.Name] = c
 		}
 	}
 	return out
 }
 
-func (s *Stack) containers(ctx context.Context) (map[string]planner.Container, map[string]swarm.Task, error) {
-	c, err := s.engine.Client(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	seen, err := s.engine.look(ctx, c, s.project)
-	if err != nil {
-		return nil, nil, err
-	}
-	tasks := map[string]swarm.Task{}
-	for _, service := range seen.services {
-		for _, t := range seen.tasks[service.ID] {
-			tasks[taskName(service, t)] = t
-		}
-	}
-	return byName(seen, s.project, nil), tasks, nil
-}
-
 // Look says how a task's container is.
 func (s *Stack) Look(ctx context.Context, name string) (healthcheck.Status, error) {
-	all, tasks, err := s.containers(ctx)
+	c, err := s.engine.Client(ctx)
 	if err != nil {
 		return healthcheck.Status{}, err
 	}
-	c, there := all[name]
-	if !there {
-		return healthcheck.Status{}, fmt.Errorf("task %s: %w", name, healthcheck.ErrNoContainer)
+	t, err := s.engine.task(ctx, c, name)
+	if err != nil {
+		return healthcheck.Status{}, err
 	}
-	out := healthcheck.Status{
-		Running: c.Status == planner.Running, Exited: c.Status == planner.Exited, ExitCode: c.ExitCode, Health: string(c.Health),
+	status, health := statusOf(t)
+	out := healthcheck.Status{Running: status == planner.Running, Exited: status == planner.Exited, Health: string(health)}
+	if ran := t.Status.ContainerStatus; ran != nil {
+		out.ExitCode = ran.ExitCode
 	}
-	if t := tasks[name]; out.Running {
+	if out.Running {
 		out.StartedAt = t.Status.Timestamp
 	} else if out.Exited {
 		out.EndedAt = t.Status.Timestamp
 	}
 	return out, nil
+}
+
+// task finds a task, by the name of its container. That there is none is [healthcheck.ErrNoContainer].
+func (e *Engine) task(ctx context.Context, c *client.Client, name string) (swarm.Task, error) {
+	t, _, err := c.TaskInspectWithRaw(ctx, taskID(name))
+	if cerrdefs.IsNotFound(err) {
+		return t, fmt.Errorf("task %s: %w", name, healthcheck.ErrNoContainer)
+	}
+	return t, e.explain(ctx, err, "inspect task", name)
 }
 
 // Inspect is a task as a container, by its name.
@@ -147,12 +142,9 @@ func (e *Engine) Inspect(ctx context.Context, name string) (planner.Container, e
 	if err != nil {
 		return planner.Container{}, err
 	}
-	t, _, err := c.TaskInspectWithRaw(ctx, taskID(name))
-	if cerrdefs.IsNotFound(err) {
-		return planner.Container{}, fmt.Errorf("task %s: %w", name, healthcheck.ErrNoContainer)
-	}
+	t, err := e.task(ctx, c, name)
 	if err != nil {
-		return planner.Container{}, e.explain(ctx, err, "inspect task", name)
+		return planner.Container{}, err
 	}
 	s, _, err := c.ServiceInspectWithRaw(ctx, t.ServiceID, swarm.ServiceInspectOptions{})
 	if err != nil {
@@ -162,7 +154,7 @@ func (e *Engine) Inspect(ctx context.Context, name string) (planner.Container, e
 	if err != nil {
 		return planner.Container{}, e.explain(ctx, err, "list the nodes for", name)
 	}
-	return containerOf(s, t, s.Spec.Labels[labelStack], t.Slot, nodes), nil
+	return containerOf(s, t, s.Spec.Labels[labelStack], number(s, t), nodes), nil
 }
 
 // Probe cannot ask: the container may be on any node.

@@ -85,15 +85,21 @@ func nodeTakes(nodes []swarm.Node, id string) bool {
 func containers(s swarm.Service, tasks []swarm.Task, project string, nodes []swarm.Node) []planner.Container {
 	var out []planner.Container
 	for i, t := range latest(s, tasks, nodes) {
-		number := t.Slot
+		n := number(s, t)
 		if modeOf(s.Spec.Mode).Everywhere() {
-			number = i + 1
-		} else if s.JobStatus != nil {
-			number++ // those of jobs begin with 0
+			n = i + 1
 		}
-		out = append(out, containerOf(s, t, project, number, nodes))
+		out = append(out, containerOf(s, t, project, n, nodes))
 	}
 	return out
+}
+
+// number is that of a task among those of its service, from 1; 0 where there is one on each node.
+func number(s swarm.Service, t swarm.Task) int {
+	if s.JobStatus != nil && !modeOf(s.Spec.Mode).Everywhere() {
+		return t.Slot + 1 // those of jobs begin with 0
+	}
+	return t.Slot
 }
 
 func containerOf(s swarm.Service, t swarm.Task, project string, number int, nodes []swarm.Node) planner.Container {
