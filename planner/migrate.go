@@ -3,6 +3,7 @@ package planner
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/project"
 )
@@ -44,6 +45,16 @@ const restoring = ".restored-"
 // migratingName is the volume that says that another one is being carried over.
 func migratingName(volume string) string { return volume + ".muster-migrating" }
 
+// dated completes a volume's name with the time, to the second. A name that an earlier plan took is not taken again: what has it is a
+// whole copy that somebody may want, or one that was begun and goes in this plan.
+func (b *builder) dated(prefix string) string {
+	for at := b.how.Now.UTC(); ; at = at.Add(time.Second) {
+		if name := prefix + at.Format("20060102-150405"); b.have.volumes[name] == nil {
+			return name
+		}
+	}
+}
+
 // findMigrations looks for volumes to carry over, before anything is decided about containers.
 func (b *builder) findMigrations() {
 	begun := b.fillings()
@@ -65,7 +76,7 @@ func (b *builder) findMigrations() {
 				"volume %s is not of project %s", name, b.want.Name)
 			continue
 		case asked:
-			m.restore, m.kept = &restore, name+restoring+b.how.Now.UTC().Format("20060102-150405")
+			m.restore, m.kept = &restore, b.dated(name+restoring)
 			m.why = []Change{{Path: "volumes." + key + ".data", To: "of snapshot " + restore.Snapshot}}
 			if have != nil {
 				m.why[0].From = "its own"
@@ -82,7 +93,7 @@ func (b *builder) findMigrations() {
 		case have == nil || have.Labels[LabelProject] != b.want.Name:
 			continue
 		default:
-			m.why, m.kept = b.grave(b.volumeChanges(key, v, have)), name+"."+b.how.Now.UTC().Format("20060102-150405")
+			m.why, m.kept = b.grave(b.volumeChanges(key, v, have)), b.dated(name+".")
 			if len(m.why) == 0 {
 				b.forgetCopy(mark)
 				continue

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -51,6 +53,39 @@ func TestRestoreIsInterrupted(t *testing.T) {
 			if len(w.state.Volumes) != 1 {
 				t.Errorf("%s, cut after %d: volumes %+v", c.story, cut, w.state.Volumes)
 			}
+		}
+	}
+}
+
+// Restored again within the same second, a volume is filled from a copy of its own: what the first restore left goes, at whatever time.
+func TestRestoreAfterOneOfTheSameSecond(t *testing.T) {
+	s := readStory(t, "testdata/volume_restored.txtar")
+	plan, err := s.plan(t, s.world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := 1; plan.Steps[cut-1].ID != "remove volume shop_data"; cut++ {
+		w := s.world.copy()
+		if err := w.run(plan.Steps[:cut]); err != nil {
+			t.Fatal(err)
+		}
+		next, err := s.plan(t, w)
+		if err != nil && strings.Contains(err.Error(), "which was interrupted") {
+			continue
+		}
+		if err != nil {
+			t.Fatalf("cut after %d: %v", cut, err)
+		}
+		for _, id := range []StepID{"create volume shop_data.restored-20261129-010308", "remove volume shop_data.restored-20261129-010307"} {
+			if !slices.ContainsFunc(next.Steps, func(s Step) bool { return s.ID == id }) {
+				t.Errorf("cut after %d: no step %s:\n%s", cut, id, next.StepsText(TextOptions{}))
+			}
+		}
+		if err := w.run(next.Steps); err != nil {
+			t.Fatalf("cut after %d: %v", cut, err)
+		}
+		if got := w.data["shop_data"]; got != "seeded" || len(w.state.Volumes) != 1 {
+			t.Errorf("cut after %d: the volume has %q, volumes %+v", cut, got, w.state.Volumes)
 		}
 	}
 }
