@@ -184,6 +184,7 @@ func (b *builder) seal() {
 	for _, p := range b.pauses {
 		b.graph.byID[p.step].After = ends(p.of)
 	}
+	b.keepNames()
 	roots := map[string]string{} // of the undo groups
 	for _, u := range b.units {
 		for _, m := range u.members {
@@ -201,6 +202,25 @@ func (b *builder) seal() {
 	for _, step := range b.graph.steps {
 		if root, ok := roots[step.Group]; ok {
 			step.Rollout = root
+		}
+	}
+}
+
+// keepNames lets a successor keep its passing name until the last of those that name it has been made: a later batch of a service that
+// has its volumes may well come after all of its unit.
+func (b *builder) keepNames() {
+	for _, name := range b.order {
+		s := b.services[name]
+		for _, r := range s.replicas {
+			made := cmp.Or(r.create, idOf(CreateContainer{Name: successorName(r.name)}))
+			for _, p := range s.parents {
+				if len(p.to.replicas) == 0 || !inside(s, r, p.to.replicas[0]) {
+					continue
+				}
+				if commit := b.graph.byID[p.to.replicas[0].commit]; commit != nil {
+					commit.After = append(commit.After, made)
+				}
+			}
 		}
 	}
 }
