@@ -19,6 +19,8 @@ type deployment struct {
 	objects map[string]string
 
 	resolve string // see [ApplyService.Resolve]
+	digest  string // what its image stands for in its registry; empty where that was not looked up
+	open    bool   // whether its image is another one shows only when it is applied
 	again   bool   // to be applied although nothing differs
 	apply   StepID // empty where nothing changes
 	awaits  map[Condition]StepID
@@ -154,7 +156,7 @@ func (b *builder) changing(d *deployment) string {
 		parts = append(parts, "run again")
 	case d.impact() == Replace:
 		parts = append(parts, "replace "+b.paceText(d))
-	case d.resolve == resolveAlways && len(d.changes) == 1:
+	case d.open && len(d.changes) == 1:
 		parts = append(parts, "replace, if the image differs")
 	case len(parts) == 0:
 		parts = append(parts, "in place")
@@ -279,7 +281,7 @@ func (b *builder) applyService(d *deployment, needs []StepID) {
 	}
 	a := ApplyService{
 		Project: b.want.Name, Name: d.as, Service: d.name, Mode: d.mode, Replicas: d.scale, Spec: d.spec, Image: b.want.ImageName(d.spec),
-		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced || d.again, Resolve: cmp.Or(d.resolve, b.how.Resolve),
+		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced || d.again, Resolve: cmp.Or(d.resolve, b.how.Resolve), Digest: d.digest,
 	}
 	a.Networks, a.Volumes = b.resourceNames(d.spec)
 	if len(a.Volumes) > 0 {

@@ -97,7 +97,7 @@ func (b *builder) objectChanges(d *deployment) []Change {
 // stays says whether a change leaves the service's containers as they are.
 func (d *deployment) stays(c Change) bool {
 	switch field := strings.TrimPrefix(c.Path, d.path("")); {
-	case field == "deploy.replicas", field == "image" && d.resolve == resolveAlways, field == "deploy.endpoint_mode", field == "labels" && d.have.Labels[LabelSpec] == "", field == "update":
+	case field == "deploy.replicas", field == "image" && d.open, field == "deploy.endpoint_mode", field == "labels" && d.have.Labels[LabelSpec] == "", field == "update":
 		return true
 	case strings.HasPrefix(field, "deploy.labels."), strings.HasPrefix(field, "deploy.update_config."), strings.HasPrefix(field, "deploy.rollback_config."):
 		return true

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster/project"
@@ -30,7 +31,7 @@ func (b *builder) deployImages() {
 		b.buildImage(d.service, ref, why)
 		d.resolve = resolveAlways
 		if d.have != nil && len(d.changes) == 0 {
-			d.changes = []Change{{Path: d.path("image"), From: ref, To: "the one that is built"}}
+			d.changes, d.open = []Change{{Path: d.path("image"), From: ref, To: "the one that is built"}}, true
 		}
 		if pushable(ref) && b.pushSteps[ref] == "" {
 			b.pushSteps[ref] = b.graph.add(Step{
@@ -44,16 +45,51 @@ func (b *builder) deployImages() {
 // resolveAlways lets references of images be resolved to digests anew.
 const resolveAlways = "always"
 
-// resolveImages applies every service again where images are to be looked up anew: a tag may stand for something else by now.
+// resolves says whether all images are to be looked up anew.
+func (how Policy) resolves() bool {
+	return how.Resolve == resolveAlways || how.Pull == project.PullAlways
+}
+
+// Lookups are the images of which a plan wants to know what they stand for in their registries now, so that it can say whether a
+// tag has moved; the answers go into [State.Registry].
+func Lookups(want *project.Project, have State, how Policy) []string {
+	if !have.Converges || !how.resolves() {
+		return nil
+	}
+	b := newBuilder(want, have, how)
+	b.choose()
+	var out []string
+	for _, name := range b.order {
+		if ref := want.ImageName(b.services[name].spec); !strings.Contains(ref, "@") {
+			out = append(out, ref)
+		}
+	}
+	return distinct(out)
+}
+
+// resolveImages finds the services whose images stand for something else by now. Where the registry has not said what for, the
+// service is applied, and shows it then.
 func (b *builder) resolveImages() {
-	if b.how.Resolve != resolveAlways && b.how.Pull != project.PullAlways {
+	if !b.how.resolves() {
 		return
 	}
 	for _, name := range b.order {
 		d := b.deployments[name]
-		d.resolve = resolveAlways
-		if d.have != nil && len(d.changes) == 0 {
-			d.changes = []Change{{Path: d.path("image"), From: d.have.Image, To: "what its registry has now"}}
+		ref := b.want.ImageName(d.spec)
+		if b.imageSteps[ref] != "" || strings.Contains(ref, "@") {
+			continue // what is built now, nobody has so far; a digest stands for itself
+		}
+		d.resolve, d.digest = resolveAlways, b.have.registry[ref]
+		if d.have == nil || mentions(d.changes, d.path("image")) {
+			continue
+		}
+		name, runs, _ := strings.Cut(d.have.Image, "@")
+		switch {
+		case d.digest == "" && len(d.changes) == 0:
+			d.changes, d.open = []Change{{Path: d.path("image"), From: withDigest(name, runs), To: "what its registry has now"}}, true
+		case d.digest != "" && d.digest != runs:
+			d.changes = append(d.changes, Change{Path: d.path("image"), From: withDigest(ref, runs), To: withDigest(ref, d.digest)})
+			slices.SortStableFunc(d.changes, func(a, b Change) int { return strings.Compare(a.Path, b.Path) })
 		}
 	}
 }

@@ -109,6 +109,8 @@ type ApplyService struct {
 	// Resolve says when the image's reference is resolved to a digest: always, changed (with a new service or another
 	// reference) or never.
 	Resolve string `json:"resolve,omitempty"`
+	// Digest is what the reference stands for, as the plan has seen it; empty where it was not looked up.
+	Digest string `json:"digest,omitempty"`
 }
 
 // RemoveService removes a service and its containers, and returns when they are gone. "Not there" is success.

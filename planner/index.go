@@ -20,7 +20,8 @@ type index struct {
 	deployed  map[string]*Deployed // by service
 	objects   []Object
 	nodes     []Node
-	ready     int // nodes that take containers
+	registry  map[string]string // what images stand for there, by reference
+	ready     int               // nodes that take containers
 }
 
 func newIndex(have State) index {
@@ -58,7 +59,7 @@ func newIndex(have State) index {
 			x.adjusted = v
 		}
 	}
-	x.converges, x.objects, x.nodes, x.deployed = have.Converges, have.Objects, have.Nodes, map[string]*Deployed{}
+	x.converges, x.objects, x.nodes, x.registry, x.deployed = have.Converges, have.Objects, have.Nodes, have.Registry, map[string]*Deployed{}
 	for i := range have.Deployed {
 		x.deployed[have.Deployed[i].Service] = &have.Deployed[i]
 	}

@@ -78,7 +78,7 @@ func (p Plan) Pinned(pins map[string]Pin, have State) Plan {
 			s.Action = a
 		case ApplyService:
 			if pin, ok := pinOf(pins, a.Image); ok && pin.Digest != "" {
-				a.Image = pin.Digest
+				a.Image, a.Digest = pin.Digest, ""
 			}
 			s.Action = a
 		case PullImage:

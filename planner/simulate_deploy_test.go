@@ -85,6 +85,9 @@ func (w *world) applyService(a ApplyService) error {
 		return fmt.Errorf("the mode of a service cannot be changed")
 	}
 	d.Replicas, d.Labels, d.Image, d.Drift, d.Running, d.Completed, d.Objects = a.Replicas, a.Labels, a.Image, nil, 0, 0, nil
+	if a.Digest != "" {
+		d.Image += "@" + a.Digest
+	}
 	if a.Mode.Everywhere() {
 		d.Replicas = len(w.state.Nodes)
 	}
@@ -114,6 +117,8 @@ func (w *world) happenTo(t *testing.T, f []string) {
 		w.state.Containers = append(w.state.Containers, Container{Name: d.Name + ".1", Service: d.Service, Number: 1, Status: Exited, ExitCode: code})
 	case "update": // STATE MESSAGE...
 		d.Update, d.Message = Update(f[3]), strings.Join(f[4:], " ")
+	case "registered": // DIGEST: what it runs was resolved to that
+		d.Image += "@" + f[3]
 	case "foreign": // docker stack deploy made it
 		for k := range d.Labels {
 			if strings.HasPrefix(k, "dev.muster.") {

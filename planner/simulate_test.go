@@ -354,7 +354,7 @@ func (w *world) copy() *world {
 	out.state.Networks = append(out.state.Networks, w.state.Networks...)
 	out.state.Volumes = append(out.state.Volumes, w.state.Volumes...)
 	out.state.Images = append(out.state.Images, w.state.Images...)
-	out.state.Converges, out.state.Nodes = w.state.Converges, w.state.Nodes
+	out.state.Converges, out.state.Nodes, out.state.Registry = w.state.Converges, w.state.Nodes, w.state.Registry
 	out.state.Deployed = append(out.state.Deployed, w.state.Deployed...)
 	out.state.Objects = append(out.state.Objects, w.state.Objects...)
 	return out

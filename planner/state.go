@@ -27,6 +27,8 @@ type State struct {
 	Deployed  []Deployed `json:",omitempty"`
 	Objects   []Object   `json:",omitempty"`
 	Nodes     []Node     `json:",omitempty"`
+	// Registry is what images stand for in their registries, by reference: those of [Lookups] that were found.
+	Registry map[string]string `json:",omitempty"`
 }
 
 // EngineInfo is what the engine can do, as far as a plan depends on it.

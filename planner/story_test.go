@@ -61,7 +61,7 @@ type storyPolicy struct {
 	Migrate            bool
 	Restore            map[string]Restore
 	Quick              bool // up without --drift; else as plan looks
-	Pull               string
+	Pull, Resolve      string
 	Now                time.Time
 	Volumes            bool
 	Images             string
@@ -306,6 +306,11 @@ func (s *story) happen(t *testing.T, f []string) {
 			t.Fatal(err)
 		}
 		w.image(f[1]).Fetched = at
+	case "registry": // IMAGE DIGEST: what it stands for in its registry now
+		if w.state.Registry == nil {
+			w.state.Registry = map[string]string{}
+		}
+		w.state.Registry[f[1]] = f[2]
 	case "noimage": // IMAGE
 		w.state.Images = remove(w.state.Images, func(m Image) bool { return m.Tags[0] == f[1] })
 	case "network": // NAME [PROJECT]: made by hand, or by another project
@@ -388,7 +393,7 @@ func (s *story) policy(t *testing.T) Policy {
 	p := Policy{
 		Services: h.Services, NoDeps: h.NoDeps, AlwaysRecreateDeps: h.AlwaysRecreateDeps, RenewAnonVolumes: h.Renew, Scale: h.Scale,
 		RemoveOrphans: h.Orphans == "remove", IgnoreOrphans: h.Orphans == "ignore",
-		MigrateVolumes: h.Migrate, Restore: h.Restore, Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Now: h.Now, Volumes: h.Volumes, Images: h.Images, Inputs: h.Inputs,
+		MigrateVolumes: h.Migrate, Restore: h.Restore, Thorough: !h.Quick, IgnoreDrift: h.NoDrift, NoStart: h.NoStart, Wait: h.Wait, Build: h.Build, NoBuild: h.NoBuild, Pull: h.Pull, Resolve: h.Resolve, Now: h.Now, Volumes: h.Volumes, Images: h.Images, Inputs: h.Inputs,
 	}
 	if len(h.Only) > 0 {
 		p.Services = h.Only

@@ -18,7 +18,7 @@ type engine interface {
 	runner.Engine
 	logReader
 	projectLister
-	digester
+	runner.Digester
 	projectHolder
 	talker
 	inquirer
@@ -45,6 +45,7 @@ type observer interface {
 type closeObserver interface {
 	observer
 	runner.Inspector
+	runner.Digester
 }
 
 // survey answers with what a plan has to know: what exists, and of the containers whose
@@ -56,6 +57,9 @@ func survey(ctx context.Context, on closeObserver, want *project.Project, how pl
 func surveyScope(ctx context.Context, on closeObserver, scope planner.Scope, want *project.Project, how planner.Policy) (planner.State, error) {
 	have, err := on.Observe(ctx, scope)
 	if err != nil {
+		return have, err
+	}
+	if err := runner.LookUp(ctx, on, &have, planner.Lookups(want, have, how)); err != nil {
 		return have, err
 	}
 	return have, runner.Inspect(ctx, on, &have, planner.Unsure(want, have, how))

@@ -10,12 +10,6 @@ import (
 	"github.com/musterhq/muster/project"
 )
 
-// digester asks an image's registry.
-type digester interface {
-	// Digest is the content that an image's tag means in its registry now.
-	Digest(ctx context.Context, ref string) (string, error)
-}
-
 // pinImages writes digests into a project: those of the images that the engine has, which
 // are what runs here, and the registry's for the others.
 func (p *program) pinImages(ctx context.Context, want *project.Project) error {

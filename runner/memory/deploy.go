@@ -81,6 +81,9 @@ func (e *Engine) applyService(a planner.ApplyService) error {
 		return fmt.Errorf("the mode of service %s cannot be changed: %w", a.Name, ErrConflict)
 	}
 	d.Replicas, d.Labels, d.Image, d.Drift = a.Replicas, maps.Clone(a.Labels), a.Image, nil
+	if a.Digest != "" {
+		d.Image += "@" + a.Digest
+	}
 	d.Running, d.Completed, d.Message = 0, 0, ""
 	d.Objects = slices.Sorted(maps.Values(a.Objects))
 	if a.Mode.Everywhere() {

@@ -314,11 +314,16 @@ func (r *resolver) image(ctx context.Context, spec *swarm.ServiceSpec, there *sw
 
 // ask asks the registry, through the manager.
 func (r *resolver) ask(ctx context.Context) error {
-	named, err := reference.ParseNormalizedNamed(r.action.Image)
+	ref := r.action.Image
+	if r.action.Digest != "" {
+		ref = tagged(ref) + "@" + r.action.Digest // and not what it stands for since the plan was made
+		r.resolved = ref
+	}
+	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return err
 	}
-	found, err := r.client.DistributionInspect(ctx, r.action.Image, r.auth)
+	found, err := r.client.DistributionInspect(ctx, ref, r.auth)
 	if err != nil {
 		return err
 	}

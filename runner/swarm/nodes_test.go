@@ -59,34 +59,47 @@ services:
 	if after := r.state().Deployed[0].Image; after != before {
 		t.Errorf("it was %s and is %s", before, after)
 	}
-	a := r.applied(strings.ReplaceAll(file, "NUMBER", "two"))
-	a.Resolve = "always"
-	r.do(a, planner.AwaitService{Name: a.Name, Service: a.Service, Condition: planner.IsReady})
-	if after := r.state().Deployed[0].Image; after == before || !strings.HasPrefix(after, image+"@sha256:") {
+	two := strings.ReplaceAll(file, "NUMBER", "two")
+	if never := r.planWith(two, planner.Policy{Resolve: "never"}); len(never.Steps) > 0 {
+		t.Errorf("where nothing is looked up there is something to do: %s", stepIDs(never))
+	}
+	always := planner.Policy{Resolve: "always"}
+	moved := r.planWith(two, always)
+	short := func(ref string) string { _, sum, _ := strings.Cut(ref, "@"); return image + " (" + sum[:19] + "…)" }
+	now, err := r.Digest(r.ctx, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "~ web      replace all 3 at once, stop-first\n    image  " + short(before) + " → " + short("@"+now) + "\n"
+	if text := moved.Text(planner.TextOptions{}); !strings.Contains(text, want) {
+		t.Errorf("the plan is\n%s\nwant\n%s", text, want)
+	}
+	if err := r.run(moved); err != nil {
+		t.Fatal(err)
+	}
+	if after := r.state().Deployed[0].Image; after != image+"@"+now {
 		t.Errorf("it was %s and is %s", before, after)
 	}
+	if again := r.planWith(two, always); len(again.Steps) > 0 {
+		t.Errorf("looked up once more there is something to do: %s", stepIDs(again))
+	}
+	// A new service takes the tag as it is where nothing is looked up.
+	tag := r.planWith(strings.ReplaceAll(two, "web:", "worker:"), planner.Policy{Resolve: "never"})
+	if err := r.run(tag); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range r.state().Deployed {
+		if d.Service == "worker" && d.Image != image {
+			t.Errorf("worker runs %s, want it as it is written", d.Image)
+		}
+	}
+	r.do(planner.RemoveService{Name: r.name + "_worker", Service: "worker"})
 	// A registry that does not answer is no reason to fail where the nodes have the image.
 	lost := strings.ReplaceAll(one, image, busybox())
 	r.must(lost)
 	if told := strings.Join(r.told, "\n"); !strings.Contains(told, "is not resolved to a digest") {
 		t.Error(told)
 	}
-}
-
-// applied is the action that a plan for a new stack of that file has for web.
-func (r *rig) applied(text string) planner.ApplyService {
-	r.t.Helper()
-	plan, err := planner.Build(r.load(text), planner.State{Converges: true}, planner.Policy{})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	for _, s := range plan.Steps {
-		if a, ok := s.Action.(planner.ApplyService); ok && a.Service == "web" {
-			return a
-		}
-	}
-	r.t.Fatal("there is no web")
-	return planner.ApplyService{}
 }
 
 func (r *rig) write(name, text string) string {

@@ -133,12 +133,20 @@ func (r *rig) state() planner.State {
 // plan is what there is to do for a file.
 func (r *rig) plan(text string) planner.Plan {
 	r.t.Helper()
+	return r.planWith(text, planner.Policy{})
+}
+
+func (r *rig) planWith(text string, how planner.Policy) planner.Plan {
+	r.t.Helper()
 	want := r.load(text)
 	have, err := r.Observe(r.ctx, planner.ScopeOf(want))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	plan, err := planner.Build(want, have, planner.Policy{})
+	if err := runner.LookUp(r.ctx, r, &have, planner.Lookups(want, have, how)); err != nil {
+		r.t.Fatal(err)
+	}
+	plan, err := planner.Build(want, have, how)
 	if err != nil {
 		r.t.Fatal(err)
 	}
