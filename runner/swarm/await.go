@@ -284,7 +284,7 @@ func (j *judge) complete(s swarm.Service, current, all []swarm.Task) bool {
 	good := 0
 	for _, t := range latest(s, current, j.nodes) {
 		done := t.Status.State == swarm.TaskStateComplete && (mode.Job() || !restarts(s))
-		if done || t.Status.State == swarm.TaskStateRunning && wantedToRun(t) && j.action.Condition != planner.IsCompleted {
+		if done || counts(t, j.nodes) && j.action.Condition != planner.IsCompleted {
 			good++
 		}
 	}

@@ -52,6 +52,15 @@ func seen(update swarm.UpdateState, mode swarm.ServiceMode, tasks ...string) sig
 	return out
 }
 
+// nodes are there and take containers.
+func nodes(ids ...string) []swarm.Node {
+	var out []swarm.Node
+	for _, id := range ids {
+		out = append(out, swarm.Node{ID: id, Spec: swarm.NodeSpec{Availability: swarm.NodeAvailabilityActive}, Status: swarm.NodeStatus{State: swarm.NodeStateReady}})
+	}
+	return out
+}
+
 func replicas(n uint64) swarm.ServiceMode {
 	return swarm.ServiceMode{Replicated: &swarm.ReplicatedService{Replicas: &n}}
 }
@@ -68,6 +77,7 @@ func TestJudge(t *testing.T) {
 		want      string // done, wait or the failure
 	}{
 		"all run":                {looks: []sight{seen("", replicas(2), "1 node1 v2 running", "2 node2 v2 running")}, want: "done"},
+		"not heard of":           {looks: []sight{seen("", replicas(2), "1 node1 v2 running", "2 node4 v2 running")}, want: "wait"},
 		"one starts":             {looks: []sight{seen("", replicas(2), "1 node1 v2 running", "2 node2 v2 starting")}, want: "wait"},
 		"none wanted":            {looks: []sight{seen("", replicas(0))}, want: "done"},
 		"none wanted, one there": {looks: []sight{seen("", replicas(0), "1 node1 v1 running")}, want: "wait"},
@@ -101,7 +111,7 @@ func TestJudge(t *testing.T) {
 		j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: c.condition}, func(runner.Progress) {})
 		got := "wait"
 		for _, look := range c.looks {
-			done, _, err := j.decide(look, nil)
+			done, _, err := j.decide(look, nodes("node1", "node2", "node3"))
 			var sick *healthcheck.Failure
 			switch {
 			case errors.As(err, &sick):
@@ -128,12 +138,12 @@ func TestJudgeWantsItSteady(t *testing.T) {
 		look.services[0].Spec.TaskTemplate.ContainerSpec.Healthcheck = nil
 		look.tasks["s"][0].Spec.ContainerSpec.Healthcheck = nil
 		j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady}, func(runner.Progress) {})
-		done, again, err := j.decide(look, nil)
+		done, again, err := j.decide(look, nodes("node1"))
 		if done || again != steady || err != nil {
 			t.Fatal(done, again, err)
 		}
 		time.Sleep(again)
-		if done, _, err := j.decide(look, nil); !done || err != nil {
+		if done, _, err := j.decide(look, nodes("node1")); !done || err != nil {
 			t.Error(done, err)
 		}
 	})
@@ -146,7 +156,7 @@ func TestJudgeIsLate(t *testing.T) {
 	var told []string
 	j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady, Timeout: 3 * time.Second},
 		func(p runner.Progress) { told = append(told, fmt.Sprintf("%d/%d %s", p.Current, p.Total, p.Text)) })
-	if done, _, err := j.decide(look, nil); done || err != nil {
+	if done, _, err := j.decide(look, nodes("node1")); done || err != nil {
 		t.Fatal(done, err)
 	}
 	const want = "p_web not ready within 3s; web.2 on node2 is pending: no suitable node (insufficient resources on 3 nodes)"
@@ -155,5 +165,25 @@ func TestJudgeIsLate(t *testing.T) {
 	}
 	if got := strings.Join(told, "\n"); got != "1/2 web.1 on node1 running\n1/2 web.2 on node2 pending: no suitable node (insufficient resources on 3 nodes)" {
 		t.Error(got)
+	}
+}
+
+// What a node that was restarted has not reported yet is not believed: of its own containers the engine knows better.
+func TestCorrect(t *testing.T) {
+	look := seen("", replicas(3), "1 node1 v2 running", "2 node1 v2 running", "3 node2 v2 running", "1 node1 v1 !failed")
+	for i := range look.tasks["s"] {
+		look.tasks["s"][i].Status.ContainerStatus = &swarm.ContainerStatus{ContainerID: fmt.Sprintf("c%d", i), PID: 7}
+	}
+	if !look.runOn("node1") || look.runOn("node3") {
+		t.Error("which nodes run any?")
+	}
+	look.correct("node1", map[string]bool{"c1": true})
+	var got []string
+	for _, task := range look.tasks["s"] {
+		status, _ := statusOf(task)
+		got = append(got, string(status))
+	}
+	if want := "created running running exited"; strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/hack/registry"
 	"github.com/musterhq/muster/planner"
@@ -135,7 +136,8 @@ func (r *rig) nodesReady(n int) {
 	r.t.Helper()
 	for r.ctx.Err() == nil {
 		ready := 0
-		for _, node := range r.state().Nodes {
+		state, _ := r.Observe(r.ctx, planner.Scope{Project: r.name}) // a manager that was restarted has no leader at first
+		for _, node := range state.Nodes {
 			if node.Ready {
 				ready++
 			}
@@ -193,7 +195,7 @@ volumes: {data: }
 		t.Errorf("db is on %v", got)
 	}
 	r.hack("start", "3")
-	r.do(planner.AwaitService{Name: r.name + "_db", Service: "db", Condition: planner.IsReady})
+	r.do(planner.AwaitService{Name: r.name + "_db", Service: "db", Condition: planner.IsReady, Timeout: 2 * time.Minute})
 	for _, c := range r.state().Containers {
 		if c.Service != "db" {
 			continue

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
@@ -102,7 +103,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 	names := namesOf(networks)
 	for _, s := range seen.services {
 		e.nameOwn(outer, c, s.Spec, names)
-		state.Deployed = append(state.Deployed, deployed(s, seen.tasks[s.ID], scope.Project, names))
+		state.Deployed = append(state.Deployed, deployed(s, seen.tasks[s.ID], scope.Project, names, nodes))
 		state.Containers = append(state.Containers, containers(s, seen.tasks[s.ID], scope.Project, nodes)...)
 	}
 	slices.SortFunc(state.Deployed, func(a, b planner.Deployed) int { return strings.Compare(a.Name, b.Name) })
@@ -140,22 +141,75 @@ type sight struct {
 	tasks    map[string][]swarm.Task
 }
 
-// look takes two calls.
+// look takes two calls, and one more for what runs on the node that is connected to.
 func (e *Engine) look(ctx context.Context, c *client.Client, project string) (sight, error) {
 	out := sight{tasks: map[string][]swarm.Task{}}
-	group, ctx := errgroup.WithContext(ctx)
+	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		out.services, err = c.ServiceList(ctx, swarm.ServiceListOptions{Filters: ofStack(project), Status: true})
-		return e.explain(ctx, err, "list the services of", project)
+		out.services, err = c.ServiceList(inner, swarm.ServiceListOptions{Filters: ofStack(project), Status: true})
+		return e.explain(inner, err, "list the services of", project)
 	})
 	group.Go(func() error {
-		tasks, err := c.TaskList(ctx, swarm.TaskListOptions{Filters: ofStack(project)})
+		tasks, err := c.TaskList(inner, swarm.TaskListOptions{Filters: ofStack(project)})
 		for _, t := range tasks {
 			out.tasks[t.ServiceID] = append(out.tasks[t.ServiceID], t)
 		}
-		return e.explain(ctx, err, "list the tasks of", project)
+		return e.explain(inner, err, "list the tasks of", project)
 	})
-	return out, group.Wait()
+	if err := group.Wait(); err != nil {
+		return out, err
+	}
+	return out, e.doubt(ctx, c, project, out)
+}
+
+// doubt corrects what a swarm says of the node that is connected to. When its engine was restarted, the swarm takes the containers
+// that went down with it for running, until the node has told it otherwise. It takes a call where there are any.
+func (e *Engine) doubt(ctx context.Context, c *client.Client, project string, seen sight) error {
+	here, err := e.here(ctx, c)
+	if err != nil || !seen.runOn(here) {
+		return err
+	}
+	running, err := e.runHere(ctx, c, project)
+	if err == nil {
+		seen.correct(here, running)
+	}
+	return err
+}
+
+// runOn says whether any task is said to run on a node.
+func (s sight) runOn(node string) bool {
+	for _, tasks := range s.tasks {
+		if slices.ContainsFunc(tasks, func(t swarm.Task) bool { return t.NodeID == node && t.Status.State == swarm.TaskStateRunning }) {
+			return true
+		}
+	}
+	return false
+}
+
+// correct takes the tasks of a node that are said to run for starting where their containers, by ID, do not.
+func (s sight) correct(node string, running map[string]bool) {
+	for _, tasks := range s.tasks {
+		for i, t := range tasks {
+			status := t.Status.ContainerStatus
+			if t.NodeID == node && t.Status.State == swarm.TaskStateRunning && status != nil && !running[status.ContainerID] {
+				tasks[i].Status.State, tasks[i].Status.ContainerStatus = swarm.TaskStateStarting, nil
+				tasks[i].Status.Err = "its container has ended, which the node has not reported so far"
+			}
+		}
+	}
+}
+
+// runHere are the IDs of a stack's containers that run on the node that is connected to.
+func (e *Engine) runHere(ctx context.Context, c *client.Client, project string) (map[string]bool, error) {
+	list, err := c.ContainerList(ctx, container.ListOptions{Filters: ofStack(project)})
+	if err != nil {
+		return nil, e.explain(ctx, err, "list the node's containers of", project)
+	}
+	out := map[string]bool{}
+	for _, each := range list {
+		out[each.ID] = true
+	}
+	return out, nil
 }
 
 // service finds one by its name on the engine.
@@ -168,7 +222,7 @@ func (s sight) service(name string) (swarm.Service, bool) {
 }
 
 // deployed is a service as the planner knows it.
-func deployed(s swarm.Service, tasks []swarm.Task, project string, networks map[string]string) planner.Deployed {
+func deployed(s swarm.Service, tasks []swarm.Task, project string, networks map[string]string, nodes []swarm.Node) planner.Deployed {
 	out := planner.Deployed{
 		Name:     s.Spec.Name,
 		Service:  strings.TrimPrefix(s.Spec.Name, project+"_"),
@@ -193,7 +247,7 @@ func deployed(s swarm.Service, tasks []swarm.Task, project string, networks map[
 			continue
 		}
 		switch {
-		case t.Status.State == swarm.TaskStateRunning && wantedToRun(t):
+		case counts(t, nodes):
 			out.Running++
 		case t.Status.State == swarm.TaskStateComplete && out.Mode.Job():
 			out.Completed++

@@ -31,6 +31,12 @@ func wantedToRun(t swarm.Task) bool {
 	return true
 }
 
+// counts says whether a task runs, as far as anybody knows: a node that is not there, or has not come back to a manager that was
+// restarted, may have lost what it had.
+func counts(t swarm.Task, nodes []swarm.Node) bool {
+	return t.Status.State == swarm.TaskStateRunning && wantedToRun(t) && nodeUp(nodes, t.NodeID)
+}
+
 // ended says whether a task has come to its end, one way or the other.
 func ended(t swarm.Task) bool {
 	switch t.Status.State {
