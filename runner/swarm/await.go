@@ -82,6 +82,7 @@ type judge struct {
 	good, want int                        // how many containers are as they shall be, and how many shall be
 	culprit    *swarm.Task                // the last one that failed
 	nodes      []swarm.Node
+	nowhere    map[string]time.Time // since when there is no node for a place, by slot
 }
 
 func newJudge(a planner.AwaitService, report func(runner.Progress)) *judge {
@@ -110,9 +111,13 @@ func (j *judge) decide(now sight, nodes []swarm.Node) (bool, time.Duration, erro
 			return false, 0, err
 		}
 	}
+	again, err := j.unplaced(s, now.tasks[s.ID])
+	if err != nil {
+		return false, 0, err
+	}
 	if !settled || !complete {
 		j.since = time.Time{}
-		return false, 0, nil
+		return false, again, nil
 	}
 	return j.lasting(s)
 }

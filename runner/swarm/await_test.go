@@ -168,6 +168,67 @@ func TestJudgeIsLate(t *testing.T) {
 	}
 }
 
+// A container that no node takes is waited for as long as it may be that one does.
+func TestJudgeGivesUpWithoutANode(t *testing.T) {
+	const words = "no suitable node (scheduling constraints not satisfied on 3 nodes)"
+	waiting := func(tasks ...string) sight {
+		look := seen("", replicas(1), tasks...)
+		for i, task := range look.tasks["s"] {
+			if task.Status.State == swarm.TaskStatePending {
+				look.tasks["s"][i].Status.Err, look.tasks["s"][i].NodeID = words, ""
+			}
+		}
+		return look
+	}
+	for name, c := range map[string]struct {
+		first, second sight
+		timeout       time.Duration
+		want          string // empty: it waits on
+	}{
+		"no node":              {first: waiting("1 - v2 pending"), second: waiting("1 - v2 pending"), want: "web.1 has had no node for 30s: " + words},
+		"an update has none":   {first: waiting("1 node1 v1 running", "1 - v2 pending"), second: waiting("1 node1 v1 running", "1 - v2 pending"), want: "web.1 has had no node for 30s: " + words},
+		"it had one meanwhile": {first: waiting("1 node1 v2 starting"), second: waiting("1 - v2 pending")},
+		"the old one ends":     {first: waiting("1 node1 v1 !running", "1 - v2 pending"), second: waiting("1 node1 v1 !running", "1 - v2 pending")},
+		"the old one was lost": {first: waiting("1 node2 v1 !running", "1 - v2 pending"), second: waiting("1 node2 v1 !running", "1 - v2 pending"), want: "web.1 has had no node for 30s: " + words},
+		"a limit of its own":   {first: waiting("1 - v2 pending"), second: waiting("1 - v2 pending"), timeout: time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady, Timeout: c.timeout}, func(runner.Progress) {})
+				done, again, err := j.decide(c.first, nodes("node1"))
+				if done || err != nil || again > placing {
+					t.Fatal(done, again, err)
+				}
+				time.Sleep(placing)
+				_, _, err = j.decide(c.second, nodes("node1"))
+				var sick *healthcheck.Failure
+				switch {
+				case errors.As(err, &sick) && sick.Error() == c.want && strings.Contains(sick.Advice, "placement.constraints"):
+				case err == nil && c.want == "":
+				default:
+					t.Errorf("%v, want %q", err, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestPlaceAdvice(t *testing.T) {
+	for said, want := range map[string]string{
+		"no suitable node (insufficient resources on 3 nodes)":                    "reservations",
+		"no suitable node (host-mode port already in use on 3 nodes)":             "mode host",
+		"no suitable node (max replicas per node limit exceed)":                   "max_replicas_per_node",
+		"no suitable node (unsupported platform on 3 nodes)":                      "build the image",
+		"no suitable node (missing plugin on 3 nodes)":                            "plugin",
+		"no suitable node (3 nodes not available for new tasks)":                  "docker node ls",
+		"no suitable node (scheduling constraints not satisfied on 2 nodes; ...)": "constraints",
+	} {
+		if got := placeAdvice(said); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", said, got)
+		}
+	}
+}
+
 // What a node that was restarted has not reported yet is not believed: of its own containers the engine knows better.
 func TestCorrect(t *testing.T) {
 	look := seen("", replicas(3), "1 node1 v2 running", "2 node1 v2 running", "3 node2 v2 running", "1 node1 v1 !failed")

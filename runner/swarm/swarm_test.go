@@ -348,6 +348,10 @@ services:
 services:
   web: {image: "muster.local/nothing:1", deploy: {restart_policy: {delay: 100ms}}}
 `, reason: "No such image"},
+		"no node": {file: `
+services:
+  web: {image: IMAGE, deploy: {placement: {constraints: [node.labels.none == of them]}}}
+`, reason: "has had no node for 30s: no suitable node (scheduling constraints not satisfied on 3 nodes)"},
 		"unhealthy": {file: `
 services:
   web:

@@ -1,0 +1,65 @@
+package swarm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/swarm"
+
+	"github.com/musterhq/muster/healthcheck"
+)
+
+// placing is how long there may be no node for a container, where the wait has no limit of its own. A swarm tries for ever, since a
+// node may come or get free; somebody who looks on wants to know that he has to do something about it.
+const placing = 30 * time.Second
+
+// unplaced is the failure of a place for which there is no node, and will not be by waiting; else when to look again.
+func (j *judge) unplaced(s swarm.Service, tasks []swarm.Task) (again time.Duration, err error) {
+	before := j.nowhere
+	j.nowhere = map[string]time.Time{}
+	if j.action.Timeout > 0 || j.leaving(tasks) {
+		return 0, nil
+	}
+	for _, t := range latest(s, tasks, j.nodes) {
+		if t.Status.State != swarm.TaskStatePending || t.Status.Err == "" {
+			continue
+		}
+		since, known := before[slot(s, t)]
+		if !known {
+			since = time.Now()
+		}
+		j.nowhere[slot(s, t)] = since
+		left := placing - time.Since(since)
+		if left <= 0 {
+			return 0, &healthcheck.Failure{Name: j.place(t), Reason: fmt.Sprintf("has had no node for %v: %s", placing, t.Status.Err), Advice: placeAdvice(t.Status.Err)}
+		}
+		if again == 0 || left < again {
+			again = left
+		}
+	}
+	return again, nil
+}
+
+// leaving says whether a container of the service is on its way out of a node, where it gives back what it had.
+func (j *judge) leaving(tasks []swarm.Task) bool {
+	return slices.ContainsFunc(tasks, func(t swarm.Task) bool { return !wantedToRun(t) && !ended(t) && nodeUp(j.nodes, t.NodeID) })
+}
+
+// placeAdvice is what to do about the scheduler's reasons, of which it may give several.
+func placeAdvice(said string) string {
+	for _, row := range [][2]string{
+		{"constraints not satisfied", "correct deploy.placement.constraints, or give a node the label: `docker node update --label-add KEY=VALUE NODE`"},
+		{"insufficient resources", "ask for less in deploy.resources.reservations, stop something else, or add a node"},
+		{"port already in use", "a port of mode host is there once a node: have no more replicas than nodes, publish another one, or stop what has it; with update_config.order: start-first the new container wants it beside the old one"},
+		{"max replicas per node", "add a node, or allow more with deploy.placement.max_replicas_per_node"},
+		{"unsupported platform", "build the image for what the nodes are: `docker node inspect NODE` shows it"},
+		{"missing plugin", "install the plugin on the nodes that shall run it"},
+	} {
+		if strings.Contains(said, row[0]) {
+			return row[1]
+		}
+	}
+	return "`docker node ls` shows which nodes are down or take no containers; --wait-timeout waits longer"
+}
