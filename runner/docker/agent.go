@@ -44,7 +44,7 @@ type AgentSpec struct {
 	Capabilities []string
 	// Volumes are mounted by their names; all else that it sees cannot be written.
 	Volumes []AgentVolume
-	// Folders are those of the engine's machine that it may write, as it sees them.
+	// Folders are folders and files of the engine's machine.
 	Folders []AgentFolder
 }
 
@@ -54,8 +54,11 @@ type AgentVolume struct {
 	ReadOnly   bool
 }
 
-// AgentFolder is a folder of the engine's machine as an agent sees it.
-type AgentFolder struct{ Source, Path string }
+// AgentFolder is a folder, or a file, of the engine's machine as an agent sees it.
+type AgentFolder struct {
+	Source, Path string
+	ReadOnly     bool
+}
 
 // Agent starts an agent and connects to its standard streams. The agent has to end when its input does: [Session.CloseWrite],
 // [Session.Close] and the end of ctx end it in peace, and the end of this process too. The engine removes its container then.
@@ -105,7 +108,7 @@ func (e *Engine) createAgent(ctx context.Context, ref string, a AgentSpec) (id s
 		})
 	}
 	for _, f := range a.Folders {
-		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: f.Source, Target: f.Path})
+		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: f.Source, Target: f.Path, ReadOnly: f.ReadOnly})
 	}
 	made, err := e.client.ContainerCreate(ctx, &container.Config{
 		Image: ref, Entrypoint: []string{agentPath}, Cmd: a.Args, User: "0:0", Labels: map[string]string{labelAgent: ref[len(agentImage)+1:]},

@@ -18,11 +18,14 @@ import (
 )
 
 // An engine takes an archive only unpacked, hands it from process to process, and cannot let two volumes change their data. An agent that has
-// the folder of all volumes can do both: it is given the snapshot as it lies in its file, and what it has unpacked it puts in the place of
-// a volume in one step. Where there can be no agent, all goes through archives.
+// the folder of all volumes can do both: it reads the snapshot's file, or is given it as it is where the engine is on another machine, and what it
+// has unpacked it puts in the place of a volume in one step. Where there can be no agent, all goes through archives.
 
-// volumesPath is where an agent sees the folder of all volumes.
-const volumesPath = "/volumes"
+// Where an agent sees the folder of all volumes, and the file of the snapshot.
+const (
+	volumesPath  = "/volumes"
+	snapshotPath = "/snapshot"
+)
 
 // volumeCapabilities are what it takes to make any file, of any owner.
 var volumeCapabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"}
@@ -38,23 +41,26 @@ type mover struct {
 	errs    strings.Builder // to be read once said has ended
 }
 
-// volumeAgent starts one.
-func (e *Engine) volumeAgent(ctx context.Context, volume string, size int64) (*mover, error) {
+// volumeAgent starts one. It sees the file where one is named, of this machine.
+func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) (*mover, error) {
 	if e.muster == "" || e.isPodman() {
 		return nil, errNoAgent
 	}
-	folder, err := e.volumesFolder(ctx, volume)
+	folder, err := e.volumesFolder(ctx, spec.Volume)
 	if err != nil {
 		return nil, err
 	}
-	spec, err := json.Marshal(agent.Spec{Volumes: volumesPath, Volume: volume, Size: size})
+	spec.Volumes = volumesPath
+	folders := []AgentFolder{{Source: folder, Path: volumesPath}}
+	if file != "" {
+		spec.File = snapshotPath
+		folders = append(folders, AgentFolder{Source: file, Path: snapshotPath, ReadOnly: true})
+	}
+	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.Agent(context.WithoutCancel(ctx), AgentSpec{
-		Args: []string{agent.Command, string(spec)}, Capabilities: volumeCapabilities,
-		Folders: []AgentFolder{{Source: folder, Path: volumesPath}},
-	})
+	s, err := e.Agent(context.WithoutCancel(ctx), AgentSpec{Args: []string{agent.Command, string(text)}, Capabilities: volumeCapabilities, Folders: folders})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoAgent, err)
 	}
@@ -77,18 +83,25 @@ func (e *Engine) volumesFolder(ctx context.Context, volume string) (string, erro
 	return path.Clean(folder), nil
 }
 
-// expect waits for what the agent says.
-func (m *mover) expect(line string) error {
-	said, err := m.said.ReadString('\n')
-	said = strings.TrimSpace(said)
-	if err == nil && said == line {
-		return nil
+// expect waits for what the agent says, and reports how far it is.
+func (m *mover) expect(line string, report func(runner.Progress)) error {
+	for {
+		said, err := m.said.ReadString('\n')
+		said = strings.TrimSpace(said)
+		if err == nil && said == line {
+			return nil
+		}
+		read := runner.Progress{Text: "Filling"}
+		if _, other := fmt.Sscanf(said, agent.Read+" %d", &read.Current); err == nil && other == nil {
+			report(read)
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			said = strings.TrimSpace(said + m.errs.String())
+		}
+		m.end()
+		return fmt.Errorf("%w: it says %q", errNoAgent, said)
 	}
-	if errors.Is(err, io.EOF) {
-		said = strings.TrimSpace(said + m.errs.String())
-	}
-	m.end()
-	return fmt.Errorf("%w: it says %q", errNoAgent, said)
 }
 
 // end lets it go; its container is removed by the engine.
@@ -109,17 +122,35 @@ func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report f
 	if err != nil {
 		return err
 	}
-	m, err := e.volumeAgent(ctx, a.Name, size)
+	spec := agent.Spec{Volume: a.Name, Size: size, Sum: a.Sum}
+	err = errNoAgent
+	if isLocal(e.host) {
+		err = e.fillBy(ctx, spec, a.File, nil, report)
+	}
+	if errors.Is(err, errNoAgent) { // a local address may lead to another machine
+		err = e.fillBy(ctx, spec, "", packed, report)
+	}
+	if !errors.Is(err, errNoAgent) {
+		return err
+	}
+	if damaged := packed.Verify(); damaged != nil {
+		return fmt.Errorf("fill volume %s: %w", a.Name, damaged)
+	}
+	return err
+}
+
+// fillBy has one agent do it, which sees the file or is sent what is packed.
+func (e *Engine) fillBy(ctx context.Context, spec agent.Spec, file string, packed *snapshot.Packed, report func(runner.Progress)) error {
+	m, err := e.volumeAgent(ctx, spec, file)
 	if err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, m.end)
-	_, sent := io.CopyBuffer(m.session, struct{ io.Reader }{&counted{Reader: io.LimitReader(packed, size), report: report, text: "Filling"}}, make([]byte, 1<<20))
-	if damaged := packed.Verify(); damaged != nil {
-		m.end()
-		return fmt.Errorf("fill volume %s: %w", a.Name, damaged)
+	var sent error
+	if packed != nil {
+		_, sent = io.CopyBuffer(m.session, struct{ io.Reader }{io.LimitReader(packed, spec.Size)}, make([]byte, 1<<20))
 	}
-	err = m.expect(agent.Filled)
+	err = m.expect(agent.Filled, report)
 	if !stop() && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -135,7 +166,7 @@ func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report f
 	if e.movers == nil {
 		e.movers = map[string]*mover{}
 	}
-	e.movers[a.Name] = m
+	e.movers[spec.Volume] = m
 	return nil
 }
 
@@ -146,7 +177,7 @@ func (e *Engine) moveVolume(ctx context.Context, a planner.MoveVolume, report fu
 			return err
 		}
 	}
-	err := e.moveByAgent(ctx, a)
+	err := e.moveByAgent(ctx, a, report)
 	if !errors.Is(err, errNoAgent) {
 		return err
 	}
@@ -157,7 +188,7 @@ func (e *Engine) moveVolume(ctx context.Context, a planner.MoveVolume, report fu
 	return e.copyVolume(ctx, planner.CopyVolume(a), report)
 }
 
-func (e *Engine) moveByAgent(ctx context.Context, a planner.MoveVolume) error {
+func (e *Engine) moveByAgent(ctx context.Context, a planner.MoveVolume, report func(runner.Progress)) error {
 	from, err := e.volumesFolder(ctx, a.From)
 	if err != nil {
 		return err
@@ -170,10 +201,10 @@ func (e *Engine) moveByAgent(ctx context.Context, a planner.MoveVolume) error {
 	delete(e.movers, a.From)
 	e.mu.Unlock()
 	if m == nil {
-		if m, err = e.volumeAgent(ctx, a.From, 0); err != nil {
+		if m, err = e.volumeAgent(ctx, agent.Spec{Volume: a.From}, ""); err != nil {
 			return err
 		}
-		if err := m.expect(agent.Filled); err != nil {
+		if err := m.expect(agent.Filled, report); err != nil {
 			return err
 		}
 	}
@@ -182,7 +213,7 @@ func (e *Engine) moveByAgent(ctx context.Context, a planner.MoveVolume) error {
 	if _, err := fmt.Fprintln(m.session, agent.MoveTo+a.To); err != nil {
 		return fmt.Errorf("%w: %w", errNoAgent, err)
 	}
-	if err := m.expect(agent.Moved); err != nil {
+	if err := m.expect(agent.Moved, report); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

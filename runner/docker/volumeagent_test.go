@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,21 +69,27 @@ func (r *rig) another(name string) string {
 // What a volume had is in the one that it was moved to, down to owners, modes, times and links, whether an agent does it or not; and to move
 // it once more changes nothing.
 func TestFillAndMoveVolume(t *testing.T) {
-	for _, by := range []string{"agent", "archives"} {
+	for _, by := range []string{"agent", "agent elsewhere", "archives"} {
 		t.Run(by, func(t *testing.T) {
 			r, from, fill := snapshotRig(t)
 			before := r.contents(from)
 			if len(before) != 10 {
 				t.Fatalf("the volume has only %v", before)
 			}
-			if by == "agent" {
+			if by != "archives" {
 				r.muster = agentProgram(t)
+			}
+			if by == "agent elsewhere" {
+				r.host = "ssh://elsewhere"
 			}
 			if err := r.Apply(r.ctx, fill, nil); err != nil {
 				t.Fatal(err)
 			}
-			if waits := r.movers[fill.Name] != nil; waits != (by == "agent") {
+			if waits := r.movers[fill.Name] != nil; waits != (by != "archives") {
 				t.Errorf("an agent has done it: %v", waits)
+			}
+			if reads := r.agentReads(fill.File); reads != (by == "agent") {
+				t.Errorf("an agent has read the file: %v", reads)
 			}
 			if diff := cmp.Diff(before, r.contents(fill.Name)); diff != "" {
 				t.Errorf("the volume that was filled (-snapshot +volume):\n%s", diff)
@@ -112,6 +119,18 @@ func TestFillAndMoveVolume(t *testing.T) {
 			}
 		})
 	}
+}
+
+// agentReads says whether there is an agent that sees a file.
+func (r *rig) agentReads(file string) bool {
+	r.t.Helper()
+	agents, err := r.client.ContainerList(r.ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelAgent))})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return slices.ContainsFunc(agents, func(c container.Summary) bool {
+		return slices.ContainsFunc(c.Mounts, func(m container.MountPoint) bool { return m.Source == file && !m.RW })
+	})
 }
 
 // A volume that is no folder beside the others is filled through an archive.

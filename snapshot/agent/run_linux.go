@@ -2,9 +2,12 @@ package agent
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -31,7 +34,7 @@ func Run(text string, in io.Reader, out io.Writer) error {
 	defer volumes.Close()
 	told := bufio.NewReaderSize(in, 1<<20)
 	if spec.Size > 0 {
-		if err := fill(volumes, spec.Volume, io.LimitReader(told, spec.Size)); err != nil {
+		if err := fill(volumes, spec, told, out); err != nil {
 			return fmt.Errorf("fill volume %s: %w", spec.Volume, err)
 		}
 	}
@@ -53,13 +56,46 @@ func Run(text string, in io.Reader, out io.Writer) error {
 	return err
 }
 
-func fill(volumes *os.Root, volume string, packed io.Reader) error {
-	root, err := volumes.OpenRoot(filepath.Join(volume, content))
+// tellEach is after how many bytes of an archive that is said.
+const tellEach = 16 << 20
+
+// reading sums up what is read of an archive, and says how much that is.
+type reading struct {
+	io.Reader
+	sum  hash.Hash
+	out  io.Writer
+	n    int64
+	told int64
+}
+
+func (r *reading) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	_, _ = r.sum.Write(p[:n])
+	if r.n += int64(n); r.n-r.told >= tellEach {
+		r.told = r.n
+		_, _ = fmt.Fprintln(r.out, Read, r.n) // nobody may listen any more
+	}
+	return n, err
+}
+
+// fill unpacks the archive, from its file or from what the agent is told.
+func fill(volumes *os.Root, spec Spec, told io.Reader, out io.Writer) error {
+	root, err := volumes.OpenRoot(filepath.Join(spec.Volume, content))
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	unpacked, err := zstd.NewReader(packed)
+	packed := io.LimitReader(told, spec.Size)
+	if spec.File != "" {
+		file, err := os.Open(spec.File)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		packed = file
+	}
+	reading := &reading{Reader: packed, sum: sha256.New(), out: out}
+	unpacked, err := zstd.NewReader(reading)
 	if err != nil {
 		return err
 	}
@@ -67,9 +103,14 @@ func fill(volumes *os.Root, volume string, packed io.Reader) error {
 	if err := unpack(root, unpacked); err != nil {
 		return err
 	}
-	// What stands behind the end mark has a checksum as well.
-	_, err = io.Copy(io.Discard, unpacked)
-	return err
+	// What stands behind the end mark counts as well.
+	if _, err = io.Copy(io.Discard, unpacked); err != nil {
+		return err
+	}
+	if got := "sha256:" + hex.EncodeToString(reading.sum.Sum(nil)); got != spec.Sum {
+		return fmt.Errorf("the archive has the digest %s, not %s", got, spec.Sum)
+	}
+	return nil
 }
 
 // move lets two volumes change their data in one step, so that whoever is interrupted finds one or the other. Once that is done the volume

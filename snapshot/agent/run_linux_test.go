@@ -3,10 +3,13 @@ package agent
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,13 +64,23 @@ func volumes(t *testing.T, names ...string) string {
 }
 
 func run(dir, volume string, archive []byte, more string) (string, error) {
-	spec, err := json.Marshal(Spec{Volumes: dir, Volume: volume, Size: int64(len(archive))})
+	spec := Spec{Volumes: dir, Volume: volume, Size: int64(len(archive)), Sum: sumOf(archive)}
+	return runSpec(spec, io.MultiReader(bytes.NewReader(archive), strings.NewReader(more)))
+}
+
+func runSpec(spec Spec, in io.Reader) (string, error) {
+	text, err := json.Marshal(spec)
 	if err != nil {
 		return "", err
 	}
 	var out strings.Builder
-	err = Run(string(spec), io.MultiReader(bytes.NewReader(archive), strings.NewReader(more)), &out)
+	err = Run(string(text), in, &out)
 	return out.String(), err
+}
+
+func sumOf(archive []byte) string {
+	sum := sha256.Sum256(archive)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // listed says what a folder has, the folder itself first.
@@ -128,6 +141,33 @@ func TestFill(t *testing.T) {
 	}
 	if d := cmp.Diff(want, listed(t, filepath.Join(dir, "data", content))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// An archive that the agent sees is not on its input. How much of it is read is said.
+func TestFillFromFile(t *testing.T) {
+	noise := make([]byte, tellEach+1)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	archive := packed(t, tar.Header{Name: "volume/", Typeflag: tar.TypeDir, Mode: 0o750},
+		tar.Header{Name: "volume/file", Typeflag: tar.TypeReg, Mode: 0o600, Uname: string(noise)})
+	dir := volumes(t, "data", "other")
+	file := filepath.Join(dir, "archive")
+	if err := os.WriteFile(file, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec := Spec{Volumes: dir, Volume: "data", Size: int64(len(archive)), Sum: sumOf(archive), File: file}
+	said, err := runSpec(spec, strings.NewReader(""))
+	before, filled, _ := strings.Cut(said, "\n")
+	if read, is := strings.CutPrefix(before, Read+" "); err != nil || !is || len(read) != len("16777216") || filled != "filled\n" {
+		t.Errorf("it says %q, %v", said, err)
+	}
+	want := []string{". drwxr-x---", "file -rw------- 16777217 bytes, 1 links"}
+	if d := cmp.Diff(want, listed(t, filepath.Join(dir, "data", content))); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	spec.Volume, spec.Sum = "other", sumOf([]byte("another"))
+	if said, err := runSpec(spec, strings.NewReader("")); err == nil || strings.Contains(said, Filled) {
+		t.Errorf("with another digest it says %q, %v", said, err)
 	}
 }
 

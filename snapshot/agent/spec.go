@@ -5,7 +5,8 @@ package agent
 // Command is the hidden command of muster that calls [Run]; its only argument is a [Spec] as JSON.
 const Command = "volume-agent"
 
-// Spec says what the agent does. It is told the rest on its input: first the packed archive, then a line with what to do with it.
+// Spec says what the agent does. It is told the rest on its input: first the packed archive where it does not see that, then a line with
+// what to do with what it has unpacked.
 type Spec struct {
 	// Volumes is the folder that has a folder for each volume, where the agent sees it.
 	Volumes string `json:"volumes"`
@@ -13,10 +14,16 @@ type Spec struct {
 	Volume string `json:"volume"`
 	// Size is how many bytes the packed archive has; 0 is none, and the volume is left as it is.
 	Size int64 `json:"size,omitempty"`
+	// Sum is the digest of the packed archive, "sha256:…".
+	Sum string `json:"sum,omitempty"`
+	// File is where the agent sees the packed archive; empty where it comes on the input.
+	File string `json:"file,omitempty"`
 }
 
-// What the agent says, a line each: once the volume is filled, and once its data is in the place of another's.
+// What the agent says, a line each: how many bytes of the archive it has read, once in a while, with the number behind a space; once the volume
+// is filled; and once its data is in the place of another's.
 const (
+	Read   = "read"
 	Filled = "filled"
 	Moved  = "moved"
 )
