@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
@@ -113,75 +116,63 @@ func fill(volumes *os.Root, spec Spec, told io.Reader, out io.Writer) error {
 	return nil
 }
 
-// move lets two volumes change their data in one step, so that whoever is interrupted finds one or the other. Once that is done the volume
-// that it came from is empty, which is how a second call knows. What the target has is not to be believed, and goes.
+// moving begins the name that data has, beside the place for data in its volume, while it changes places with that of another one. Its own number
+// follows, by which it is known.
+const moving = "moving-"
+
+// move lets two volumes change their data in one step, so that whoever is interrupted finds one or the other, and leaves the volume that it came
+// from empty; what the other one had goes with that. To do it once more changes nothing.
 func move(volumes *os.Root, from, to string) error {
-	source, err := volumes.Open(filepath.Join(from, content))
+	source, err := volumes.OpenRoot(from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	target, err := volumes.OpenRoot(filepath.Join(to, content))
+	target, err := volumes.Open(to)
 	if err != nil {
 		return err
 	}
 	defer target.Close()
-	empty, err := isEmpty(source)
+	data, err := setAside(source)
 	if err != nil {
 		return err
 	}
-	there, err := target.Open(".")
+	folder, err := source.Open(".")
 	if err != nil {
 		return err
 	}
-	defer there.Close()
-	has, err := there.Readdirnames(-1)
+	defer folder.Close()
+	is, err := source.Lstat(data)
 	if err != nil {
 		return err
 	}
-	if empty {
-		if len(has) > 0 {
-			return nil // it is done
-		}
-		return likeFolder(there, source)
-	}
-	for _, name := range has {
-		if err := target.RemoveAll(name); err != nil {
+	if data == moving+number(is) {
+		if err := unix.Renameat2(int(folder.Fd()), data, int(target.Fd()), content, unix.RENAME_EXCHANGE); err != nil {
 			return err
 		}
 	}
-	return exchange(volumes, from, to)
+	if err := source.Mkdir(content, 0o755); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
-func exchange(volumes *os.Root, from, to string) error {
-	one, err := volumes.Open(from)
+// setAside gives data that is to be moved a name that says so, and answers with that.
+func setAside(source *os.Root) (string, error) {
+	names, err := fs.Glob(source.FS(), moving+"*")
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer one.Close()
-	other, err := volumes.Open(to)
+	if len(names) > 0 {
+		return names[0], nil
+	}
+	is, err := source.Lstat(content)
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer other.Close()
-	return unix.Renameat2(int(one.Fd()), content, int(other.Fd()), content, unix.RENAME_EXCHANGE)
+	name := moving + number(is)
+	return name, source.Rename(content, name)
 }
 
-func isEmpty(folder *os.File) (bool, error) {
-	_, err := folder.Readdirnames(1)
-	if errors.Is(err, io.EOF) {
-		return true, nil
-	}
-	return false, err
-}
-
-// likeFolder gives a folder the owner, the mode and the time of another one.
-func likeFolder(folder, other *os.File) error {
-	var was unix.Stat_t
-	if err := unix.Fstat(int(other.Fd()), &was); err != nil {
-		return err
-	}
-	fd := int(folder.Fd())
-	return errors.Join(unix.Fchown(fd, int(was.Uid), int(was.Gid)), unix.Fchmod(fd, was.Mode&0o7777),
-		unix.UtimesNanoAt(fd, ".", []unix.Timespec{was.Atim, was.Mtim}, 0))
-}
+// number is what a file system knows a folder by, wherever it is.
+func number(is os.FileInfo) string { return strconv.FormatUint(is.Sys().(*syscall.Stat_t).Ino, 10) }

@@ -227,6 +227,43 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// A move that was cut off is carried on from wherever it was.
+func TestMoveIsCarriedOn(t *testing.T) {
+	for cut, after := range []string{"the copy was set aside", "the exchange"} {
+		dir := volumes(t, "copy", "data")
+		for name, text := range map[string]string{"copy": "new", "data": "old"} {
+			if err := os.WriteFile(filepath.Join(dir, name, content, "text"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		copied, data := filepath.Join(dir, "copy"), filepath.Join(dir, "data", content)
+		is, err := os.Stat(filepath.Join(copied, content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := [][2]string{{filepath.Join(copied, content), filepath.Join(copied, moving+number(is))}}
+		if cut > 0 {
+			steps = append(steps, [2]string{data, data + ".old"}, [2]string{steps[0][1], data}, [2]string{data + ".old", steps[0][1]})
+		}
+		for _, step := range steps {
+			if err := os.Rename(step[0], step[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if said, err := run(dir, "copy", nil, MoveTo+"data\n"); err != nil {
+				t.Fatalf("cut after %s: it says %q, %v", after, said, err)
+			}
+			if text, err := os.ReadFile(filepath.Join(data, "text")); string(text) != "new" {
+				t.Errorf("cut after %s: the volume has %q, %v", after, text, err)
+			}
+			if has, err := os.ReadDir(filepath.Join(copied, content)); err != nil || len(has) > 0 {
+				t.Errorf("cut after %s: left: %v, %v", after, has, err)
+			}
+		}
+	}
+}
+
 // An empty folder is moved, too, as often as one wants: what counts is its mode.
 func TestMoveNothing(t *testing.T) {
 	dir := volumes(t, "copy", "data")
