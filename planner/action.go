@@ -70,6 +70,8 @@ type FillVolume struct {
 	Snapshot string `json:"snapshot"` // its name, for people
 	File     string `json:"file"`
 	Sum      string `json:"sum"` // "sha256:…" of the file
+	// ForExchange: an engine that cannot do [ExchangeVolume] says so now, as long as nothing is stopped for it.
+	ForExchange bool `json:"forExchange,omitempty"`
 	// Image is for the container that an engine may have to make for it; it is never started.
 	Image string `json:"image"`
 }
@@ -81,6 +83,13 @@ type MoveVolume struct {
 	To   string `json:"to"`
 	// Image is for the containers that an engine may have to make for it; they are never started.
 	Image string `json:"image"`
+}
+
+// ExchangeVolume gives a volume what another one has, in one step: interrupted anywhere it has the one or the other, whole. What it had goes with the
+// other volume. To do it once more changes nothing. Nothing may have either of them mounted and running meanwhile.
+type ExchangeVolume struct {
+	Name string `json:"name"`
+	From string `json:"from"`
 }
 
 // RemoveVolume removes a volume and its data.
@@ -376,6 +385,7 @@ func (a CreateVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a CopyVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
 func (a FillVolume) Resource() Ref        { return Ref{KindVolume, a.Name, ""} }
 func (a MoveVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
+func (a ExchangeVolume) Resource() Ref    { return Ref{KindVolume, a.Name, ""} }
 func (a RemoveVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a PullImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
 func (a PushImage) Resource() Ref         { return Ref{KindImage, a.Ref, ""} }
@@ -406,6 +416,7 @@ func (CreateVolume) action()      {}
 func (CopyVolume) action()        {}
 func (FillVolume) action()        {}
 func (MoveVolume) action()        {}
+func (ExchangeVolume) action()    {}
 func (RemoveVolume) action()      {}
 func (PullImage) action()         {}
 func (PushImage) action()         {}

@@ -32,7 +32,7 @@ type builder struct {
 	networkSteps map[string]StepID     // by name on the engine
 	volumeSteps  map[string]StepID     // by name on the engine
 	migrations   map[string]*migration // by name on the engine
-	halted       map[string]bool       // containers that are stopped for a migration
+	halted       map[string]StepID     // stops the containers of which a migration changes a volume, by name
 	adjusted     StepID                // makes the volume that remembers changes in place
 	before       map[string][]StepID   // steps on a container that all others of it follow
 
@@ -123,7 +123,7 @@ func newBuilder(want *project.Project, have State, how Policy) *builder {
 		networkSteps: map[string]StepID{},
 		volumeSteps:  map[string]StepID{},
 		migrations:   map[string]*migration{},
-		halted:       map[string]bool{},
+		halted:       map[string]StepID{},
 		before:       map[string][]StepID{},
 		pushSteps:    map[string]StepID{},
 		gone:         map[string]StepID{},

@@ -204,7 +204,7 @@ func (b *builder) replicaOf(s *service, sl *slot) *replica {
 		// Nobody can tell whether the run that made it got as far as its files.
 		changes = append(changes, Change{Path: s.path("status"), From: "created, never started", To: "made anew", Drift: true})
 	}
-	if b.how.Recreate == RecreateNever {
+	if b.how.Recreate == RecreateNever || len(b.exchanges(sl.old)) > 0 {
 		changes = nil
 	}
 	switch {
@@ -216,6 +216,7 @@ func (b *builder) replicaOf(s *service, sl *slot) *replica {
 		r.because = changes
 	default:
 		b.mend(s, r)
+		b.startAgainFor(s, r)
 	}
 	return r
 }

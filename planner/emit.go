@@ -109,7 +109,7 @@ func (b *builder) emitStart(s *service, r *replica, gates []StepID) {
 	needs = append(needs, b.after(r.old.Name)...)
 	needs = b.beforeStart(s, r, r.name, needs, "")
 	last := b.graph.add(Step{Action: StartContainer{Name: r.name, Service: s.name}, Needs: needs, Because: r.because})
-	if r.old.Status != Paused {
+	if r.old.Status != Paused || b.halted[r.old.Name] != "" {
 		last = b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")
 	}
 	r.done = []StepID{last}
@@ -161,7 +161,7 @@ func (b *builder) clear(r *replica) []StepID {
 // discard stops a container, if it runs, and removes it.
 func (b *builder) discard(c *Container, because []Change) StepID {
 	needs := b.after(c.Name)
-	if c.up() && !b.halted[c.Name] {
+	if c.up() && b.halted[c.Name] == "" {
 		needs = []StepID{b.stop(c, c.Name, needs, because, "", nil)}
 	}
 	return b.graph.add(Step{
@@ -172,7 +172,7 @@ func (b *builder) discard(c *Container, because []Change) StepID {
 // stop runs the hooks that a container has before its end and stops it. name is
 // what it is called by then.
 func (b *builder) stop(c *Container, name string, needs []StepID, because []Change, group string, undo []Action) StepID {
-	if c.Status == Running && !c.OneOff {
+	if c.Status == Running && !c.OneOff && b.halted[c.Name] == "" {
 		if hooks := b.preStop(c); len(hooks) > 0 {
 			needs = []StepID{b.hooks("pre_stop", hooks, name, c.Service, needs, group)}
 		}

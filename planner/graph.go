@@ -186,6 +186,8 @@ func idOf(a Action) StepID {
 		return StepID("fill volume " + a.Name)
 	case MoveVolume:
 		return StepID("move volume " + a.From + " to " + a.To)
+	case ExchangeVolume:
+		return StepID("exchange volume " + a.Name + " with " + a.From)
 	case RemoveVolume:
 		return StepID("remove volume " + a.Name)
 	case PullImage:

@@ -124,6 +124,9 @@ func (t *tally) add(r *replica) {
 			t.note(c)
 		}
 	case start:
+		if r.why != "" && r.old.up() {
+			t.impact = max(t.impact, Restart)
+		}
 		for _, c := range r.because {
 			if c.Drift {
 				t.mended = append(t.mended, c.From+" → "+startWord(r))

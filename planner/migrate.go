@@ -23,6 +23,10 @@ import (
 //
 // A volume that gets what a snapshot has goes the same way, but that the copy is filled from the snapshot, before anything is stopped, and
 // goes in the end. So what cannot be unpacked, or does not fit, is known while the old volume is still there.
+//
+// Where its definition stays and the engine can exchange data in one step, there is less to it: what has the volume is stopped, the volume and the copy
+// exchange their data, what was stopped is started, and the copy goes with what the volume had. Before the exchange a failure is taken back; an
+// interruption leaves the volume whole, with the one or the other, and the copy, which the next plan removes. So it takes no mark.
 
 // migration is one volume on its way to another definition.
 type migration struct {
@@ -37,6 +41,8 @@ type migration struct {
 	filling bool
 	// restore is what it gets in the place of what it has; nil where that is carried over.
 	restore *Restore
+	// exchange: the volume and the containers that have it stay, and it changes its data with the copy.
+	exchange bool
 }
 
 // restoring is in the name of the copy of a snapshot's data that a volume is filled from.
@@ -80,6 +86,10 @@ func (b *builder) findMigrations() {
 			m.why = []Change{{Path: "volumes." + key + ".data", To: "of snapshot " + restore.Snapshot}}
 			if have != nil {
 				m.why[0].From = "its own"
+				m.exchange = restore.Exchange && len(b.grave(b.volumeChanges(key, v, have))) == 0
+			}
+			if m.exchange {
+				b.forgetCopy(mark)
 			}
 		case mark != nil && (have == nil || have.Labels[LabelFilled] == mark.Labels[LabelKept]):
 			m.filling, m.kept = true, mark.Labels[LabelKept]
@@ -155,7 +165,8 @@ func (b *builder) grave(changes []Change) []Change {
 	})
 }
 
-// findUsers finds the containers that have a volume. Each has to be made anew, or the volume cannot be.
+// findUsers finds the containers that have a volume. Each has to be made anew, or the volume cannot be; where it stays, those that run have to be started
+// again.
 func (b *builder) findUsers(m *migration) {
 	for _, name := range keys(b.have.containers) {
 		c := b.have.containers[name]
@@ -163,6 +174,9 @@ func (b *builder) findUsers(m *migration) {
 			continue
 		}
 		m.users = append(m.users, c)
+		if m.exchange && !c.up() {
+			continue
+		}
 		_, chosen := b.services[c.Service]
 		if orphan := !b.knows(c.Service) && b.how.RemoveOrphans; c.OneOff || !chosen && !orphan {
 			b.fail(Ref{Kind: KindVolume, Name: m.name}, "name its service too, or remove it with `docker rm -f "+c.Name+"`",
@@ -176,6 +190,9 @@ func (b *builder) carriedOver(s *service, sl *slot) []Change {
 	var out []Change
 	for _, name := range keys(b.migrations) {
 		m := b.migrations[name]
+		if m.exchange {
+			continue
+		}
 		uses := slices.ContainsFunc(s.spec.Volumes, func(v project.ServiceVolume) bool { return v.Type == "volume" && v.Source == m.key })
 		uses = uses || slices.Contains(m.users, sl.old) || sl.next != nil && slices.Contains(m.users, sl.next)
 		if uses {
@@ -183,6 +200,33 @@ func (b *builder) carriedOver(s *service, sl *slot) []Change {
 		}
 	}
 	return out
+}
+
+// exchanges are those volumes of a container that exchange their data, by name. The container stays as it is: its old one would not serve any more while
+// its successor is made.
+func (b *builder) exchanges(c *Container) []*migration {
+	var out []*migration
+	for _, name := range keys(b.migrations) {
+		if m := b.migrations[name]; m.exchange && slices.Contains(m.users, c) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// startAgainFor lets a container start again that is stopped while a volume of it exchanges its data.
+func (b *builder) startAgainFor(s *service, r *replica) {
+	if b.how.NoStart || r.verb != keep || !r.old.up() {
+		return
+	}
+	var words []string
+	for _, m := range b.exchanges(r.old) {
+		r.because = append(r.because, Change{Path: s.path("volumes." + m.key), From: m.why[0].From, To: m.why[0].To})
+		words = append(words, "volume "+m.name+" is filled")
+	}
+	if len(words) > 0 {
+		r.verb, r.why = start, "restart, since "+strings.Join(words, " and ")
+	}
 }
 
 // forMigration makes a slot's containers go before their successor is made.
@@ -275,6 +319,45 @@ func readAnonymous(label, container string) []Mount {
 		}
 	}
 	return out
+}
+
+// exchange writes the steps for the volumes that stay; those that start their containers are the services'. All copies are filled before anything is
+// stopped, and all that has a volume is stopped before any is exchanged: a service may have several of them.
+func (b *builder) exchange() {
+	const group = "restore"
+	var all []*migration
+	var filled []StepID
+	together := &migration{}
+	for _, name := range keys(b.migrations) {
+		m := b.migrations[name]
+		if !m.exchange {
+			continue
+		}
+		all = append(all, m)
+		together.why = append(together.why, m.why...)
+		for _, c := range m.users {
+			if !slices.Contains(together.users, c) {
+				together.users = append(together.users, c)
+			}
+		}
+		fill := b.fill(m, m.kept)
+		fill.ForExchange = true
+		filled = append(filled, b.graph.add(Step{
+			Action: fill, Needs: []StepID{b.createCopy(m, group), b.copyImageStep(m)}, Because: m.why, Group: group,
+		}))
+	}
+	stopped := b.stopUsers(together, group, filled)
+	for _, m := range all {
+		exchanged := b.graph.add(Step{
+			Action: ExchangeVolume{Name: m.name, From: m.kept}, Needs: slices.Concat(filled, stopped), Because: m.why, Group: group, Impact: DataLoss,
+		})
+		for _, c := range m.users {
+			b.before[c.Name] = append(b.before[c.Name], exchanged)
+		}
+		b.volumeSteps[m.name] = exchanged
+		b.graph.add(Step{Action: RemoveVolume{Name: m.kept}, Needs: []StepID{exchanged}, Because: m.why, Impact: InPlace})
+		b.items = append(b.items, m.item(true))
+	}
 }
 
 // migrate writes the steps of the first four moves; the fifth is that of the services.
@@ -370,7 +453,13 @@ func (b *builder) stopUsers(m *migration, group string, first []StepID) []StepID
 	for i := len(b.order) - 1; i >= -1; i-- {
 		for _, c := range m.users {
 			// Dependents stop first; what is of no service of the plan stops last.
-			if i >= 0 && b.order[i] != c.Service || b.halted[c.Name] || !c.up() {
+			if i >= 0 && b.order[i] != c.Service || !c.up() {
+				continue
+			}
+			if id := b.halted[c.Name]; id != "" {
+				if !slices.Contains(stopped, id) { // it has another volume that changes, too
+					stopped = append(stopped, id)
+				}
 				continue
 			}
 			needs := append(slices.Clone(first), b.after(c.Name)...)
@@ -385,7 +474,7 @@ func (b *builder) stopUsers(m *migration, group string, first []StepID) []StepID
 			}
 			id := b.stop(c, c.Name, needs, m.why, group, undo)
 			by[c.Service] = append(by[c.Service], id)
-			stopped, b.halted[c.Name] = append(stopped, id), true
+			stopped, b.halted[c.Name] = append(stopped, id), id
 		}
 	}
 	return stopped

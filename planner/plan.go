@@ -158,6 +158,8 @@ type Restore struct {
 	Snapshot string // its name, for people
 	File     string // on this machine
 	Sum      string // "sha256:…" of the file
+	// Exchange says that the engine can give the volume, in one step, what another one has. Otherwise it is made anew.
+	Exchange bool
 }
 
 // Recreate says when a container is replaced.

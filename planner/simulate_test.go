@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -96,6 +97,18 @@ func (w *world) run(steps []Step) error {
 	return nil
 }
 
+// idle says that nothing runs that has one of these volumes.
+func (w *world) idle(volumes ...string) error {
+	for _, c := range w.state.Containers {
+		for _, m := range c.Mounts {
+			if c.up() && slices.Contains(volumes, m.Name) {
+				return fmt.Errorf("%s has volume %s and runs", c.Name, m.Name)
+			}
+		}
+	}
+	return nil
+}
+
 func (w *world) apply(a Action) error {
 	defer w.sort()
 	switch a := a.(type) {
@@ -118,13 +131,16 @@ func (w *world) apply(a Action) error {
 			return nil // it is done
 		}
 		w.data[a.To], w.data[a.From] = w.data[a.From], ""
+	case ExchangeVolume:
+		if err := w.idle(a.From, a.Name); err != nil {
+			return err
+		}
+		if w.data[a.From] != "" {
+			w.data[a.Name], w.data[a.From] = w.data[a.From], ""
+		}
 	case CopyVolume:
-		for _, c := range w.state.Containers {
-			for _, m := range c.Mounts {
-				if c.up() && (m.Name == a.From || m.Name == a.To) {
-					return fmt.Errorf("%s has the volume and runs", c.Name)
-				}
-			}
+		if err := w.idle(a.From, a.To); err != nil {
+			return err
 		}
 		w.data[a.To] = w.data[a.From]
 	case RemoveVolume:

@@ -15,11 +15,14 @@ const defaultDriver = "local"
 // planVolumes makes the volumes that are missing, and carries those over that were asked for. One that differs only in
 // what is no other place for its data stays as it is, with a warning.
 func (b *builder) planVolumes() {
+	b.exchange()
 	for _, key := range b.ownVolumes() {
 		v := b.want.Volumes[key]
 		name := volumeName(b.want, key, v)
 		if m := b.migrations[name]; m != nil {
-			b.migrate(m)
+			if !m.exchange {
+				b.migrate(m)
+			}
 			continue
 		}
 		have := b.have.volumes[name]

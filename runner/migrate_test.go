@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -164,4 +165,78 @@ func volumeOf(have planner.State, name string) planner.Volume {
 		}
 	}
 	return planner.Volume{}
+}
+
+// Wherever an exchange of a volume's data is cut off or goes wrong, the volume has the one or the other, whole; its services run again, at once where it was
+// taken back and else after the next run, which leaves nothing beside it.
+func TestExchangeLosesNothing(t *testing.T) {
+	want := dataStack(project.Volume{Name: "p_data"})
+	points := 0
+	for _, fate := range []memory.Fate{memory.Refuse, memory.Forget, memory.Die, memory.DieAfter} {
+		for call := 1; ; call++ {
+			met := false
+			synctest.Test(t, func(t *testing.T) {
+				met = exchangeWithFault(t, want, memory.Fault{Call: call, Do: fate})
+			})
+			if !met {
+				break
+			}
+			points++
+		}
+	}
+	t.Logf("%d points tried", points)
+	if points < 30 {
+		t.Errorf("only %d points were tried", points)
+	}
+}
+
+// exchangeWithFault answers whether the fault was met.
+func exchangeWithFault(t *testing.T, want *project.Project, fault memory.Fault) bool {
+	where := fmt.Sprintf("%s at call %d", fault.Do, fault.Call)
+	ctx := t.Context()
+	e := memory.New()
+	e.Put(planner.State{Images: []planner.Image{{Tags: []string{"db:1"}}}})
+	if err := migrate(ctx, e, want, false); err != nil {
+		t.Fatalf("%s: the first run: %v", where, err)
+	}
+	e.Fill("p_data", "precious")
+	have, err := e.Observe(ctx, planner.ScopeOf(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := planner.Build(want, have, planner.Policy{Restore: map[string]planner.Restore{"data": {Snapshot: "seeded", Exchange: true}}, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := len(e.Calls())
+	e.Fail(fault)
+	first := runner.Run(ctx, e, plan, runner.Options{Health: e})
+	met := len(e.Calls())-calls >= fault.Call
+	e.Revive()
+	text, _ := e.Content("p_data")
+	if first != nil && !errors.Is(first, memory.ErrDead) && text == "precious" {
+		checkTakenBack(t, e, where)
+	}
+	if text != "seeded" && (text != "precious" || first == nil) {
+		t.Errorf("%s: the volume has %q (%v)", where, text, first)
+	}
+	if err := migrate(ctx, e, want, false); err != nil {
+		t.Errorf("%s: the next run: %v", where, err)
+	}
+	if after, _ := e.Content("p_data"); after != text {
+		t.Errorf("%s: the volume had %q and has %q", where, text, after)
+	}
+	if have, err = e.Observe(ctx, planner.ScopeOf(want)); err != nil {
+		t.Fatal(err)
+	}
+	named := slices.DeleteFunc(have.Volumes, func(v planner.Volume) bool { return planner.Nameless(v.Name) })
+	if len(named) != 1 {
+		t.Errorf("%s: there are %v", where, named)
+	}
+	for _, c := range have.Containers {
+		if c.Status != planner.Running {
+			t.Errorf("%s: %s is %s", where, c.Name, c.Status)
+		}
+	}
+	return met
 }

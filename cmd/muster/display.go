@@ -155,6 +155,8 @@ func wordsOf(a planner.Action) words {
 		return words{"Filling", "Filled"}
 	case planner.MoveVolume:
 		return words{"Moving", "Moved"}
+	case planner.ExchangeVolume:
+		return words{"Exchanging", "Exchanged"}
 	case planner.PullImage:
 		return words{"Pulling", "Pulled"}
 	case planner.PushImage:

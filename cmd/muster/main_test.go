@@ -145,6 +145,9 @@ func (e memoryEngine) ReadVolume(_ context.Context, volume, _ string, to io.Writ
 	return err
 }
 
+// CanExchange says so of all volumes.
+func (e memoryEngine) CanExchange(context.Context, string) (bool, error) { return true, nil }
+
 func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }
 func (e memoryEngine) Host() string                     { return "unix:///run/muster-test.sock" }
 func (e memoryEngine) Close() error                     { return e.Save(e.file) }

@@ -24,7 +24,14 @@ services:
 volumes: {data: {}}
 `
 
-// TestEngineRestoreKilled: muster is killed in the middle of a restore. As long as the old volume is there the service has what it had,
+// restoreKill is a moment at which a restore is killed.
+type restoreKill struct {
+	at   string
+	has  []string // then, whatever the time between what was said and the kill
+	next []string
+}
+
+// TestEngineRestoreKilled: muster is killed in the middle of a restore. Until the volume has what the snapshot has, or is gone, the service has what it had,
 // also where it is started anew; afterwards the next up, or the next restore, has what the snapshot has. And nothing is left
 // of what was begun.
 func TestEngineRestoreKilled(t *testing.T) {
@@ -47,17 +54,19 @@ func TestEngineRestoreKilled(t *testing.T) {
 			write("seeded")
 			r.must("volume", "snapshot", "seeded")
 			volume := r.project + "_data"
-			for _, c := range []struct {
-				at   string
-				has  []string // then, whatever the time between what was said and the kill
-				next []string
-			}{
+			kills := []restoreKill{
 				{" Volume " + volume + ".restored-* Filling", []string{"new"}, []string{"up", "-d"}},
 				{" Volume " + volume + ".restored-* Filling", []string{"new"}, []string{"volume", "restore", "--yes", "seeded"}},
 				{" Container " + r.project + "-db-1 Stopped", []string{"new", "seeded"}, []string{"up", "-d"}},
-				{" Volume " + volume + " Removed", []string{"seeded"}, []string{"up", "-d"}},
-				{" Volume " + volume + " Moved", []string{"seeded"}, []string{"up", "-d"}},
-			} {
+			}
+			if by == "agent" {
+				kills = append(kills, restoreKill{" Volume " + volume + " Exchanged", []string{"seeded"}, []string{"up", "-d"}},
+					restoreKill{" Volume " + volume + ".restored-* Removing", []string{"seeded"}, []string{"up", "-d"}})
+			} else {
+				kills = append(kills, restoreKill{" Volume " + volume + " Removed", []string{"seeded"}, []string{"up", "-d"}},
+					restoreKill{" Volume " + volume + " Moved", []string{"seeded"}, []string{"up", "-d"}})
+			}
+			for _, c := range kills {
 				write("new")
 				r.killAt(c.at, "volume", "restore", "--yes", "seeded")
 				if slices.Equal(c.has, []string{"new"}) {

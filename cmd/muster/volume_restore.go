@@ -12,6 +12,7 @@ import (
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner/docker"
 	"github.com/musterhq/muster/snapshot"
 	"github.com/musterhq/muster/snapshot/agent"
 )
@@ -23,8 +24,10 @@ func (p *program) volumeRestoreCommand() *cobra.Command {
 		Short: "Give the volumes what a snapshot has, or some of them",
 		Long: `Give the volumes what a snapshot has, or some of them. What they have is lost, so that you are asked.
 
-The data is unpacked beside the volumes while the services run; then those that have them are stopped and made anew, and
-ready when this returns. Interrupted before that, nothing has changed; after that, the next up carries on.`,
+The data is unpacked beside the volumes while the services run; then those that have them are stopped, the volumes get it in one
+step, and they are started again, and ready when this returns. Interrupted anywhere, a volume has the one or the other, and
+the next up clears away what is left. Where the engine cannot do that, or the definition of a volume has changed, the volumes and
+the containers that have them are made anew.`,
 		Example: `  muster volume restore seeded
   muster volume restore --yes seeded orders
   muster --dry-run volume restore seeded`,
@@ -78,6 +81,12 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 	if err != nil {
 		return err
 	}
+	for key, r := range from {
+		if r.Exchange, err = on.CanExchange(ctx, want.Volumes[key].Name); err != nil {
+			return err
+		}
+		from[key] = r
+	}
 	how.Restore, how.IgnoreOrphans = from, true
 	for _, name := range services { // what is down stays down
 		if !slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == name && !c.OneOff }) {
@@ -98,7 +107,17 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 	if err != nil {
 		return err
 	}
-	if _, err := p.bring(ctx, on, bringing{want: want, how: how, look: l, goal: "ready", again: "muster volume restore " + name, consent: c}); err != nil {
+	b := bringing{want: want, how: how, look: l, goal: "ready", again: "muster volume restore " + name, consent: c}
+	_, err = p.bring(ctx, on, b)
+	if errors.Is(err, docker.ErrNoAgent) { // nothing has changed yet
+		p.warn(fmt.Sprintf("the volumes are made anew, since the engine could not exchange their data: %v", errors.Unwrap(err)))
+		for key, r := range from {
+			r.Exchange = false
+			from[key] = r
+		}
+		_, err = p.bring(ctx, on, b)
+	}
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(p.err, "%s of %s is back: %s\n", name, when(s.Taken), sizesText(s))

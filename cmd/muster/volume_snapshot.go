@@ -20,6 +20,8 @@ import (
 type volumeReader interface {
 	// ReadVolume writes a volume's archive, through a container of an image that is never started.
 	ReadVolume(ctx context.Context, volume, image string, to io.Writer) error
+	// CanExchange says whether the engine can be expected to give a volume in one step what another one has.
+	CanExchange(ctx context.Context, volume string) (bool, error)
 }
 
 type snapshotOptions struct{ pause, replace bool }

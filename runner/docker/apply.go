@@ -39,6 +39,8 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		return e.fillVolume(ctx, a, report)
 	case planner.MoveVolume:
 		return e.moveVolume(ctx, a, report)
+	case planner.ExchangeVolume:
+		return e.exchangeVolume(ctx, a, report)
 	case planner.RemoveVolume:
 		return e.removeVolume(ctx, a.Name)
 	case planner.PullImage:

@@ -42,7 +42,7 @@ func (e *Engine) fillVolume(ctx context.Context, a planner.FillVolume, report fu
 	if err := e.refusePodman("fill volume " + a.Name); err != nil {
 		return err
 	}
-	if err := e.fillByAgent(ctx, a, report); !errors.Is(err, errNoAgent) {
+	if err := e.fillByAgent(ctx, a, report); a.ForExchange || !errors.Is(err, ErrNoAgent) {
 		return err
 	}
 	archive, err := snapshot.Open(a.File, a.Sum)

@@ -30,8 +30,8 @@ const (
 // volumeCapabilities are what it takes to make any file, of any owner.
 var volumeCapabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"}
 
-// errNoAgent says that no agent can do it, so that it has to be done otherwise.
-var errNoAgent = errors.New("no agent can do this")
+// ErrNoAgent says that no agent can do something to a volume, so that it has to be done otherwise.
+var ErrNoAgent = errors.New("no agent can do this")
 
 // mover is an agent that has a volume's data, and waits to be told where it belongs.
 type mover struct {
@@ -44,7 +44,7 @@ type mover struct {
 // volumeAgent starts one. It sees the file where one is named, of this machine.
 func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) (*mover, error) {
 	if e.muster == "" || e.isPodman() {
-		return nil, errNoAgent
+		return nil, ErrNoAgent
 	}
 	folder, err := e.volumesFolder(ctx, spec.Volume)
 	if err != nil {
@@ -62,7 +62,7 @@ func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) 
 	}
 	s, err := e.Agent(context.WithoutCancel(ctx), AgentSpec{Args: []string{agent.Command, string(text)}, Capabilities: volumeCapabilities, Folders: folders})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoAgent, err)
+		return nil, fmt.Errorf("%w: %w", ErrNoAgent, err)
 	}
 	out, say := io.Pipe()
 	m := &mover{session: s, out: out, said: bufio.NewReader(out)}
@@ -78,7 +78,7 @@ func (e *Engine) volumesFolder(ctx context.Context, volume string) (string, erro
 	}
 	folder, rest := path.Split(path.Dir(v.Mountpoint))
 	if v.Driver != "local" || len(v.Options) > 0 || rest != volume || path.Base(v.Mountpoint) != "_data" {
-		return "", errNoAgent
+		return "", ErrNoAgent
 	}
 	return path.Clean(folder), nil
 }
@@ -100,7 +100,7 @@ func (m *mover) expect(line string, report func(runner.Progress)) error {
 			said = strings.TrimSpace(said + m.errs.String())
 		}
 		m.end()
-		return fmt.Errorf("%w: it says %q", errNoAgent, said)
+		return fmt.Errorf("%w: it says %q", ErrNoAgent, said)
 	}
 }
 
@@ -111,7 +111,7 @@ func (m *mover) end() {
 	_ = m.out.Close()
 }
 
-// fillByAgent is [Engine.fillVolume] by an agent, which then waits for [Engine.moveVolume]. The error is errNoAgent where it could not be done.
+// fillByAgent is [Engine.fillVolume] by an agent, which then waits for [Engine.moveVolume]. The error is ErrNoAgent where it could not be done.
 func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report func(runner.Progress)) error {
 	packed, err := snapshot.OpenPacked(a.File, a.Sum)
 	if err != nil {
@@ -123,14 +123,14 @@ func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report f
 		return err
 	}
 	spec := agent.Spec{Volume: a.Name, Size: size, Sum: a.Sum}
-	err = errNoAgent
+	err = ErrNoAgent
 	if isLocal(e.host) {
 		err = e.fillBy(ctx, spec, a.File, nil, report)
 	}
-	if errors.Is(err, errNoAgent) { // a local address may lead to another machine
+	if errors.Is(err, ErrNoAgent) { // a local address may lead to another machine
 		err = e.fillBy(ctx, spec, "", packed, report)
 	}
-	if !errors.Is(err, errNoAgent) {
+	if !errors.Is(err, ErrNoAgent) {
 		return err
 	}
 	if damaged := packed.Verify(); damaged != nil {
@@ -159,7 +159,7 @@ func (e *Engine) fillBy(ctx context.Context, spec agent.Spec, file string, packe
 	}
 	if sent != nil {
 		m.end()
-		return fmt.Errorf("%w: %w", errNoAgent, sent)
+		return fmt.Errorf("%w: %w", ErrNoAgent, sent)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -177,8 +177,8 @@ func (e *Engine) moveVolume(ctx context.Context, a planner.MoveVolume, report fu
 			return err
 		}
 	}
-	err := e.moveByAgent(ctx, a, report)
-	if !errors.Is(err, errNoAgent) {
+	err := e.moveByAgent(ctx, a.From, a.To, report)
+	if !errors.Is(err, ErrNoAgent) {
 		return err
 	}
 	done, failed := e.isMoved(ctx, a)
@@ -188,30 +188,73 @@ func (e *Engine) moveVolume(ctx context.Context, a planner.MoveVolume, report fu
 	return e.copyVolume(ctx, planner.CopyVolume(a), report)
 }
 
-func (e *Engine) moveByAgent(ctx context.Context, a planner.MoveVolume, report func(runner.Progress)) error {
-	from, err := e.volumesFolder(ctx, a.From)
+// CanExchange says whether an agent can be expected to give a volume in one step what another one has.
+func (e *Engine) CanExchange(ctx context.Context, volume string) (bool, error) {
+	if err := e.connect(ctx); err != nil {
+		return false, err
+	}
+	if e.muster == "" || e.isPodman() {
+		return false, nil
+	}
+	if _, err := e.agentProgram(ctx); err != nil {
+		return false, nil //nolint:nilerr // that there is none is the answer
+	}
+	_, err := e.volumesFolder(ctx, volume)
+	if gone(err) || errors.Is(err, ErrNoAgent) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// exchangeVolume lets an agent do it, or nobody: what goes through archives has no one step.
+func (e *Engine) exchangeVolume(ctx context.Context, a planner.ExchangeVolume, report func(runner.Progress)) error {
+	for _, volume := range []string{a.From, a.Name} {
+		if err := e.refuseForeign(ctx, volume); err != nil {
+			return err
+		}
+	}
+	if err := e.moveByAgent(ctx, a.From, a.Name, report); err != nil {
+		return fmt.Errorf("exchange the data of volume %s: %w", a.Name, err)
+	}
+	return nil
+}
+
+// moveByAgent gives a volume what another one has.
+func (e *Engine) moveByAgent(ctx context.Context, source, target string, report func(runner.Progress)) error {
+	from, err := e.volumesFolder(ctx, source)
 	if err != nil {
 		return err
 	}
-	if to, err := e.volumesFolder(ctx, a.To); err != nil || to != from {
-		return errors.Join(err, errNoAgent)
+	if to, err := e.volumesFolder(ctx, target); err != nil || to != from {
+		return errors.Join(err, ErrNoAgent)
 	}
 	e.mu.Lock()
-	m := e.movers[a.From]
-	delete(e.movers, a.From)
+	m := e.movers[source]
+	delete(e.movers, source)
 	e.mu.Unlock()
-	if m == nil {
-		if m, err = e.volumeAgent(ctx, agent.Spec{Volume: a.From}, ""); err != nil {
-			return err
-		}
-		if err := m.expect(agent.Filled, report); err != nil {
-			return err
-		}
+	err = ErrNoAgent
+	if m != nil {
+		err = m.move(ctx, target, report)
 	}
+	if !errors.Is(err, ErrNoAgent) {
+		return err
+	}
+	// One that is lost may have done it or not; to do it once more changes nothing.
+	if m, err = e.volumeAgent(ctx, agent.Spec{Volume: source}, ""); err != nil {
+		return err
+	}
+	if err := m.expect(agent.Filled, report); err != nil {
+		return err
+	}
+	return m.move(ctx, target, report)
+}
+
+// move tells the agent where its volume's data belongs, and lets it go.
+func (m *mover) move(ctx context.Context, target string, report func(runner.Progress)) error {
 	defer m.end()
 	defer context.AfterFunc(ctx, m.end)()
-	if _, err := fmt.Fprintln(m.session, agent.MoveTo+a.To); err != nil {
-		return fmt.Errorf("%w: %w", errNoAgent, err)
+	if _, err := fmt.Fprintln(m.session, agent.MoveTo+target); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoAgent, err)
 	}
 	if err := m.expect(agent.Moved, report); err != nil {
 		if ctx.Err() != nil {

@@ -121,6 +121,53 @@ func TestFillAndMoveVolume(t *testing.T) {
 	}
 }
 
+// A volume that is in use exchanges its data with another one in one step, or not at all; what it had goes with that.
+func TestExchangeVolume(t *testing.T) {
+	r, from, fill := snapshotRig(t)
+	exchange := planner.ExchangeVolume{Name: r.another("used"), From: fill.Name}
+	r.fill(exchange.Name, []tar.Header{{Name: "volume/", Typeflag: tar.TypeDir, Mode: 0o700}, {Name: "volume/old", Typeflag: tar.TypeReg, Mode: 0o600}}, []string{"", "old"})
+	old := r.contents(exchange.Name)
+	fill.ForExchange = true
+	can := func(volume string) bool {
+		t.Helper()
+		yes, err := r.CanExchange(r.ctx, volume)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return yes
+	}
+	if can(exchange.Name) {
+		t.Error("it can be exchanged by nobody")
+	}
+	for _, a := range []planner.Action{fill, exchange} {
+		if err := r.Apply(r.ctx, a, nil); !errors.Is(err, ErrNoAgent) {
+			t.Errorf("%T by nobody: %v", a, err)
+		}
+	}
+	if diff := cmp.Diff(old, r.contents(exchange.Name)); diff != "" {
+		t.Errorf("exchanged by nobody (-before +after):\n%s", diff)
+	}
+	r.muster = agentProgram(t)
+	if !can(exchange.Name) || can(r.project+"_nothing") {
+		t.Error("what is there can be exchanged, what is not cannot")
+	}
+	if err := r.Apply(r.ctx, fill, nil); err != nil {
+		t.Fatal(err)
+	}
+	r.movers[fill.Name].end() // another one does it, too
+	for range 2 {
+		if err := r.Apply(r.ctx, exchange, nil); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(r.contents(from), r.contents(exchange.Name)); diff != "" {
+			t.Errorf("(-snapshot +volume):\n%s", diff)
+		}
+	}
+	if err := r.Apply(r.ctx, planner.RemoveVolume{Name: fill.Name}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // agentReads says whether there is an agent that sees a file.
 func (r *rig) agentReads(file string) bool {
 	r.t.Helper()

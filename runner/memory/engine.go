@@ -180,6 +180,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.fillVolume(a)
 	case planner.MoveVolume:
 		return e.moveVolume(a)
+	case planner.ExchangeVolume:
+		return e.exchangeVolume(a)
 	case planner.RemoveVolume:
 		return e.removeVolume(a)
 	case planner.PullImage:

@@ -60,7 +60,19 @@ func (e *Engine) createVolume(a planner.CreateVolume) error {
 
 // copyVolume refuses what would be torn: a volume that a running container has.
 func (e *Engine) copyVolume(a planner.CopyVolume) error {
-	for _, name := range []string{a.From, a.To} {
+	if err := e.idle(a.From, a.To); err != nil {
+		return fmt.Errorf("copy volume %s: %w", a.From, err)
+	}
+	if e.image(a.Image) == nil {
+		return fmt.Errorf("no such image: %s: %w", a.Image, ErrNotFound)
+	}
+	e.s.Data[a.To] = e.s.Data[a.From]
+	return nil
+}
+
+// idle says that these volumes are there, and that nothing runs that has one of them.
+func (e *Engine) idle(volumes ...string) error {
+	for _, name := range volumes {
 		if e.s.Volumes[name] == nil {
 			return fmt.Errorf("volume %s: %w", name, ErrNotFound)
 		}
@@ -68,14 +80,10 @@ func (e *Engine) copyVolume(a planner.CopyVolume) error {
 			c := e.s.Containers[other]
 			mounted := slices.ContainsFunc(c.Mounts, func(m planner.Mount) bool { return m.Name == name })
 			if mounted && active(c) {
-				return fmt.Errorf("copy volume %s: %s has it and runs: %w", name, other, ErrConflict)
+				return fmt.Errorf("%s has volume %s and runs: %w", other, name, ErrConflict)
 			}
 		}
 	}
-	if e.image(a.Image) == nil {
-		return fmt.Errorf("no such image: %s: %w", a.Image, ErrNotFound)
-	}
-	e.s.Data[a.To] = e.s.Data[a.From]
 	return nil
 }
 
@@ -100,6 +108,18 @@ func (e *Engine) moveVolume(a planner.MoveVolume) error {
 		return err
 	}
 	delete(e.s.Data, a.From)
+	return nil
+}
+
+// exchangeVolume keeps nothing of what the volume had, which nobody may count on.
+func (e *Engine) exchangeVolume(a planner.ExchangeVolume) error {
+	if err := e.idle(a.From, a.Name); err != nil {
+		return fmt.Errorf("exchange volume %s: %w", a.Name, err)
+	}
+	if e.s.Data[a.From] != "" {
+		e.s.Data[a.Name] = e.s.Data[a.From]
+		delete(e.s.Data, a.From)
+	}
 	return nil
 }
 
