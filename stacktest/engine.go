@@ -26,6 +26,8 @@ type engine interface {
 	Close() error
 	// ReadVolume writes a volume's archive, through a container of an image that is never started.
 	ReadVolume(ctx context.Context, volume, image string, to io.Writer) error
+	// CanExchange says whether the engine can be expected to give a volume in one step what another one has.
+	CanExchange(ctx context.Context, volume string) (bool, error)
 	// NetworkAgent starts muster's own program in the network of a container.
 	NetworkAgent(ctx context.Context, container string, args []string) (fault.Agent, error)
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -288,10 +289,11 @@ services:
 	}
 }
 
-// TestEngineRestore: between tests the volumes get back what a snapshot has, and the services that have them are ready then.
+// TestEngineRestore: between tests the volumes get back what a snapshot has, and the services that have them are ready then; where an agent does it, in the
+// containers that they had.
 func TestEngineRestore(t *testing.T) {
 	t.Parallel()
-	_, with := onEngine(t)
+	host, with := onEngine(t)
 	path := written(t, `
 name: stacktest
 services:
@@ -304,20 +306,27 @@ services:
     healthcheck: {test: [CMD, test, -e, /data/rows]}
 volumes: {data: {}}
 `)
-	s := Up(t, path, with...)
-	s.Exec("db", "sh", "-c", "echo seeded > /data/rows")
-	s.Snapshot("seeded")
-	if got := s.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
-		t.Errorf("after the snapshot the volume has %q", got)
-	}
-	s.Exec("db", "sh", "-c", "echo changed > /data/rows")
-	s.Restore("seeded")
-	if got := s.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
-		t.Errorf("restored, the volume has %q", got)
-	}
-	other := Up(t, path, append(with, FromSnapshot("seeded"))...)
-	if got := other.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
-		t.Errorf("begun with the snapshot, the volume has %q", got)
+	for by, more := range map[string][]Option{"archives": nil, "agent": {withMuster(t, host)}} {
+		with := slices.Concat(with, more)
+		s := Up(t, path, with...)
+		s.Exec("db", "sh", "-c", "echo seeded > /data/rows")
+		s.Snapshot("seeded")
+		if got := s.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
+			t.Errorf("%s: after the snapshot the volume has %q", by, got)
+		}
+		s.Exec("db", "sh", "-c", "echo changed > /data/rows")
+		had := s.Exec("db", "hostname")
+		s.Restore("seeded")
+		if got := s.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
+			t.Errorf("%s: restored, the volume has %q", by, got)
+		}
+		if has := s.Exec("db", "hostname"); (has == had) != (by == "agent") {
+			t.Errorf("%s: the container was %s and is %s", by, had, has)
+		}
+		other := Up(t, path, append(with, FromSnapshot("seeded"))...)
+		if got := other.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
+			t.Errorf("%s: begun with the snapshot, the volume has %q", by, got)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/musterhq/muster/lock"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner/docker"
 	"github.com/musterhq/muster/snapshot"
 )
 
@@ -25,10 +26,7 @@ func (s *Stack) Restore(name string, volumes ...string) {
 	defer cancel()
 	from, err := s.s.restores(name, volumes)
 	if err == nil {
-		users := s.s.users(from)
-		err = s.s.bring(ctx, planner.Policy{
-			Restore: from, Services: users, NoDeps: true, Wait: true, WaitTimeout: s.s.o.wait,
-		})
+		err = s.s.restore(ctx, from)
 	}
 	if err != nil {
 		s.t.Fatalf("restore %s: %s", name, told(err))
@@ -44,6 +42,27 @@ func (s *Stack) Snapshot(name string, volumes ...string) {
 	if err := s.s.keep(ctx, name, volumes); err != nil {
 		s.t.Fatalf("take snapshot %s: %s", name, told(err))
 	}
+}
+
+// restore does it in one step where the engine can; where that fails, before anything is touched, by volumes that are made anew.
+func (s *session) restore(ctx context.Context, from map[string]planner.Restore) error {
+	how := planner.Policy{Restore: from, Services: s.users(from), NoDeps: true, Wait: true, WaitTimeout: s.o.wait}
+	for key, r := range from {
+		var err error
+		if r.Exchange, err = s.on.CanExchange(ctx, s.want.Volumes[key].Name); err != nil {
+			return err
+		}
+		from[key] = r
+	}
+	err := s.bring(ctx, how)
+	if !errors.Is(err, docker.ErrNoAgent) {
+		return err
+	}
+	for key, r := range from {
+		r.Exchange = false
+		from[key] = r
+	}
+	return s.bring(ctx, how)
 }
 
 // keep takes a snapshot.

@@ -23,6 +23,7 @@ func (e memoryEngine) Host() string                     { return "unix:///run/te
 func (e memoryEngine) ReadVolume(context.Context, string, string, io.Writer) error {
 	return errors.New("volumes in memory have no files")
 }
+func (e memoryEngine) CanExchange(context.Context, string) (bool, error) { return true, nil }
 
 func (e memoryEngine) NetworkAgent(context.Context, string, []string) (fault.Agent, error) {
 	return nil, errors.New("nothing runs in memory")
