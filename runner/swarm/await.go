@@ -83,10 +83,11 @@ type judge struct {
 	culprit    *swarm.Task                // the last one that failed
 	nodes      []swarm.Node
 	nowhere    map[string]time.Time // since when there is no node for a place, by slot
+	lines      map[string]string    // what was last said of each place in a line of its own
 }
 
 func newJudge(a planner.AwaitService, report func(runner.Progress)) *judge {
-	return &judge{action: a, report: report, begun: time.Now(), failures: map[string]map[string]bool{}, told: map[string]string{}}
+	return &judge{action: a, report: report, begun: time.Now(), failures: map[string]map[string]bool{}, told: map[string]string{}, lines: map[string]string{}}
 }
 
 // decide is what comes of one look.

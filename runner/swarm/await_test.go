@@ -194,12 +194,24 @@ func TestJudgeGivesUpWithoutANode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady, Timeout: c.timeout}, func(runner.Progress) {})
+				var lines []string
+				j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady, Timeout: c.timeout}, func(p runner.Progress) {
+					if p.Line != "" {
+						lines = append(lines, p.Line)
+					}
+				})
 				done, again, err := j.decide(c.first, nodes("node1"))
-				if done || err != nil || again > placing {
-					t.Fatal(done, again, err)
+				if done || err != nil || again > noted || len(lines) > 0 {
+					t.Fatal(done, again, err, lines)
 				}
-				time.Sleep(placing)
+				time.Sleep(noted)
+				if done, _, err = j.decide(c.second, nodes("node1")); done || err != nil {
+					t.Fatal(done, err)
+				}
+				if told := strings.Join(lines, "\n"); (told == "web.1 has no node so far: "+words) != (c.want != "" || c.timeout > 0) {
+					t.Errorf("it is told %q", told)
+				}
+				time.Sleep(placing - noted)
 				_, _, err = j.decide(c.second, nodes("node1"))
 				var sick *healthcheck.Failure
 				switch {

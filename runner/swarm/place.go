@@ -9,17 +9,22 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/runner"
 )
 
-// placing is how long there may be no node for a container, where the wait has no limit of its own. A swarm tries for ever, since a
-// node may come or get free; somebody who looks on wants to know that he has to do something about it.
-const placing = 30 * time.Second
+const (
+	// placing is how long there may be no node for a container, where the wait has no limit of its own. A swarm tries for ever, since
+	// a node may come or get free; somebody who looks on wants to know that he has to do something about it.
+	placing = 30 * time.Second
+	// noted is how long there may be none before that is worth a line of its own: an old container may be about to leave.
+	noted = 2 * time.Second
+)
 
 // unplaced is the failure of a place for which there is no node, and will not be by waiting; else when to look again.
 func (j *judge) unplaced(s swarm.Service, tasks []swarm.Task) (again time.Duration, err error) {
 	before := j.nowhere
 	j.nowhere = map[string]time.Time{}
-	if j.action.Timeout > 0 || j.leaving(tasks) {
+	if j.leaving(tasks) {
 		return 0, nil
 	}
 	for _, t := range latest(s, tasks, j.nodes) {
@@ -31,15 +36,34 @@ func (j *judge) unplaced(s swarm.Service, tasks []swarm.Task) (again time.Durati
 			since = time.Now()
 		}
 		j.nowhere[slot(s, t)] = since
-		left := placing - time.Since(since)
-		if left <= 0 {
-			return 0, &healthcheck.Failure{Name: j.place(t), Reason: fmt.Sprintf("has had no node for %v: %s", placing, t.Status.Err), Advice: placeAdvice(t.Status.Err)}
+		left, err := j.waitForNode(t, time.Since(since))
+		if err != nil {
+			return 0, err
 		}
-		if again == 0 || left < again {
+		if again == 0 || left > 0 && left < again {
 			again = left
 		}
 	}
 	return again, nil
+}
+
+// waitForNode says what comes of a container that no node has taken for some time: a line, in the end the failure, and when the
+// next of them is due.
+func (j *judge) waitForNode(t swarm.Task, waited time.Duration) (next time.Duration, err error) {
+	if waited < noted {
+		return noted - waited, nil
+	}
+	if text := "has no node so far: " + t.Status.Err; j.lines[j.place(t)] != text {
+		j.lines[j.place(t)] = text
+		j.report(runner.Progress{ID: j.place(t), Text: j.place(t) + " " + text, Line: j.place(t) + " " + text, Current: int64(j.good), Total: int64(j.want)})
+	}
+	switch {
+	case j.action.Timeout > 0: // it says how long
+		return 0, nil
+	case waited >= placing:
+		return 0, &healthcheck.Failure{Name: j.place(t), Reason: fmt.Sprintf("has had no node for %v: %s", placing, t.Status.Err), Advice: placeAdvice(t.Status.Err)}
+	}
+	return placing - waited, nil
 }
 
 // leaving says whether a container of the service is on its way out of a node, where it gives back what it had.
