@@ -320,11 +320,14 @@ type use struct {
 	declared project.FileObject
 }
 
-// uses are those of a service, configs first.
+// uses are those of a service, configs first, with that which its credentials are in: only an engine that keeps configs takes such.
 func (b *builder) uses(s project.Service) []use {
 	out := make([]use, 0, len(s.Configs)+len(s.Secrets))
 	for _, ref := range s.Configs {
 		out = append(out, use{KindConfig, "configs." + ref.Source, project.FileReference(ref), project.FileObject(b.want.Configs[ref.Source])})
+	}
+	if spec := s.CredentialSpec; spec != nil && spec.Config != "" && !slices.ContainsFunc(out, func(u use) bool { return u.ref.Source == spec.Config }) {
+		out = append(out, use{KindConfig, "configs." + spec.Config, project.FileReference{Source: spec.Config}, project.FileObject(b.want.Configs[spec.Config])})
 	}
 	for _, ref := range s.Secrets {
 		out = append(out, use{KindSecret, "secrets." + ref.Source, project.FileReference(ref), project.FileObject(b.want.Secrets[ref.Source])})

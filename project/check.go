@@ -200,6 +200,9 @@ func checkResourceReferences(c *checker, name string, s Service) {
 	for _, f := range s.Configs {
 		want("config", "configs", f.Source, c.m.ConfigNames(), "configs")
 	}
+	if spec := s.CredentialSpec; spec != nil && spec.Config != "" {
+		want("config", "configs", spec.Config, c.m.ConfigNames(), "credential_spec", "config")
+	}
 	for _, f := range s.Secrets {
 		want("secret", "secrets", f.Source, c.m.SecretNames(), "secrets")
 	}

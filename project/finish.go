@@ -137,6 +137,14 @@ func (p *Project) fill(m *types.Project) {
 	p.Volumes = used.Volumes
 	p.Configs = used.Configs
 	p.Secrets = used.Secrets
+	for _, s := range m.Services {
+		// Which the model does not count as a use.
+		if spec := s.CredentialSpec; spec != nil && spec.Config != "" {
+			if c, declared := m.Configs[spec.Config]; declared {
+				p.Configs[spec.Config] = c
+			}
+		}
+	}
 }
 
 // enable activates the services that the user named, with their profiles.
