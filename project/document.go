@@ -43,6 +43,7 @@ func (w *location) read(stdin io.Reader) ([]*document, error) {
 	var docs []*document
 	var errs Errors
 	for _, file := range w.files {
+		w.looked = append(w.looked, input{inputText, file})
 		d, err := w.readFile(file, stdin)
 		if err != nil {
 			errs = append(errs, err)

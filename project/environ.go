@@ -30,6 +30,7 @@ func (w *location) readEnvFiles(dir string) Errors {
 		return nil
 	}
 	file := filepath.Join(dir, ".env")
+	w.looked = append(w.looked, input{inputText, file})
 	info, err := os.Stat(file)
 	if err != nil || info.IsDir() {
 		return nil // nobody asked for it by name
@@ -40,6 +41,7 @@ func (w *location) readEnvFiles(dir string) Errors {
 func (w *location) mergeEnv(files []string) Errors {
 	var errs Errors
 	for _, file := range files {
+		w.looked = append(w.looked, input{inputText, file})
 		if problem := unreadable(file); problem != "" {
 			errs = append(errs, &Error{File: w.show(file), Problem: problem, Hint: "it is named as env file"})
 		} else if info, err := os.Stat(file); err == nil && info.Size() > maxFile {

@@ -102,6 +102,9 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 	p.Warnings = l.sortedWarnings(p.Warnings)
 	files, _ := l.read(l.unresolved, p.Model) // what was found is better than nothing
 	p.Beside = readPaths(files)
+	if all, ok := l.inputsOf(l.unresolved, p.Model); ok {
+		p.inputs, p.known = l.withLooked(all)
+	}
 	return p, nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/musterhq/muster/cache"
 )
 
 // An input is a path beside the given Compose files that a load has looked at, and what for.
@@ -31,14 +33,14 @@ const (
 // observe adds what there is now to a digest, and gives the text of what may name variables. ok is false for what may be another
 // thing each time that it is read, such as a pipe.
 func (in input) observe(h hash.Hash) (text []byte, ok bool) {
-	put(h, fmt.Sprint(in.What), in.Path)
+	cache.Put(h, fmt.Sprint(in.What), in.Path)
 	info, err := os.Stat(in.Path)
 	if err != nil {
-		put(h, "none", cause(err))
+		cache.Put(h, "none", cause(err))
 		return nil, true
 	}
 	kind := info.Mode().Type()
-	put(h, kind.String())
+	cache.Put(h, kind.String())
 	switch {
 	case in.What == inputPresence:
 		return nil, true
@@ -46,11 +48,11 @@ func (in input) observe(h hash.Hash) (text []byte, ok bool) {
 		return nil, false
 	case in.What == inputContent || kind.IsDir() || info.Size() > maxFile:
 		sum, err := digestPath(in.Path)
-		put(h, sum)
+		cache.Put(h, sum)
 		return nil, err == nil
 	}
 	text, err = os.ReadFile(in.Path)
-	put(h, string(text))
+	cache.Put(h, string(text))
 	return text, err == nil
 }
 
@@ -109,6 +111,29 @@ func (l *loading) read(before, after *types.Project) (files []input, ok bool) {
 		files = append(files, contentInputs(types.FileObjectConfig(s))...)
 	}
 	return files, ok
+}
+
+// withLooked adds what finding the files has looked at. known is false where something was read that cannot be read again: standard input, what was
+// fetched, or whether a folder is a worktree of git.
+func (l *loading) withLooked(list []input) (all []input, known bool) {
+	if l.where.beyond || len(l.where.remotes.order) > 0 || slices.Contains(l.where.files, "-") {
+		return nil, false
+	}
+	return sortedInputs(slices.Concat(list, l.where.looked)), true
+}
+
+// Inputs are all paths that the load has looked at, absolute: those that it has read, which may be folders, and those of which only
+// counts what kind of file is there, or that none is. known is false where it depends on something else as well. What the
+// environment says is not among them.
+func (p *Project) Inputs() (read, looked []string, known bool) {
+	for _, in := range p.inputs {
+		if in.What == inputPresence {
+			looked = append(looked, in.Path)
+		} else {
+			read = append(read, in.Path)
+		}
+	}
+	return read, looked, p.known
 }
 
 // readPaths are the paths of those that are read, sorted.

@@ -103,6 +103,7 @@ func (w *location) instance(src []*document) (string, error) {
 			return "", nil
 		}
 		if name == AutoInstance {
+			w.beyond = true
 			return loader.NormalizeProjectName(worktree(w.dir)), nil
 		}
 		if loader.NormalizeProjectName(name) != name {
@@ -128,6 +129,7 @@ func (w *location) instance(src []*document) (string, error) {
 		case FirstInstance:
 			return "", nil
 		case AutoInstance:
+			w.beyond = true
 			name = worktree(w.dir)
 		}
 		return loader.NormalizeProjectName(name), nil

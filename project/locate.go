@@ -29,6 +29,9 @@ type location struct {
 	profiles []string
 	warnings []Warning
 	remotes  *remotes
+	looked   []input // what was looked at to find all that
+	// beyond says that something else was, of which that cannot be told.
+	beyond bool
 }
 
 // locate follows docker compose: the process environment, then .env of the folder
@@ -144,6 +147,7 @@ func (w *location) findFiles(ctx context.Context) ([]string, Errors) {
 			continue
 		}
 		path := w.abs(f)
+		w.looked = append(w.looked, input{inputText, path})
 		if problem := unreadable(path); problem != "" {
 			if remote.Is(f) {
 				found := w.remotes.get(ctx, f, cmp.Or(by, "-f"))
@@ -193,10 +197,10 @@ func isRemote(path string) bool {
 // discover looks for the default names from the search folder upward.
 func (w *location) discover() []string {
 	for dir := w.searchDir(nil); ; {
-		if found := existing(dir, cli.DefaultFileNames); len(found) > 0 {
+		if found := w.existing(dir, cli.DefaultFileNames); len(found) > 0 {
 			w.warnSeveral(found)
 			files := found[:1]
-			if over := existing(dir, cli.DefaultOverrideFileNames); len(over) > 0 {
+			if over := w.existing(dir, cli.DefaultOverrideFileNames); len(over) > 0 {
 				w.warnSeveral(over)
 				files = append(files, over[0])
 			}
@@ -221,10 +225,11 @@ func (w *location) warnSeveral(found []string) {
 	})
 }
 
-func existing(dir string, names []string) []string {
+func (w *location) existing(dir string, names []string) []string {
 	var found []string
 	for _, name := range names {
 		path := filepath.Join(dir, name)
+		w.looked = append(w.looked, input{inputPresence, path})
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
 			found = append(found, path)
 		}

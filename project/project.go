@@ -68,6 +68,9 @@ type Project struct {
 	// Model is compose-go's own project, all services of it; config prints it. It is nil when
 	// loaded with NoInterpolate.
 	Model *types.Project
+	// inputs are all paths that the load has looked at; known says that those are all.
+	inputs []input
+	known  bool
 	// allResources says that what no service uses counts, too.
 	allResources bool
 	// raw is the model before it is bound to types, for printing what was not

@@ -18,6 +18,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/musterhq/muster/cache"
 )
 
 // noCacheVariable turns off what is remembered, where it is set to true.
@@ -65,27 +67,18 @@ func newMemory(l *loading) *memory {
 	o.Stdin, o.Confirm, o.Environ, o.HostPorts = nil, nil, nil, nil // what they lead to counts below, or is asked each time
 	home, _ := os.UserHomeDir()                                     // that compose-go puts for ~, whatever environment is given
 	which := sha256.New()
-	put(which, fmt.Sprintf("%#v", o), l.where.cwd, l.where.dir)
-	put(which, l.where.files...)
+	cache.Put(which, fmt.Sprintf("%#v", o), l.where.cwd, l.where.dir)
+	cache.Put(which, l.where.files...)
 	m.file = filepath.Join(dir, "projects", hex.EncodeToString(which.Sum(nil)))
-	put(m.base, program, hex.EncodeToString(which.Sum(nil)), l.name, home, fmt.Sprint(l.where.warnings))
-	put(m.base, l.where.profiles...)
-	put(m.base, l.where.envFiles...)
+	cache.Put(m.base, program, hex.EncodeToString(which.Sum(nil)), l.name, home, fmt.Sprint(l.where.warnings))
+	cache.Put(m.base, l.where.profiles...)
+	cache.Put(m.base, l.where.envFiles...)
 	for _, d := range l.src {
-		put(m.base, d.file, string(d.content))
+		cache.Put(m.base, d.file, string(d.content))
 		m.texts = append(m.texts, d.content)
 	}
 	m.open()
 	return m
-}
-
-// put adds texts in a way that no other texts come to.
-func put(h hash.Hash, texts ...string) {
-	fmt.Fprintf(h, "%d\n", len(texts))
-	for _, text := range texts {
-		fmt.Fprintf(h, "%d\n", len(text))
-		_, _ = io.WriteString(h, text)
-	}
 }
 
 // digest is the key for the inputs as they are now; nil where they cannot be relied on.
@@ -105,7 +98,7 @@ func (m *memory) digest(inputs []input) []byte {
 	everything := runtime.GOOS == "windows" || slices.ContainsFunc(texts, hides) // where names of variables have no case
 	for _, name := range m.env {
 		if everything || means(name) || slices.ContainsFunc(texts, func(text []byte) bool { return bytes.Contains(text, []byte(name)) }) {
-			put(state, name, m.values[name])
+			cache.Put(state, name, m.values[name])
 		}
 	}
 	return state.Sum(nil)
@@ -201,6 +194,7 @@ func (m *memory) recall(l *loading) *Project {
 	p.Secrets = chosen(a.Model.Secrets, a.Secrets)
 	p.Content, p.Warnings = a.Content, a.Warnings
 	p.Beside = readPaths(m.inputs)
+	p.inputs, p.known = l.withLooked(m.inputs)
 	return p
 }
 
@@ -242,9 +236,7 @@ func (m *memory) keep(l *loading, p *Project) {
 	if err != nil || len(data) > maxRemembered {
 		return
 	}
-	if err := replaceFile(m.file, data); err == nil {
-		forget(filepath.Dir(m.file))
-	}
+	_ = cache.Keep(filepath.Dir(m.file), filepath.Base(m.file), data, maxEntries)
 }
 
 func (m *memory) seal(p *Project) ([]byte, error) {
@@ -266,47 +258,6 @@ func (m *memory) seal(p *Project) ([]byte, error) {
 		return nil, err
 	}
 	return lock.Seal(nonce, nonce, data, nil), nil
-}
-
-// replaceFile writes a file that nobody else can read, under another name until it is whole, as two may write at a time.
-func replaceFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
-}
-
-// forget removes what was written the longest ago, where there is more than may be.
-func forget(dir string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) <= maxEntries {
-		return
-	}
-	age := func(e os.DirEntry) int64 {
-		info, err := e.Info()
-		if err != nil {
-			return 0
-		}
-		return info.ModTime().UnixNano()
-	}
-	slices.SortFunc(entries, func(a, b os.DirEntry) int { return int(min(max(age(a)-age(b), -1), 1)) })
-	for _, e := range entries[:len(entries)-maxEntries] {
-		_ = os.Remove(filepath.Join(dir, e.Name()))
-	}
 }
 
 // userCache is the user's own folder for caches; empty where there is none.

@@ -34,6 +34,8 @@ type brought struct {
 	plan  planner.Plan
 	have  planner.State // before
 	board *board
+	// idle says that there was nothing to do, images included.
+	idle bool
 }
 
 // bring plans the way to what is wanted and goes it. Where there is nothing to change nobody is waited for; else what is done
@@ -86,7 +88,7 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	if err != nil {
 		err = &runFailure{cause: err, board: board, again: b.again}
 	}
-	return brought{plan: plan, have: have, board: board}, err
+	return brought{plan: plan, have: have, board: board, idle: len(first.images.Steps)+len(plan.Steps) == 0}, err
 }
 
 // sanction has a plan looked at, by whom it concerns.

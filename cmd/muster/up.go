@@ -144,6 +144,7 @@ func upPairs() []pair {
 
 // up is the command.
 func (p *program) up(ctx context.Context, o upOptions, services []string) error {
+	repeat := p.repeatable(o)
 	want, err := p.load(ctx, loading{services: services, noDeps: o.noDeps, attached: !o.detach})
 	if err != nil {
 		return err
@@ -173,6 +174,7 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 		return err
 	}
 	defer on.Close()
+	repeat.listen(on)
 	if err := p.fromSnapshot(ctx, on, want, o.fromSnapshot, &how); err != nil {
 		return err
 	}
@@ -197,7 +199,11 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	return p.printUpSummary(ctx, on, want, how, l, went)
+	if err := p.printUpSummary(ctx, on, want, how, l, went); err != nil {
+		return err
+	}
+	repeat.keep(want, how, went)
+	return nil
 }
 
 // checkNames refuses services that are not there.

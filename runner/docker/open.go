@@ -9,8 +9,10 @@ package docker
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -136,6 +138,21 @@ func (e *Engine) Close() error {
 
 // Host is the engine's address, such as "unix:///var/run/docker.sock".
 func (e *Engine) Host() string { return e.host }
+
+// Sources are the files that say which engine this is, beside the environment; one need not exist. known is false where something else says so, too.
+func (e *Engine) Sources() (files []string, known bool) {
+	for _, key := range []string{client.EnvTLSVerify, client.EnvOverrideCertPath} {
+		if os.Getenv(key) != "" {
+			return nil, false
+		}
+	}
+	files = []string{filepath.Join(e.dir, "config.json"), filepath.Join(e.dir, "buildx", "current")}
+	if e.key != e.host {
+		sum := sha256.Sum256([]byte(e.key)) // how docker names the folder of a context
+		files = append(files, filepath.Join(e.dir, "contexts", "meta", hex.EncodeToString(sum[:]), "meta.json"))
+	}
+	return files, isLocal(e.host)
+}
 
 // endpoint is where an engine is and how to trust it.
 type endpoint struct {

@@ -1,0 +1,67 @@
+// Package cache keeps files that may be removed at any time, and digests that tell whether they are still right.
+//
+// It is set up before nearly all else, since the package again uses it: it imports no more than os and what that needs.
+package cache
+
+import (
+	"hash"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+)
+
+// Put adds texts to a digest in a way that no other texts come to.
+func Put(h hash.Hash, texts ...string) {
+	_, _ = io.WriteString(h, strconv.Itoa(len(texts))+"\n")
+	for _, text := range texts {
+		_, _ = io.WriteString(h, strconv.Itoa(len(text))+"\n")
+		_, _ = io.WriteString(h, text)
+	}
+}
+
+// Keep replaces a file that nobody else can read, under another name until it is whole, as two may write at a time. Of the files of the folder it
+// removes what was written the longest ago, where there are more than most.
+func Keep(dir, name string, data []byte, most int) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "new")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), in(dir, name))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	forget(dir, most)
+	return nil
+}
+
+func forget(dir string, most int) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) <= most {
+		return
+	}
+	age := func(e os.DirEntry) int64 {
+		info, err := e.Info()
+		if err != nil {
+			return 0
+		}
+		return info.ModTime().UnixNano()
+	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return int(min(max(age(a)-age(b), -1), 1)) })
+	for _, e := range entries[:len(entries)-most] {
+		_ = os.Remove(in(dir, e.Name()))
+	}
+}
+
+// in is a file in a folder.
+func in(dir, name string) string { return dir + string(os.PathSeparator) + name }

@@ -1,0 +1,119 @@
+//go:build unix
+
+package again
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// patience is how long the engine may take to go on with an answer, in seconds. After that the command goes its usual way, which
+// can say what it waits for.
+const patience = 3
+
+// maxAnswer bounds an answer.
+const maxAnswer = 64 << 20
+
+// answersAgain asks the engine what it was asked before, all at once, and says whether it answers the same.
+func answersAgain(n note) bool {
+	if len(n.questions) == 0 {
+		return false
+	}
+	same := make(chan bool, len(n.questions))
+	for _, q := range n.questions {
+		go func() {
+			e, ok := ask(n.socket, q)
+			same <- ok && answerSum(e, n.words) == q.answer
+		}()
+	}
+	for range n.questions {
+		if !<-same {
+			return false
+		}
+	}
+	return true
+}
+
+// ask puts one question, in HTTP/1.0: then the answer's end is that of the connection.
+func ask(socket string, q question) (Exchange, bool) {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return Exchange{}, false
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	syscall.CloseOnExec(fd)
+	limit := syscall.Timeval{Sec: patience}
+	if syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &limit) != nil ||
+		syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &limit) != nil ||
+		syscall.Connect(fd, &syscall.SockaddrUnix{Name: socket}) != nil {
+		return Exchange{}, false
+	}
+	question := []byte(q.method + " " + q.path + " HTTP/1.0\r\nHost: docker\r\nUser-Agent: muster\r\n\r\n")
+	for len(question) > 0 {
+		n, err := retried(func() (int, error) { return syscall.Write(fd, question) })
+		if err != nil {
+			return Exchange{}, false
+		}
+		question = question[n:]
+	}
+	var answer []byte
+	chunk := make([]byte, 64<<10)
+	for {
+		n, err := retried(func() (int, error) { return syscall.Read(fd, chunk) })
+		if err != nil || len(answer) > maxAnswer {
+			return Exchange{}, false
+		}
+		if n == 0 {
+			break
+		}
+		answer = append(answer, chunk[:n]...)
+	}
+	return understood(q, answer)
+}
+
+// retried goes on after a signal.
+func retried(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); !errors.Is(err, syscall.EINTR) {
+			return n, err
+		}
+	}
+}
+
+// understood takes an answer apart.
+func understood(q question, answer []byte) (Exchange, bool) {
+	head, body, ok := bytes.Cut(answer, []byte("\r\n\r\n"))
+	lines := strings.Split(string(head), "\r\n")
+	fields := strings.Fields(lines[0])
+	if !ok || len(fields) < 2 || !strings.HasPrefix(fields[0], "HTTP/1.") {
+		return Exchange{}, false
+	}
+	status, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return Exchange{}, false
+	}
+	header := map[string]string{}
+	for _, line := range lines[1:] {
+		key, value, _ := strings.Cut(line, ":")
+		header[strings.ToLower(key)] = strings.TrimSpace(value)
+	}
+	if header["transfer-encoding"] != "" {
+		return Exchange{}, false
+	}
+	return Exchange{
+		Method: q.method, Path: q.path, Status: status, Body: body,
+		Header: func(key string) string { return header[strings.ToLower(key)] },
+	}, true
+}
+
+// inode tells a file from another one that took its place.
+func inode(info os.FileInfo) uint64 {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Ino)
+	}
+	return 0
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// repeatedFile has one of each that an up goes by.
+const repeatedFile = `
+version: "3"
+services:
+  web:
+    image: ${BUSYBOX_IMAGE}
+    command: [sleep, "600"]
+    init: true
+    stop_grace_period: 0s
+    environment: {A: "1", FROM_DOTENV: "${FROM_DOTENV}", FROM_PROCESS: "${FROM_PROCESS:-}"}
+    env_file: [web.env]
+    configs: [conf]
+    volumes: [data:/data]
+configs: {conf: {file: web.conf}}
+volumes: {data: {}}
+`
+
+// TestEngineUpAgain: an up that has nothing to do is answered early once the one before had nothing to do either, with the same words; and never
+// where anything is another thing.
+func TestEngineUpAgain(t *testing.T) {
+	host := testEngine(t)
+	if podman, err := speaks(t, host, "podman"); err != nil || podman {
+		t.Skipf("Podman's answers are not always the same (%v)", err)
+	}
+	r := newFaultRig(t, "services: {web: {image: '${BUSYBOX_IMAGE}', command: [sleep, '600'], init: true, stop_grace_period: 0s}}\n")
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(r.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("compose.yaml", repeatedFile)
+	write(".env", "FROM_DOTENV=1\n")
+	write("web.env", "FROM_FILE=1\n")
+	write("web.conf", "1\n")
+	between := listenBetween(t, strings.TrimPrefix(host, "unix://"))
+	var environ []string
+	up := func(args ...string) (said string, early bool) {
+		t.Helper()
+		cmd := r.command(append([]string{"up", "-d"}, args...)...)
+		cmd.Env = append(append(cmd.Env, "DOCKER_HOST=unix://"+between.socket), environ...)
+		between.reset()
+		text, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		return string(text), between.early()
+	}
+	settle := func() {
+		t.Helper()
+		usual, _ := up()
+		for range 3 {
+			said, early := up()
+			if early {
+				if said != usual || !strings.Contains(said, "up to date") || !strings.Contains(said, "version") {
+					t.Errorf("early it says\n%sand else\n%s", said, usual)
+				}
+				return
+			}
+			usual = said
+		}
+		t.Fatalf("it never answers early; it says\n%s", usual)
+	}
+	for _, c := range []struct {
+		what string
+		do   func()
+		idle bool // there is nothing to do all the same
+	}{
+		{"the file", func() { write("compose.yaml", strings.Replace(repeatedFile, `A: "1"`, `A: "2"`, 1)) }, false},
+		{"an override that appears", func() { write("compose.override.yaml", "services: {web: {environment: {B: '1'}}}\n") }, false},
+		{"an override that goes", func() {
+			if err := os.Remove(filepath.Join(r.dir, "compose.override.yaml")); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+		{"a file that goes before", func() { write("compose.yml", "services: {}\n") }, true},
+		{".env", func() { write(".env", "FROM_DOTENV=2\n") }, false},
+		{"an env file", func() { write("web.env", "FROM_FILE=2\n") }, false},
+		{"a config", func() { write("web.conf", "2\n") }, false},
+		{"the environment", func() { environ = []string{"FROM_PROCESS=1"} }, false},
+		{"an unused variable", func() { environ = append(environ, "UNUSED=1") }, true},
+		{"docker's configuration", func() { write(".docker/config.json", "{}\n") }, true},
+		{"a container that was stopped", func() { r.must("stop", "web") }, false},
+		{"one that was paused", func() { r.must("pause", "web") }, false},
+		{"one that was killed", func() { r.must("kill", "web") }, false},
+		{"one that was removed", func() { r.must("rm", "-sf", "web") }, false},
+		{"one more", func() { r.must("scale", "web=2") }, false},
+		{"all of it", func() { r.must("down", "-v") }, false},
+	} {
+		settle()
+		c.do()
+		said, early := up()
+		if idle := strings.Contains(said, "up to date"); early || idle != c.idle {
+			t.Errorf("%s: early %v, nothing to do %v, it says\n%s", c.what, early, idle, said)
+		}
+	}
+	settle()
+	for range 3 {
+		if said, early := up("--force-recreate"); early || strings.Contains(said, "up to date") {
+			t.Errorf("forced: early %v, it says\n%s", early, said)
+		}
+	}
+}
+
+// listening stands between a client and an engine, and knows in what version of HTTP it was asked.
+type listening struct {
+	socket string
+	mu     sync.Mutex
+	asked  []string // first lines of connections
+}
+
+// listenBetween begins to listen on a socket of its own.
+func listenBetween(t *testing.T, engine string) *listening {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "between") // short enough for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l := &listening{socket: filepath.Join(dir, "s")}
+	listener, err := net.Listen("unix", l.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go l.pass(client, engine)
+		}
+	}()
+	return l
+}
+
+// pass hands a connection on.
+func (l *listening) pass(client net.Conn, engine string) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("unix", engine)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	in := bufio.NewReader(client)
+	first, err := in.ReadString('\n')
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	l.asked = append(l.asked, strings.TrimSpace(first))
+	l.mu.Unlock()
+	go func() {
+		_, _ = io.Copy(server, io.MultiReader(strings.NewReader(first), in))
+		_ = server.(*net.UnixConn).CloseWrite()
+	}()
+	_, _ = io.Copy(client, server)
+}
+
+func (l *listening) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = nil
+}
+
+// early says that all questions were those of an early answer.
+func (l *listening) early() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.asked {
+		if !strings.HasSuffix(line, " HTTP/1.0") {
+			return false
+		}
+	}
+	return len(l.asked) > 0
+}
