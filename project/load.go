@@ -57,6 +57,8 @@ type Options struct {
 	Strict bool
 	// Target is the --target value: one of [Targets]; empty leaves it to MUSTER_TARGET and then to the files.
 	Target string
+	// Fallback is the kind of engine where none of them says.
+	Fallback string
 	// TolerateMissing makes a missing file of a config, a secret or a build
 	// context a warning, and its digest empty: for commands that only look
 	// (config, plan). Without it such a file is an error.

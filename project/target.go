@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -16,7 +17,8 @@ const (
 // targetVariable chooses the kind of engine where no flag does.
 const targetVariable = "MUSTER_TARGET"
 
-// target is the kind of engine that is meant: by the flag, then by the environment, then by the files.
+// target is the kind of engine that is meant: by the flag, then by the environment, then by the files, then by what the engine that is
+// connected to is for.
 func (w *location) target(src []*document) (string, error) {
 	name, e := w.o.Target, &Error{Path: "--target"}
 	if name == "" {
@@ -34,7 +36,7 @@ func (w *location) target(src []*document) (string, error) {
 		}
 	}
 	if name == "" {
-		return TargetDocker, nil
+		return cmp.Or(w.o.Fallback, TargetDocker), nil
 	}
 	if !slices.Contains(Targets(), name) {
 		e.Problem, e.Hint = quote(name)+" is no kind of engine", fmt.Sprintf("there are %s", strings.Join(Targets(), ", "))

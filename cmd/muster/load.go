@@ -34,7 +34,7 @@ type loading struct {
 func (p *program) loadOptions(l loading) project.Options {
 	g := p.globals
 	return project.Options{
-		Files: g.files, Stdin: p.in, Name: g.name, Instance: g.instance, Target: g.target, HostPorts: p.hostPorts(l.onlyLook), Dir: g.dir, EnvFiles: g.envFiles,
+		Files: g.files, Stdin: p.in, Name: g.name, Instance: g.instance, Target: g.target, Fallback: p.fallbackTarget(), HostPorts: p.hostPorts(l.onlyLook), Dir: g.dir, EnvFiles: g.envFiles,
 		Profiles: g.profiles, AllProfiles: l.onlyLook, Services: l.services, Jobs: l.jobs, NoDeps: l.noDeps,
 		Tests: l.tests, AllTests: l.allTests,
 		Environ: p.environ, Compatibility: g.compatibility, AllResources: g.allResources, Strict: g.strict,

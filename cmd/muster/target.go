@@ -8,6 +8,7 @@ import (
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/runner/docker"
 )
 
 // onSwarm are the commands that work on the services of a swarm; the others work on the containers of one engine.
@@ -28,6 +29,15 @@ func (p *program) aim(target string) error {
 	}
 	p.globals.at.target = target
 	return nil
+}
+
+// fallbackTarget is the kind of engine where neither flag nor variable nor file says: by docker's configuration of the context.
+func (p *program) fallbackTarget() string {
+	at := p.globals.at
+	if docker.ForSwarm(docker.Options{Host: at.host, Context: at.context}) {
+		return project.TargetSwarm
+	}
+	return project.TargetDocker
 }
 
 // aimByName does the same for a command that does not read the files, but for what they say it is for.

@@ -163,21 +163,38 @@ type endpoint struct {
 	context string
 }
 
+// contextName is the docker context that counts.
+func contextName(o Options, file *configfile.ConfigFile) string {
+	switch {
+	case o.Context != "":
+		return o.Context
+	case o.Host != "" || os.Getenv(client.EnvOverrideHost) != "":
+		return defaultContext
+	}
+	return cmp.Or(os.Getenv("DOCKER_CONTEXT"), file.CurrentContext, defaultContext)
+}
+
+// ForSwarm says whether docker's configuration has the context that the options lead to among those whose stacks are for Docker's swarm
+// mode: {"plugins": {"muster": {"swarm-contexts": "one, two"}}}. That an engine manages a swarm is not enough: what was brought up there
+// as containers must not become services because somebody has made a swarm of the engine. A configuration that cannot be read is
+// for [Open] to complain of.
+func ForSwarm(o Options) bool {
+	file, err := config.Load(cmp.Or(o.ConfigDir, config.Dir()))
+	if err != nil {
+		return false
+	}
+	of, _ := file.PluginConfig("muster", "swarm-contexts")
+	for each := range strings.SplitSeq(of, ",") {
+		if strings.TrimSpace(each) == contextName(o, file) {
+			return true
+		}
+	}
+	return false
+}
+
 // resolve finds the endpoint in the order that the docker command uses.
 func resolve(o Options, dir string, file *configfile.ConfigFile) (endpoint, error) {
-	name := o.Context
-	switch {
-	case name != "":
-	case o.Host != "" || os.Getenv(client.EnvOverrideHost) != "":
-		name = defaultContext
-	case os.Getenv("DOCKER_CONTEXT") != "":
-		name = os.Getenv("DOCKER_CONTEXT")
-	case file.CurrentContext != "":
-		name = file.CurrentContext
-	default:
-		name = defaultContext
-	}
-	if name != defaultContext {
+	if name := contextName(o, file); name != defaultContext {
 		end, err := fromContext(name, dir)
 		end.context = name
 		return end, err

@@ -77,6 +77,39 @@ func TestWhichEngine(t *testing.T) {
 	}
 }
 
+// Which contexts are for swarms is said by name, and nothing else makes one so.
+func TestForSwarm(t *testing.T) {
+	noEngine(t)
+	dir := files(t, map[string]string{"config.json": `{"currentContext": "prod", "plugins": {"muster": {"swarm-contexts": "stage, prod"}}}`})
+	for _, c := range []struct {
+		name    string
+		environ map[string]string
+		options Options
+		want    bool
+	}{
+		{"the current one", nil, Options{}, true},
+		{"another one", nil, Options{Context: "stage"}, true},
+		{"one that is not named", nil, Options{Context: "local"}, false},
+		{"one of the environment", map[string]string{"DOCKER_CONTEXT": "local"}, Options{}, false},
+		{"a host", nil, Options{Host: "tcp://h:1"}, false},
+		{"a host of the environment", map[string]string{"DOCKER_HOST": "tcp://h:1"}, Options{}, false},
+		{"a part of a name", nil, Options{Context: "pro"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for k, v := range c.environ {
+				t.Setenv(k, v)
+			}
+			c.options.ConfigDir = dir
+			if got := ForSwarm(c.options); got != c.want {
+				t.Errorf("%t, want %t", got, c.want)
+			}
+		})
+	}
+	if ForSwarm(Options{ConfigDir: t.TempDir()}) {
+		t.Error("without a configuration it is")
+	}
+}
+
 func TestNoEngineAnswers(t *testing.T) {
 	noEngine(t)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
