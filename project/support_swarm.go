@@ -1,7 +1,6 @@
 package project
 
 import (
-	"maps"
 	"slices"
 	"strings"
 )
@@ -14,11 +13,12 @@ func swarmRows(docker []Row) []Row {
 		others[row.Key] = row
 	}
 	var out []Row
+	known := map[string]bool{}
 	for _, row := range docker {
 		row.Target, row.Dropped, row.Attached = TargetSwarm, false, false
 		if other, ok := others[row.Key]; ok {
 			out = append(out, other)
-			delete(others, row.Key)
+			known[row.Key] = true
 			continue
 		}
 		// A key below one that does not count does not count either, and goes by that row.
@@ -27,7 +27,12 @@ func swarmRows(docker []Row) []Row {
 		}
 		out = append(out, row)
 	}
-	return append(out, slices.Collect(maps.Values(others))...)
+	for key, row := range others {
+		if !known[key] {
+			out = append(out, row)
+		}
+	}
+	return out
 }
 
 // aboveOf is the row of the nearest key above a key that differs.
