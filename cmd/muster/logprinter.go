@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
 // logStyle is how lines of logs are printed.
@@ -29,9 +28,14 @@ type logStyle struct {
 type logPrinter struct {
 	style logStyle
 	width int
-	in    chan logItem
 	done  chan error
-	room  *semaphore.Weighted // bytes that may be in flight
+	work  chan struct{} // wakes who prints: something has come, or it is the end
+
+	mu     sync.Mutex
+	next   *logBatch     // what has come while others are printed
+	spare  *logBatch     // nil while it is printed
+	room   chan struct{} // is closed when there is room again
+	closed bool
 }
 
 // logSource is one container among those that print.
@@ -49,17 +53,48 @@ type logItem struct {
 	width  int // instead of the rest: the prefix is to be at least so wide
 }
 
+// logBatch is what is printed at a time. The lines of a batch lie in one piece of memory, which is used again: a
+// line costs neither an allocation nor a switch between goroutines while the printer has other things to print.
+type logBatch struct {
+	items []logItem
+	ends  []int // where the text of each item ends
+	text  []byte
+}
+
+// batchText and batchItems are how large a batch becomes, but for its last item. Two of them are in flight.
 const (
-	// logQueue and logRoom bound what is in flight, in chunks and in bytes.
-	logQueue = 512
-	logRoom  = 8 << 20
+	batchText  = 1 << 20
+	batchItems = 8 << 10
 )
+
+func (b *logBatch) full() bool { return len(b.text) >= batchText || len(b.items) >= batchItems }
+
+func (b *logBatch) add(i logItem) {
+	b.text = append(b.text, i.chunk.text...)
+	i.chunk.text = nil // it is only valid during the call
+	b.items, b.ends = append(b.items, i), append(b.ends, len(b.text))
+}
+
+func (b *logBatch) clear() {
+	clear(b.items) // the sources may go
+	b.items, b.ends, b.text = b.items[:0], b.ends[:0], b.text[:0]
+}
+
+// each hands over the items with their text.
+func (b *logBatch) each(do func(logItem)) {
+	from := 0
+	for n, item := range b.items {
+		item.chunk.text = b.text[from:b.ends[n]]
+		from = b.ends[n]
+		do(item)
+	}
+}
 
 // newLogPrinter starts to print to w; labels decide the width of the prefix.
 func newLogPrinter(w io.Writer, style logStyle, labels []string) *logPrinter {
 	p := &logPrinter{
-		style: style, in: make(chan logItem, logQueue), done: make(chan error, 1),
-		room: semaphore.NewWeighted(logRoom),
+		style: style, done: make(chan error, 1), work: make(chan struct{}, 1), room: make(chan struct{}),
+		next: &logBatch{}, spare: &logBatch{},
 	}
 	for _, label := range labels {
 		p.width = max(p.width, len(label))
@@ -68,23 +103,28 @@ func newLogPrinter(w io.Writer, style logStyle, labels []string) *logPrinter {
 	return p
 }
 
-// run prints until in is closed. After a write has failed it goes on reading,
+// run prints until close is called. After a write has failed it goes on taking,
 // so that nobody hangs, and prints no more.
 func (p *logPrinter) run(w io.Writer) {
 	out := bufio.NewWriterSize(w, 64<<10)
-	pen := &logPen{out: out, style: p.style, width: p.width}
+	pen := &logPen{out: out, style: p.style, width: p.width, prefixes: map[*logSource]logPrefix{}}
 	var failed error
-	for item := range p.in {
-		if failed == nil {
-			pen.print(item)
-		}
-		p.room.Release(item.size())
-		if failed != nil {
+	for {
+		batch, last := p.take()
+		if batch == nil {
+			if last {
+				break
+			}
+			if failed == nil {
+				failed = out.Flush()
+			}
+			<-p.work
 			continue
 		}
-		if len(p.in) == 0 {
-			failed = out.Flush()
+		if failed == nil {
+			batch.each(pen.print)
 		}
+		p.giveBack(batch)
 	}
 	pen.finishLine()
 	if err := out.Flush(); failed == nil {
@@ -93,10 +133,42 @@ func (p *logPrinter) run(w io.Writer) {
 	p.done <- failed
 }
 
+// take gives what has come, and makes room for more; nil where nothing has, and whether nothing will.
+func (p *logPrinter) take() (batch *logBatch, last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.next.items) == 0 {
+		return nil, p.closed
+	}
+	batch = p.next
+	p.next, p.spare = p.spare, nil
+	close(p.room)
+	p.room = make(chan struct{})
+	return batch, false
+}
+
+// giveBack lets the memory of a batch be filled anew.
+func (p *logPrinter) giveBack(batch *logBatch) {
+	batch.clear()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spare = batch
+}
+
 // close waits until all is printed.
 func (p *logPrinter) close() error {
-	close(p.in)
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.wake()
 	return <-p.done
+}
+
+func (p *logPrinter) wake() {
+	select {
+	case p.work <- struct{}{}:
+	default: // it is awake, or about to be
+	}
 }
 
 // widen makes the prefix wide enough for labels, before the first of them prints.
@@ -105,12 +177,14 @@ func (p *logPrinter) widen(labels []string) {
 	for _, label := range labels {
 		width = max(width, len(label))
 	}
-	p.in <- logItem{width: width}
+	p.mu.Lock()
+	p.next.add(logItem{width: width})
+	p.mu.Unlock()
+	p.wake()
 }
 
 // chunk prints a piece of a container's output.
 func (p *logPrinter) chunk(ctx context.Context, source *logSource, c logChunk) error {
-	c.text = append([]byte(nil), c.text...) // it is only valid during the call
 	return p.send(ctx, logItem{source: source, chunk: c})
 }
 
@@ -119,21 +193,34 @@ func (p *logPrinter) remark(ctx context.Context, source *logSource, text string)
 	return p.send(ctx, logItem{source: source, remark: text})
 }
 
+// send waits until there is room.
 func (p *logPrinter) send(ctx context.Context, item logItem) error {
-	if err := p.room.Acquire(ctx, item.size()); err != nil {
-		return context.Cause(ctx)
-	}
-	select {
-	case p.in <- item:
-		return nil
-	case <-ctx.Done():
-		p.room.Release(item.size())
-		return context.Cause(ctx)
+	for {
+		room := p.offer(item)
+		if room == nil {
+			return nil
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
 
-// size is what an item takes of the room; a chunk too large for it all takes it all.
-func (i logItem) size() int64 { return int64(min(len(i.chunk.text), logRoom)) }
+// offer takes an item, or gives what is closed when it is worth another try.
+func (p *logPrinter) offer(item logItem) (room <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next.full() {
+		return p.room
+	}
+	p.next.add(item)
+	if len(p.next.items) == 1 {
+		p.wake()
+	}
+	return nil
+}
 
 // logPen knows what stands on the last line.
 type logPen struct {
@@ -141,13 +228,18 @@ type logPen struct {
 	style logStyle
 	width int
 	open  *logSource // whose unfinished line the cursor stands in; nil for none
+	// prefixes are those of the sources at this width: they are the same for a million lines.
+	prefixes map[*logSource]logPrefix
 }
+
+// logPrefix is what the lines of a source begin with as long as it has that label.
+type logPrefix struct{ label, text string }
 
 // print writes one item. Errors stay in out until it is flushed.
 func (p *logPen) print(item logItem) {
 	switch {
 	case item.source == nil:
-		p.width = max(p.width, item.width)
+		p.widen(item.width)
 	case p.style.json:
 		p.printJSON(item)
 	case item.remark != "":
@@ -163,7 +255,7 @@ func (p *logPen) printText(source *logSource, c logChunk) {
 		p.finishLine()
 		p.prefix(source)
 		if p.style.timestamps && !c.at.IsZero() {
-			p.out.WriteString(c.at.UTC().Format(time.RFC3339Nano) + " ")
+			p.out.Write(append(c.at.UTC().AppendFormat(p.out.AvailableBuffer(), time.RFC3339Nano), ' '))
 		}
 	}
 	p.out.Write(c.text)
@@ -185,9 +277,22 @@ func (p *logPen) prefix(source *logSource) {
 	if p.style.noPrefix {
 		return
 	}
-	p.width = max(p.width, len(source.label))
-	text := fmt.Sprintf("%-*s  | ", p.width, source.label)
-	p.out.WriteString(p.style.paint.in(source.colour, text))
+	p.widen(len(source.label))
+	prefix := p.prefixes[source]
+	if prefix.label != source.label || prefix.text == "" {
+		text := fmt.Sprintf("%-*s  | ", p.width, source.label)
+		prefix = logPrefix{label: source.label, text: p.style.paint.in(source.colour, text)}
+		p.prefixes[source] = prefix
+	}
+	p.out.WriteString(prefix.text)
+}
+
+// widen makes prefixes at least so wide.
+func (p *logPen) widen(width int) {
+	if width > p.width {
+		p.width = width
+		clear(p.prefixes)
+	}
 }
 
 // logLine is a line of logs as JSON.

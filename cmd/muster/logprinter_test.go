@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -132,31 +132,34 @@ func (g gate) Write(p []byte) (int, error) { <-g.open; return len(p), nil }
 
 // A reader that is slow holds the containers back; nothing piles up in memory.
 func TestLogPrinterIsBounded(t *testing.T) {
-	g := gate{make(chan struct{})}
-	p := newLogPrinter(g, logStyle{}, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	var sent int64
-	var all sync.WaitGroup
-	all.Go(func() {
-		big := bytes.Repeat([]byte("x"), 256<<10)
-		for range 1000 {
-			if p.chunk(ctx, source("web-1"), logChunk{text: big}) != nil {
-				return
-			}
-			sent += int64(len(big))
-		}
-	})
-	for len(p.in) < 20 {
-		runtime.Gosched()
-	}
-	cancel()
-	all.Wait()
-	if limit := int64(logRoom + 3*256<<10); sent > limit {
-		t.Errorf("%d bytes were taken while nobody read, want at most %d", sent, limit)
-	}
-	close(g.open)
-	if err := p.close(); err != nil {
-		t.Error(err)
+	for name, size := range map[string]int{"long lines": 256 << 10, "short lines": 100, "empty lines": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := gate{make(chan struct{})}
+				p := newLogPrinter(g, logStyle{}, nil)
+				ctx, cancel := context.WithCancel(t.Context())
+				sent, lines := 0, 0
+				go func() {
+					text := bytes.Repeat([]byte("x"), size)
+					for p.chunk(ctx, source("web-1"), logChunk{text: text}) == nil {
+						sent, lines = sent+size, lines+1
+					}
+				}()
+				synctest.Wait()
+				// Two batches, and what the buffer of the output has before it is written.
+				if limit := 3 * (batchText + size); sent > limit || lines > 3*batchItems {
+					t.Errorf("%d bytes in %d lines were taken while nobody read, want at most %d in %d", sent, lines, limit, 3*batchItems)
+				}
+				if sent < batchText && lines < batchItems {
+					t.Errorf("only %d bytes in %d lines were taken", sent, lines)
+				}
+				cancel()
+				close(g.open)
+				if err := p.close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }
 

@@ -151,7 +151,7 @@ func (r *reader) line(line []byte) {
 	r.next[name] = n + 1
 }
 
-// heapLimit is what twenty containers may take: what is in flight ([logRoom]), a piece of a line for each, and what the collector has not
+// heapLimit is what twenty containers may take: what is in flight (two batches), a piece of a line for each, and what the collector has not
 // come to.
 const heapLimit = 96 << 20
 
