@@ -120,7 +120,7 @@ func (e *Engine) Attach(ctx context.Context, name string) (*LogStream, error) {
 }
 
 func newLogStream(in io.Reader, closer func() error, stamped bool) *LogStream {
-	return &LogStream{close: closer, in: bufio.NewReaderSize(in, 32<<10), stamped: stamped}
+	return &LogStream{close: closer, in: bufio.NewReaderSize(in, 64<<10), stamped: stamped}
 }
 
 // Next gives the next line; io.EOF when the output has ended. Lines of the two streams
@@ -272,19 +272,21 @@ func (s *LogStream) take(chunk []byte) (LogLine, bool, error) {
 	if len(p.text) == 0 {
 		p.at = s.frame.at
 	}
-	p.text = append(p.text, chunk...)
+	whole := len(chunk) > 0 && chunk[len(chunk)-1] == '\n'
+	text := chunk
+	if len(p.text) > 0 || !whole { // else it can stay in the buffer, which the next call reads on from
+		p.text = append(p.text, chunk...)
+		text = p.text
+	}
 	if _, err := s.in.Discard(len(chunk)); err != nil {
 		return LogLine{}, false, err
 	}
-	n := len(p.text)
-	whole := n > 0 && p.text[n-1] == '\n'
-	if !whole && n < MaxLine {
+	if !whole && len(text) < MaxLine {
 		return LogLine{}, false, nil
 	}
 	p.used = true
-	text := p.text
 	if whole {
-		text = bytes.TrimSuffix(text[:n-1], []byte{'\r'})
+		text = bytes.TrimSuffix(text[:len(text)-1], []byte{'\r'})
 	}
 	return LogLine{At: p.at, Stderr: i == 1, Text: text, Partial: !whole}, true, nil
 }
