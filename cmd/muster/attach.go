@@ -11,16 +11,20 @@ import (
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker"
 )
 
 // attachment shows the output of a project's containers as they come and go, and
 // knows when there is none left. One goroutine, [attachment.run], owns what is
 // known of the containers; the readers of their output report to it.
 //
-// Output is read from the engine's logs and not from an attached stream: each line has
-// the engine's time, so that after a restart reading goes on exactly where it was.
+// Output comes by a connection that was there before the start, where we have made that: the engine hands over what it gets, and need not
+// read it back from its disk. All else is read from its logs, from exactly where it was: the lives that the engine or
+// somebody else begins, and what a connection that broke did not bring.
 type attachment struct {
 	logs    logReader
+	attach  attacher
+	joined  connections
 	health  healthcheck.Engine
 	find    func(ctx context.Context, name string) (planner.Container, error)
 	printer *logPrinter
@@ -83,11 +87,16 @@ type followed struct {
 	tries tries
 	// barren counts the streams in a row that ended while it ran and brought nothing.
 	barren int
+	// joined says that this life's output comes, or came, by a connection, and torn that the connection may have been cut.
+	joined, torn bool
+	// beyond says that what was read of its last life may reach into the next one.
+	beyond bool
 }
 
 // turn is the begin of a container's life, or its end.
 type turn struct {
 	start bool
+	out   output    // of the begin: a connection that was there before; nil where none was
 	code  int       // of the end
 	at    time.Time // of the end, by the engine's clock; zero where unknown
 	ran   time.Duration
@@ -98,7 +107,7 @@ type turn struct {
 func newAttachment(on engine, project string, printer *logPrinter, wanted func(string) bool) *attachment {
 	return &attachment{
 		more: make(chan expectation),
-		logs: on, health: on.Health(project), find: on.Inspect, printer: printer, project: project, wanted: wanted,
+		logs: on, attach: on, health: on.Health(project), find: on.Inspect, printer: printer, project: project, wanted: wanted,
 		ended: make(chan streamEnd), planned: make(chan struct{}), exits: make(chan containerExit),
 		keeps: make(chan bool), over: make(chan struct{}),
 		left: make(chan leftover), noMore: make(chan struct{}),
@@ -178,10 +187,14 @@ func touches(plan planner.Plan, name string) bool {
 
 // skipOld moves the position behind what a container printed in earlier lives.
 func (a *attachment) skipOld(ctx context.Context, f *followed) error {
-	return a.logs.Logs(ctx, f.name, logOptions{tail: 1}, func(c logChunk) error {
+	err := a.logs.Logs(ctx, f.name, logOptions{tail: 1}, func(c logChunk) error {
 		f.at.note(c.at, !c.more)
 		return nil
 	})
+	if errors.Is(err, docker.ErrNotKept) {
+		return nil
+	}
+	return err
 }
 
 // entry is what is known of a container, made where it is new.
@@ -297,7 +310,7 @@ func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
 		}
 		f.expected = false
 		f.tries.begun()
-		f.queue = append(f.queue, turn{start: true})
+		f.queue = append(f.queue, turn{start: true, out: a.joined.take(e.Name, e.At)})
 		a.pump(ctx, f)
 	case "kill":
 		if f != nil {
@@ -321,6 +334,7 @@ func (a *attachment) event(ctx context.Context, e healthcheck.Event) {
 		}
 	case "resync":
 		for _, name := range slices.Sorted(maps.Keys(a.by)) {
+			a.by[name].torn = true
 			a.lookAgain(ctx, a.by[name])
 		}
 	}
@@ -338,14 +352,15 @@ func (a *attachment) discover(ctx context.Context, name string) *followed {
 // lookAgain asks how a container is, after events may have been lost.
 func (a *attachment) lookAgain(ctx context.Context, f *followed) {
 	s, err := a.health.Look(ctx, f.name)
-	wasUp := f.running || f.expected || len(f.queue) > 0 && f.queue[len(f.queue)-1].start
+	begun := f.running || len(f.queue) > 0 && f.queue[len(f.queue)-1].start
+	wasUp := begun || f.expected
 	f.expected = f.expected && !s.Running && !s.Exited
 	switch {
 	case errors.Is(err, healthcheck.ErrNoContainer):
 		f.running = false
 	case err != nil: // the next event will tell
-	case s.Running && !wasUp:
-		f.queue = append(f.queue, turn{start: true})
+	case s.Running && !begun:
+		f.queue = append(f.queue, turn{start: true, out: a.joined.take(f.name, s.StartedAt)})
 		a.pump(ctx, f)
 	case !s.Running && !s.Restarting && wasUp && !f.expected:
 		f.queue = append(f.queue, turn{code: s.ExitCode})
@@ -369,7 +384,7 @@ func (a *attachment) streamEnded(ctx context.Context, end streamEnd) {
 		f.barren = 0
 	}
 	if end.err != nil && f.barren < reopenTries {
-		a.open(ctx, f)
+		a.open(ctx, f, nil)
 		return
 	}
 	a.pump(ctx, f)
@@ -403,7 +418,7 @@ func (a *attachment) reopen(ctx context.Context, f *followed, why error) {
 	switch {
 	case err != nil || !s.Running:
 	case f.barren < reopenTries:
-		a.open(ctx, f)
+		a.open(ctx, f, nil)
 	default:
 		_ = a.printer.remark(ctx, &f.source, fmt.Sprintf("%s: its output cannot be read: %v", f.source.label, why))
 	}
@@ -413,13 +428,21 @@ func (a *attachment) reopen(ctx context.Context, f *followed, why error) {
 func (a *attachment) pump(ctx context.Context, f *followed) {
 	for !f.reading && len(f.queue) > 0 {
 		next := f.queue[0]
+		if !next.start && f.joined && f.torn { // the rest of it is in the logs
+			a.open(ctx, f, nil)
+			continue
+		}
 		f.queue = f.queue[1:]
 		if next.start {
 			f.running, f.barren = true, 0
 			if s, err := a.health.Look(ctx, f.name); err == nil {
 				f.life = s.StartedAt
 			}
-			a.open(ctx, f)
+			if next.out != nil && f.beyond { // it would bring lines a second time
+				_ = next.out.Close()
+				next.out = nil
+			}
+			a.open(ctx, f, next.out)
 			continue
 		}
 		a.died(ctx, f, next)
@@ -428,6 +451,9 @@ func (a *attachment) pump(ctx context.Context, f *followed) {
 
 // died says that a container has ended, and whether it comes back by itself.
 func (a *attachment) died(ctx context.Context, f *followed, end turn) {
+	if f.beyond = !end.at.After(f.at.at); !f.beyond {
+		f.at = position{at: end.at} // all of this life has been printed, and the next begins later
+	}
 	comesBack := len(f.queue) > 0
 	if !comesBack {
 		s, err := a.health.Look(ctx, f.name)

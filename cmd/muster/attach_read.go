@@ -2,32 +2,18 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strconv"
+	"errors"
 	"time"
+
+	"github.com/musterhq/muster/runner/docker"
 )
 
-// position is how far the output has been printed: all lines before a time, and
-// so many with it. It is what lets reading go on without a line lost or repeated.
-type position struct {
-	at    time.Time
-	lines int
-}
-
-// since is the position in the engine's words; empty is the beginning.
-func (p position) since() string {
-	if p.at.IsZero() {
-		return ""
-	}
-	return strconv.FormatInt(p.at.Unix(), 10) + "." + fmt.Sprintf("%09d", p.at.Nanosecond())
-}
-
-// open starts to read a container's output if nobody does and it is wanted.
-func (a *attachment) open(ctx context.Context, f *followed) {
+// open starts to read a container's output if nobody does and it is wanted: from out, or from the engine's logs where that is nil.
+func (a *attachment) open(ctx context.Context, f *followed, out output) {
 	if f.reading || !a.wanted(f.source.service) {
 		return
 	}
-	f.reading = true
+	f.reading, f.joined, f.torn = true, out != nil, false
 	name := f.name // the owner may change it meanwhile
 	pause := time.Duration(0)
 	if f.barren > 0 {
@@ -41,7 +27,7 @@ func (a *attachment) open(ctx context.Context, f *followed) {
 			}
 		}
 		before := f.at
-		err := a.read(ctx, name, f)
+		err := a.read(ctx, name, f, out)
 		select {
 		case a.ended <- streamEnd{of: f, err: err, fresh: f.at != before}:
 		case <-ctx.Done():
@@ -56,45 +42,25 @@ const (
 	reopenTries = 6
 )
 
-// read prints one stream of a container until it ends.
-func (a *attachment) read(ctx context.Context, name string, f *followed) error {
+// read prints one stream of a container until it ends: out, or the engine's logs where that is nil.
+func (a *attachment) read(ctx context.Context, name string, f *followed, out output) error {
+	if out != nil {
+		return a.readJoined(ctx, name, f, out)
+	}
 	o := logOptions{follow: true, since: f.at.since(), tail: f.tail}
 	f.tail = 0
-	had := f.at.had()
-	return a.logs.Logs(ctx, name, o, func(c logChunk) error {
-		if had(c) {
+	passes := f.at.resume()
+	err := a.logs.Logs(ctx, name, o, func(c logChunk) error {
+		if !passes(&c) {
 			return nil
 		}
-		f.at.note(c.at, !c.more)
 		return a.printer.chunk(ctx, &f.source, c)
 	})
-}
-
-// had says of each chunk of a stream that begins at the position whether it lies before it.
-func (p position) had() func(logChunk) bool {
-	seen := 0
-	return func(c logChunk) bool {
-		switch {
-		case p.at.IsZero():
-			return false
-		case c.at.Before(p.at):
-			return true // the engine's bound is coarser than ours
-		case c.at.Equal(p.at) && seen < p.lines:
-			if !c.more {
-				seen++
-			}
-			return true
-		}
-		return false
+	if !errors.Is(err, docker.ErrNotKept) {
+		return err
 	}
-}
-
-// note moves the position behind a line.
-func (p *position) note(at time.Time, whole bool) {
-	if !at.Equal(p.at) {
-		p.at, p.lines = at, 0
+	if out, err = a.attach.Attach(ctx, name); err != nil {
+		return err
 	}
-	if whole {
-		p.lines++
-	}
+	return a.readJoined(ctx, name, f, out)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker"
 )
 
 // fakeContainers print, end and start again as a test tells them to, and keep what they have
@@ -28,17 +29,34 @@ type fakeContainers struct {
 	by     map[string]*fakeContainer
 	events chan healthcheck.Event
 	change *sync.Cond
+	now    time.Time // by the engine's clock, which only moves when something happens; zero: each life takes a second
+}
+
+// tick is the time of the next thing that happens in the n-th life.
+func (f *fakeContainers) tick(life, nanosecond int) time.Time {
+	if f.now.IsZero() {
+		return time.Unix(int64(life), int64(nanosecond))
+	}
+	f.now = f.now.Add(1)
+	return f.now
 }
 
 type fakeContainer struct {
 	log        []logChunk
 	run        int // counts ends
 	lives      int // counts starts
+	began      time.Time
+	ended      time.Time
 	running    bool
 	comesBack  bool
 	code       int
 	ends       []int // how much had been printed at the end of each run
 	breakAfter int   // lines after which a reader's stream breaks, once; 0 is never
+	cutAfter   int   // the same for a connection
+	unkept     bool  // the log driver keeps nothing
+	thrown     int   // how much of the log is not kept any more
+	read       int   // counts the lines that were read from the log
+	connected  int   // how many read from connections
 }
 
 func newFakeContainers(names ...string) *fakeContainers {
@@ -62,7 +80,10 @@ func (f *fakeContainers) do(name string, change func(c *fakeContainer), events .
 }
 
 func (f *fakeContainers) start(name string) {
-	f.do(name, func(c *fakeContainer) { c.running, c.lives = true, c.lives+1 }, healthcheck.Event{What: "start"})
+	f.do(name, func(c *fakeContainer) {
+		c.running, c.lives, c.began = true, c.lives+1, f.tick(c.lives+1, 0)
+		f.events <- healthcheck.Event{Name: name, What: "start", At: c.began}
+	})
 }
 
 func (f *fakeContainers) print(name, line string, at time.Time) {
@@ -73,8 +94,84 @@ func (f *fakeContainers) end(name string, code int, comesBack bool) {
 	f.do(name, func(c *fakeContainer) {
 		c.running, c.code, c.comesBack = false, code, comesBack
 		c.run, c.ends = c.run+1, append(c.ends, len(c.log))
-		f.events <- healthcheck.Event{Name: name, What: "die", ExitCode: code, At: time.Unix(int64(c.lives), 1)}
+		c.ended = f.tick(c.lives, 1)
+		f.events <- healthcheck.Event{Name: name, What: "die", ExitCode: code, At: c.ended}
 	})
+}
+
+// AttachAhead connects to the next life of a container.
+func (f *fakeContainers) AttachAhead(ctx context.Context, name string) (output, error) {
+	return f.Attach(ctx, name)
+}
+
+// Attach connects to the next life of a container, or to what is left of this one.
+func (f *fakeContainers) Attach(_ context.Context, name string) (output, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.by[name]
+	if !c.running && c.comesBack {
+		return nil, errors.New("restarting, wait until the container is running")
+	}
+	return &fakeOutput{of: f, c: c, run: c.run, from: len(c.log)}, nil
+}
+
+// fakeOutput is a connection to a fake container.
+type fakeOutput struct {
+	of     *fakeContainers
+	c      *fakeContainer
+	run    int
+	from   int
+	closed bool
+}
+
+func (o *fakeOutput) Close() error {
+	o.of.mu.Lock()
+	defer o.of.mu.Unlock()
+	o.closed = true
+	o.of.change.Broadcast()
+	return nil
+}
+
+// Each tells the reader's time and not the engine's. A connection that is cut looks like one that has ended, and so do all others
+// to the engine at the time.
+func (o *fakeOutput) Each(ctx context.Context, each func(logChunk) error) error {
+	f, c := o.of, o.c
+	defer context.AfterFunc(ctx, func() { f.mu.Lock(); f.change.Broadcast(); f.mu.Unlock() })()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c.connected++
+	defer func() { c.connected-- }()
+	for sent := 0; ; {
+		end := len(c.log)
+		if o.run < len(c.ends) {
+			end = c.ends[o.run]
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case o.closed:
+			return io.ErrClosedPipe
+		case c.cutAfter > 0 && sent == c.cutAfter:
+			c.cutAfter = 0
+			f.events <- healthcheck.Event{What: "resync"}
+			return nil
+		case o.from < end:
+			line := c.log[o.from]
+			o.from++
+			sent++
+			line.at = time.Now()
+			f.mu.Unlock()
+			err := each(line)
+			f.mu.Lock()
+			if err != nil {
+				return err
+			}
+		case c.run > o.run:
+			return nil
+		default:
+			f.change.Wait()
+		}
+	}
 }
 
 func (f *fakeContainers) Logs(ctx context.Context, name string, o logOptions, each func(logChunk) error) error {
@@ -82,7 +179,10 @@ func (f *fakeContainers) Logs(ctx context.Context, name string, o logOptions, ea
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := f.by[name]
-	run, from, sent := c.run, 0, 0
+	if c.unkept {
+		return docker.ErrNotKept
+	}
+	run, from, sent := c.run, c.thrown, 0
 	if o.tail < 0 {
 		from = len(c.log)
 	} else if o.tail > 0 {
@@ -106,6 +206,7 @@ func (f *fakeContainers) Logs(ctx context.Context, name string, o logOptions, ea
 				return io.ErrUnexpectedEOF // as a connection that is cut looks
 			}
 			sent++
+			c.read++
 			f.mu.Unlock()
 			err := each(line)
 			f.mu.Lock()
@@ -135,7 +236,7 @@ func (f *fakeContainers) Look(_ context.Context, name string) (healthcheck.Statu
 		return healthcheck.Status{}, healthcheck.ErrNoContainer
 	}
 	return healthcheck.Status{Running: c.running, Restarting: !c.running && c.comesBack,
-		Exited: !c.running && c.run > 0, ExitCode: c.code, StartedAt: time.Unix(int64(c.lives), 0)}, nil
+		Exited: !c.running && c.run > 0, ExitCode: c.code, StartedAt: c.began, EndedAt: c.ended}, nil
 }
 
 func (f *fakeContainers) Probe(context.Context, string, healthcheck.Check) (healthcheck.ProbeResult, error) {
@@ -166,7 +267,7 @@ func newAttached(f *fakeContainers) *attachedTest {
 	at := &attachedTest{ended: make(chan error, 1), told: make(chan struct{})}
 	at.printer = newLogPrinter(&at.out, logStyle{}, nil)
 	at.a = &attachment{
-		logs: f, health: f, printer: at.printer, project: "shop", wanted: func(string) bool { return true },
+		logs: f, attach: f, health: f, printer: at.printer, project: "shop", wanted: func(string) bool { return true },
 		find: func(_ context.Context, name string) (planner.Container, error) {
 			return planner.Container{Name: name, Service: "found"}, nil
 		},
@@ -305,26 +406,37 @@ func TestAttachmentFollowsRenames(t *testing.T) {
 	})
 }
 
-// Whatever happens, each line is printed once and in order: restarts, streams that break, lines
-// with the same time.
+// Whatever happens, each line is printed once and in order: restarts, streams that break, connections that are cut, readers that
+// pause, lines with the same time, starts by us, by the engine and by somebody else.
 func TestAttachmentLosesNothing(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range uint64(500) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			f := newFakeContainers("shop-web-1")
-			at := attachTo(t, f, starts("shop-web-1"), planner.State{})
+			at := newAttached(f)
+			at.follow(t, f, starts("shop-web-1"), planner.State{})
 			close(at.a.planned)
-			now := time.Now()
+			f.now = time.Now()
 			n := 0
-			f.start("shop-web-1")
 			lives := 1 + r.IntN(4)
+			comesBack := false
 			for life := range lives {
-				f.do("shop-web-1", func(c *fakeContainer) { c.breakAfter = r.IntN(6) })
+				f.do("shop-web-1", func(c *fakeContainer) { c.breakAfter, c.cutAfter = r.IntN(6), r.IntN(9) })
+				switch {
+				case comesBack || r.IntN(4) == 0:
+				case r.IntN(4) == 0: // a start that fails
+					at.a.before(t.Context(), "shop-web-1", "s")()
+				default:
+					at.a.before(t.Context(), "shop-web-1", "s")
+				}
+				f.start("shop-web-1")
 				for range r.IntN(20) {
-					if r.IntN(3) > 0 {
-						now = now.Add(1)
-					}
-					f.print("shop-web-1", strconv.Itoa(n), now)
+					f.do("shop-web-1", func(c *fakeContainer) {
+						if r.IntN(3) > 0 {
+							f.now = f.now.Add(1)
+						}
+						c.log = append(c.log, logChunk{at: f.now, text: []byte(strconv.Itoa(n)), stderr: r.IntN(3) == 0})
+					})
 					n++
 					if r.IntN(4) == 0 {
 						synctest.Wait()
@@ -333,10 +445,12 @@ func TestAttachmentLosesNothing(t *testing.T) {
 				if r.IntN(2) == 0 {
 					synctest.Wait()
 				}
-				last := life == lives-1
-				f.end("shop-web-1", 1, !last)
-				if !last {
-					f.start("shop-web-1")
+				comesBack = r.IntN(2) == 0 && life < lives-1
+				if comesBack || life == lives-1 {
+					f.end("shop-web-1", 1, comesBack)
+				} else { // docker restart
+					f.end("shop-web-1", 1, true)
+					f.do("shop-web-1", func(c *fakeContainer) { c.comesBack = false })
 				}
 			}
 			var got []string

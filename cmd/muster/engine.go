@@ -17,6 +17,7 @@ import (
 type engine interface {
 	runner.Engine
 	logReader
+	attacher
 	projectLister
 	runner.Digester
 	projectHolder
@@ -105,6 +106,22 @@ type logReader interface {
 	// when following, until the container stops. The chunk is only valid during the
 	// call.
 	Logs(ctx context.Context, container string, o logOptions, each func(logChunk) error) error
+}
+
+// attacher connects to what containers print.
+type attacher interface {
+	// AttachAhead connects to one that is about to start, and misses nothing; it fails where the engine's logs cannot go on from there.
+	AttachAhead(ctx context.Context, container string) (output, error)
+	// Attach connects from now on.
+	Attach(ctx context.Context, container string) (output, error)
+}
+
+// output is a connection to what a container prints. Whoever does not read from it holds the container back.
+type output interface {
+	// Each hands it over until it ends, each fails or ctx ends, and closes the connection. The chunk is only valid during
+	// the call, and its time is when it came here.
+	Each(ctx context.Context, each func(logChunk) error) error
+	Close() error
 }
 
 // logOptions say which output to read. The zero value is all that there is.

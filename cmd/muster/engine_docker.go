@@ -37,6 +37,31 @@ func (e dockerEngine) Logs(ctx context.Context, container string, o logOptions, 
 	return eachChunk(ctx, stream, each)
 }
 
+// AttachAhead connects to what a container prints that is about to start.
+func (e dockerEngine) AttachAhead(ctx context.Context, container string) (output, error) {
+	return asOutput(e.Engine.AttachAhead(ctx, container))
+}
+
+// Attach connects to what a container prints.
+func (e dockerEngine) Attach(ctx context.Context, container string) (output, error) {
+	return asOutput(e.Engine.Attach(ctx, container))
+}
+
+func asOutput(stream *docker.LogStream, err error) (output, error) {
+	if err != nil {
+		return nil, err // a nil stream must not become an output
+	}
+	return attachedOutput{stream}, nil
+}
+
+// attachedOutput is a connection to a container.
+type attachedOutput struct{ *docker.LogStream }
+
+// Each hands over what comes.
+func (o attachedOutput) Each(ctx context.Context, each func(logChunk) error) error {
+	return eachChunk(ctx, o.LogStream, each)
+}
+
 // eachChunk hands a stream of output over line by line.
 func eachChunk(ctx context.Context, stream *docker.LogStream, each func(logChunk) error) error {
 	return stream.Each(ctx, func(line docker.LogLine) error {

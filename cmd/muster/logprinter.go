@@ -185,23 +185,29 @@ func (p *logPrinter) widen(labels []string) {
 
 // chunk prints a piece of a container's output.
 func (p *logPrinter) chunk(ctx context.Context, source *logSource, c logChunk) error {
-	return p.send(ctx, logItem{source: source, chunk: c})
+	return p.send(ctx, logItem{source: source, chunk: c}, 0)
 }
 
 // remark prints a line of muster's own about a container.
 func (p *logPrinter) remark(ctx context.Context, source *logSource, text string) error {
-	return p.send(ctx, logItem{source: source, remark: text})
+	return p.send(ctx, logItem{source: source, remark: text}, 0)
 }
 
-// send waits until there is room.
-func (p *logPrinter) send(ctx context.Context, item logItem) error {
+// send waits until there is room; not for longer than patience, where that is not 0.
+func (p *logPrinter) send(ctx context.Context, item logItem, patience time.Duration) error {
+	var late <-chan time.Time
 	for {
 		room := p.offer(item)
 		if room == nil {
 			return nil
 		}
+		if late == nil && patience > 0 {
+			late = time.After(patience)
+		}
 		select {
 		case <-room:
+		case <-late:
+			return errHeldUp
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

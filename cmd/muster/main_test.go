@@ -234,6 +234,16 @@ func (e memoryEngine) Logs(ctx context.Context, container string, o logOptions, 
 	return errors.Join(ctx.Err())
 }
 
+// AttachAhead refuses: what containers in memory print is known once they run.
+func (e memoryEngine) AttachAhead(context.Context, string) (output, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// Attach refuses: what containers in memory print is known once they run.
+func (e memoryEngine) Attach(context.Context, string) (output, error) {
+	return nil, errors.ErrUnsupported
+}
+
 // sinceTime reads the form that positions are written in.
 func sinceTime(text string) time.Time {
 	seconds, nanos, _ := strings.Cut(text, ".")

@@ -213,13 +213,12 @@ func (r *testRun) watch(ctx context.Context, one once, started planner.Plan, cas
 func (r *testRun) follow(ctx context.Context, name string, cases *testreport.Reader) error {
 	var at position
 	for tries := 1; ; tries++ {
-		had := at.had()
+		passes := at.resume()
 		before := at
 		err := r.on.Logs(ctx, name, logOptions{follow: true, since: at.since()}, func(c logChunk) error {
-			if had(c) {
+			if !passes(&c) {
 				return nil
 			}
-			at.note(c.at, !c.more)
 			shown, show := cases.Write(c.text, c.more)
 			if !show {
 				return nil

@@ -70,8 +70,10 @@ func (at *attached) run(ctx context.Context) error {
 	}
 	a := newAttachment(at.on, at.b.want.Name, printer, at.shows)
 	if at.held != nil {
-		a.keeper = at.held
+		a.keeper, at.held.engine = at.held, attaching{at.held.engine, a}
 		defer at.releaseHeld(ctx)
+	} else {
+		at.on = attaching{at.on, a}
 	}
 	watched := make(chan ended, 1)
 	follow := func(ctx context.Context, plan planner.Plan, have planner.State) error {

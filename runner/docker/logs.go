@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -88,7 +89,16 @@ type pending struct {
 // Close ends the stream; a Next that waits returns.
 func (s *LogStream) Close() error { return s.close() }
 
-// Logs reads a container's output. It works without asking whether the
+// ErrNotKept says that the output of a container cannot be read later on, because of its log driver.
+var ErrNotKept = errors.New("its log driver does not keep its output where it can be read")
+
+// notKept recognizes what engines say of that.
+func notKept(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "does not support reading") || strings.Contains(text, "cannot read logs") // Podman's words
+}
+
+// Logs reads a container's output; [ErrNotKept] where that cannot be done. It works without asking whether the
 // container has a terminal. Docker 20.10 does not give a last line that has no end to those
 // who follow; Attach does not have that fault.
 func (e *Engine) Logs(ctx context.Context, name string, o LogOptions) (*LogStream, error) {
@@ -97,13 +107,16 @@ func (e *Engine) Logs(ctx context.Context, name string, o LogOptions) (*LogStrea
 	}
 	body, err := e.client.ContainerLogs(ctx, name, o.Request())
 	if err != nil {
+		if notKept(err) {
+			return nil, fmt.Errorf("read the logs of container %q: %w", name, ErrNotKept)
+		}
 		return nil, e.wrap(ctx, err, "read the logs of container", name)
 	}
 	return newLogStream(body, body.Close, true), nil
 }
 
-// Attach connects to a container's output from now on. Called before the
-// start it misses no line, and works with every log driver.
+// Attach connects to a container's output from now on, until the stream is closed or this life of the container ends. Called
+// before the start it misses no line, and works with every log driver.
 func (e *Engine) Attach(ctx context.Context, name string) (*LogStream, error) {
 	if err := e.connect(ctx); err != nil {
 		return nil, err
@@ -112,11 +125,19 @@ func (e *Engine) Attach(ctx context.Context, name string) (*LogStream, error) {
 	if err != nil {
 		return nil, e.wrap(ctx, err, "attach to container", name)
 	}
-	stop := context.AfterFunc(ctx, got.Close)
-	return newLogStream(got.Reader, func() error {
-		stop()
-		return got.Conn.Close()
-	}, false), nil
+	return newLogStream(got.Reader, got.Conn.Close, false), nil
+}
+
+// AttachAhead is [Engine.Attach] to a container that is about to start, for who goes on with the logs of its later lives. Podman's cannot be
+// put together with that: it tells of an end at a time before that of the last lines.
+func (e *Engine) AttachAhead(ctx context.Context, name string) (*LogStream, error) {
+	if err := e.connect(ctx); err != nil {
+		return nil, err
+	}
+	if e.isPodman() {
+		return nil, errors.ErrUnsupported
+	}
+	return e.Attach(ctx, name)
 }
 
 func newLogStream(in io.Reader, closer func() error, stamped bool) *LogStream {
@@ -342,8 +363,8 @@ func (e *Engine) lines(ctx context.Context, name string, o healthcheck.Excerpt, 
 	}
 	stream, err := e.Logs(ctx, name, options)
 	if err != nil {
-		if text := err.Error(); strings.Contains(text, "does not support reading") || strings.Contains(text, "cannot read logs") { // Podman's words
-			return &healthcheck.CannotCheck{Reason: "its log driver does not keep its output where it can be read",
+		if errors.Is(err, ErrNotKept) {
+			return &healthcheck.CannotCheck{Reason: ErrNotKept.Error(),
 				Advice: "choose another logging driver, or let x-muster.ready look for something else than a line of the log"}
 		}
 		return err
