@@ -185,10 +185,15 @@ func touches(plan planner.Plan, name string) bool {
 	})
 }
 
+// sameTime is how many lines an engine's clock may give the same time.
+const sameTime = 100
+
 // skipOld moves the position behind what a container printed in earlier lives.
 func (a *attachment) skipOld(ctx context.Context, f *followed) error {
-	err := a.logs.Logs(ctx, f.name, logOptions{tail: 1}, func(c logChunk) error {
-		f.at.note(c.at, !c.more)
+	err := a.logs.Logs(ctx, f.name, logOptions{tail: sameTime}, func(c logChunk) error {
+		if !c.at.Before(f.at.at) { // each stream may have a tail of its own
+			f.at.note(c.at, !c.more)
+		}
 		return nil
 	})
 	if errors.Is(err, docker.ErrNotKept) {

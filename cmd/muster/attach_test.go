@@ -318,6 +318,7 @@ func TestAttachmentFollowsRestarts(t *testing.T) {
 		f := newFakeContainers("shop-web-1")
 		now := time.Now()
 		f.print("shop-web-1", "from an earlier life", now)
+		f.print("shop-web-1", "and that", now)
 		at := attachTo(t, f, starts("shop-web-1"), planner.State{Containers: []planner.Container{{Name: "shop-web-1", Service: "s"}}})
 		close(at.a.planned)
 		f.print("shop-web-1", "one", now) // the same time as the line of the earlier life
