@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,61 +19,73 @@ const patience = 3
 // maxAnswer bounds an answer.
 const maxAnswer = 64 << 20
 
-// answersAgain asks the engine what it was asked before, all at once, and says whether it answers the same.
+// answersAgain asks the engine what it was asked before and says whether it answers the same. All is asked before the first answer is read, so that the
+// engine works on them at a time, and this program needs no threads for that.
 func answersAgain(n note) bool {
-	if len(n.questions) == 0 {
-		return false
-	}
-	same := make(chan bool, len(n.questions))
+	sockets := make([]int, 0, len(n.questions))
+	defer func() {
+		for _, fd := range sockets {
+			_ = syscall.Close(fd)
+		}
+	}()
 	for _, q := range n.questions {
-		go func() {
-			e, ok := ask(n.socket, q)
-			same <- ok && answerSum(e, n.words) == q.answer
-		}()
-	}
-	for range n.questions {
-		if !<-same {
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			return false
+		}
+		sockets = append(sockets, fd)
+		if !ask(fd, n.socket, q) {
 			return false
 		}
 	}
-	return true
+	for i, q := range n.questions {
+		answer, ok := hear(sockets[i])
+		if !ok {
+			return false
+		}
+		if e, ok := understood(q, answer); !ok || answerSum(e, n.words) != q.answer {
+			return false
+		}
+	}
+	return len(n.questions) > 0
 }
 
 // ask puts one question, in HTTP/1.0: then the answer's end is that of the connection.
-func ask(socket string, q question) (Exchange, bool) {
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		return Exchange{}, false
-	}
-	defer func() { _ = syscall.Close(fd) }()
+func ask(fd int, socket string, q question) bool {
 	syscall.CloseOnExec(fd)
 	limit := syscall.Timeval{Sec: patience}
 	if syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &limit) != nil ||
 		syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &limit) != nil ||
 		syscall.Connect(fd, &syscall.SockaddrUnix{Name: socket}) != nil {
-		return Exchange{}, false
+		return false
 	}
-	question := []byte(q.method + " " + q.path + " HTTP/1.0\r\nHost: docker\r\nUser-Agent: muster\r\n\r\n")
-	for len(question) > 0 {
-		n, err := retried(func() (int, error) { return syscall.Write(fd, question) })
+	text := []byte(q.method + " " + q.path + " HTTP/1.0\r\nHost: docker\r\nUser-Agent: muster\r\n\r\n")
+	for len(text) > 0 {
+		n, err := retried(func() (int, error) { return syscall.Write(fd, text) })
 		if err != nil {
-			return Exchange{}, false
+			return false
 		}
-		question = question[n:]
+		text = text[n:]
 	}
-	var answer []byte
-	chunk := make([]byte, 64<<10)
+	return true
+}
+
+// hear reads an answer to its end.
+func hear(fd int) (answer []byte, ok bool) {
+	answer = make([]byte, 0, 64<<10)
 	for {
-		n, err := retried(func() (int, error) { return syscall.Read(fd, chunk) })
+		if len(answer) == cap(answer) {
+			answer = slices.Grow(answer, len(answer))
+		}
+		n, err := retried(func() (int, error) { return syscall.Read(fd, answer[len(answer):cap(answer)]) })
 		if err != nil || len(answer) > maxAnswer {
-			return Exchange{}, false
+			return nil, false
 		}
 		if n == 0 {
-			break
+			return answer, true
 		}
-		answer = append(answer, chunk[:n]...)
+		answer = answer[:len(answer)+n]
 	}
-	return understood(q, answer)
 }
 
 // retried goes on after a signal.
