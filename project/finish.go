@@ -27,6 +27,7 @@ func (l *loading) begun() *Project {
 		Remotes:      l.where.remotes.sources(),
 		allResources: l.o.AllResources,
 		lockDir:      l.where.lockDir(),
+		places:       l.places,
 	}
 	p.Environment["COMPOSE_PROJECT_NAME"] = l.name
 	if l.o.Compatibility || truth(l.where.env["COMPOSE_COMPATIBILITY"]) {

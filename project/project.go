@@ -78,6 +78,19 @@ type Project struct {
 	raw map[string]any
 	// lockDir is where the lock file lies, or would.
 	lockDir string
+	// places finds values in the files; nil for a project that comes from elsewhere.
+	places *places
+}
+
+// At begins an error about a value of the model, with its place in the files: where it is written, or what is nearest above it.
+// Parts of the path name keys, and elements of lists by their text, source, target or name.
+func (p *Project) At(path ...string) *Error {
+	if p.places == nil {
+		return &Error{Path: dotted(path)}
+	}
+	e := p.places.find(path...).at()
+	e.Path = dotted(p.places.written(path))
+	return e
 }
 
 // Declared is a service of the files, active or not.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
@@ -33,17 +32,15 @@ func (e swarmEngine) Apply(ctx context.Context, a planner.Action, report func(ru
 
 // Fit says what of a project a swarm has nothing for.
 func (e swarmEngine) Fit(want *project.Project, have planner.State) (warnings []string, err error) {
-	var problems planner.Errors
+	var problems project.Errors
 	for _, r := range swarm.Check(want, have.Engine.API) {
-		text := r.Path + ": " + r.Why
-		if !r.Minor {
-			problems = append(problems, &planner.Error{Ref: planner.Ref{Kind: planner.KindService, Name: strings.Split(r.Path, ".")[1]}, Problem: text, Advice: r.Hint})
+		told := want.At(r.Place()...)
+		told.Path, told.Problem, told.Hint = r.Path(), r.Why, r.Hint
+		if r.Minor {
+			warnings = append(warnings, told.Error())
 			continue
 		}
-		if r.Hint != "" {
-			text += " (" + r.Hint + ")"
-		}
-		warnings = append(warnings, text)
+		problems = append(problems, told)
 	}
 	if len(problems) > 0 {
 		return warnings, problems

@@ -92,7 +92,7 @@ func (e *Engine) refusals(ctx context.Context, a planner.ApplyService) error {
 	var problems []error
 	for _, r := range c.found {
 		if !r.Minor {
-			problems = append(problems, docker.Refused(r.Path+": "+r.Why, r.Hint, nil))
+			problems = append(problems, docker.Refused(r.Path()+": "+r.Why, r.Hint, nil))
 		}
 	}
 	return errors.Join(problems...)

@@ -18,11 +18,30 @@ import (
 
 // Refusal is a value in the file that asks for what a swarm cannot do.
 type Refusal struct {
-	Path string // such as "services.web.privileged"
-	Why  string
-	Hint string
+	Service string
+	Key     string // below the service, such as "volumes[/data].type"
+	Why     string
+	Hint    string
 	// Minor: the service works all the same, and people should know.
 	Minor bool
+}
+
+// Path is what it is about, as people read it.
+func (r Refusal) Path() string { return "services." + r.Service + "." + r.Key }
+
+// Place is the same part by part, with elements of lists by their names.
+func (r Refusal) Place() []string {
+	out := []string{"services", r.Service}
+	key, rest, listed := strings.Cut(r.Key, "[")
+	out = append(out, strings.Split(key, ".")...)
+	if listed {
+		element, below, _ := strings.Cut(rest, "]")
+		out = append(out, element)
+		if below != "" {
+			out = append(out, strings.Split(strings.TrimPrefix(below, "."), ".")...)
+		}
+	}
+	return out
 }
 
 // Check finds the values that a swarm has nothing for, before anything is done. Of whole keys the support table tells. api is the
@@ -56,13 +75,13 @@ func (c *checker) check() {
 // cannot notes a key, where it is set.
 func (c *checker) cannot(set bool, key, why, hint string) {
 	if set {
-		c.found = append(c.found, Refusal{Path: "services." + c.service.Name + "." + key, Why: why, Hint: hint})
+		c.found = append(c.found, Refusal{Service: c.service.Name, Key: key, Why: why, Hint: hint})
 	}
 }
 
 func (c *checker) minor(set bool, key, why string) {
 	if set {
-		c.found = append(c.found, Refusal{Path: "services." + c.service.Name + "." + key, Why: why, Minor: true})
+		c.found = append(c.found, Refusal{Service: c.service.Name, Key: key, Why: why, Minor: true})
 	}
 }
 

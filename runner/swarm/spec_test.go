@@ -47,7 +47,7 @@ func TestKeys(t *testing.T) {
 			if r.Minor {
 				kind = "warning"
 			}
-			got += fmt.Sprintf("%s: %s: %s\n", kind, r.Path, r.Why)
+			got += fmt.Sprintf("%s: %s: %s\n", kind, r.Path(), r.Why)
 			if !r.Minor {
 				got += "  " + r.Hint + "\n"
 			}
@@ -202,4 +202,18 @@ func TestEveryFieldIsDecided(t *testing.T) {
 		}
 	}
 	walk(reflect.TypeFor[types.ServiceConfig]())
+}
+
+// A refusal knows where in the files it is about.
+func TestRefusalsHaveAPlace(t *testing.T) {
+	for key, want := range map[string]string{
+		"tmpfs":                              "services a.b tmpfs",
+		"healthcheck.start_interval":         "services a.b healthcheck start_interval",
+		"volumes[/data/v1.2].bind.recursive": "services a.b volumes /data/v1.2 bind recursive",
+		"volumes[/data]":                     "services a.b volumes /data",
+	} {
+		if got := strings.Join((Refusal{Service: "a.b", Key: key}).Place(), " "); got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
 }
