@@ -109,6 +109,10 @@ func (b *builder) emitStart(s *service, r *replica, gates []StepID) {
 	needs = append(needs, b.after(r.old.Name)...)
 	needs = b.beforeStart(s, r, r.name, needs, "")
 	last := b.graph.add(Step{Action: StartContainer{Name: r.name, Service: s.name}, Needs: needs, Because: r.because})
+	for _, m := range b.exchanges(r.old) {
+		// An engine that removes a volume lets no container with any start meanwhile.
+		need(b.graph.byID[m.cleared], last)
+	}
 	if r.old.Status != Paused || b.halted[r.old.Name] != "" {
 		last = b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")
 	}

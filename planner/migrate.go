@@ -43,6 +43,8 @@ type migration struct {
 	restore *Restore
 	// exchange: the volume and the containers that have it stay, and it changes its data with the copy.
 	exchange bool
+	// cleared is the step that removes the copy, with exchange.
+	cleared StepID
 }
 
 // restoring is in the name of the copy of a snapshot's data that a volume is filled from.
@@ -355,7 +357,7 @@ func (b *builder) exchange() {
 			b.before[c.Name] = append(b.before[c.Name], exchanged)
 		}
 		b.volumeSteps[m.name] = exchanged
-		b.graph.add(Step{Action: RemoveVolume{Name: m.kept}, Needs: []StepID{exchanged}, Because: m.why, Impact: InPlace})
+		m.cleared = b.graph.add(Step{Action: RemoveVolume{Name: m.kept}, Needs: []StepID{exchanged}, Because: m.why, Impact: InPlace})
 		b.items = append(b.items, m.item(true))
 	}
 }
