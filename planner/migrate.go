@@ -140,11 +140,19 @@ func (b *builder) forgetCopy(mark *Volume) {
 func (b *builder) fillings() map[string][]string {
 	out := map[string][]string{}
 	for _, name := range keys(b.have.volumes) {
-		if of := b.have.volumes[name].Labels[LabelKeptFrom]; of != "" && strings.HasPrefix(name, of+restoring) {
+		if of := b.have.volumes[name].fillingFor(); of != "" {
 			out[of] = append(out[of], name)
 		}
 	}
 	return out
+}
+
+// fillingFor is the volume that this one was begun to be filled for from a snapshot; empty for all others.
+func (v *Volume) fillingFor() string {
+	if of := v.Labels[LabelKeptFrom]; strings.HasPrefix(v.Name, of+restoring) {
+		return of
+	}
+	return ""
 }
 
 // forgetFillings removes what was begun to be filled for a volume and has no mark yet, which is: the volume was not touched.

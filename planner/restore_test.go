@@ -59,6 +59,65 @@ func TestRestoreIsInterrupted(t *testing.T) {
 	}
 }
 
+// Whatever a restore that was cut leaves, goes with the volume: by down with volumes, and with an instance that nobody needs any more.
+func TestRestoreIsInterruptedAndTakenDown(t *testing.T) {
+	for _, story := range []string{"volume_restored", "volume_restored_new", "volume_exchanged", "volume_exchanged_shared"} {
+		s := readStory(t, "testdata/"+story+".txtar")
+		plan, err := s.plan(t, s.world)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := 0; cut <= len(plan.Steps); cut++ {
+			for what, take := range map[string]func(State) (Plan, error){
+				"down --volumes": func(have State) (Plan, error) {
+					return Teardown(s.load(t, "compose.yaml", nil), have, Policy{Volumes: true})
+				},
+				"gc": func(have State) (Plan, error) { return Removal("shop", have, s.how.Now) },
+			} {
+				w := s.world.copy()
+				if err := w.run(plan.Steps[:cut]); err != nil {
+					t.Fatal(err)
+				}
+				down, err := take(w.state)
+				if err != nil {
+					t.Fatalf("%s, cut after %d, %s: %v", story, cut, what, err)
+				}
+				if err := w.run(down.Steps); err != nil {
+					t.Fatalf("%s, cut after %d, %s: %v", story, cut, what, err)
+				}
+				if len(w.state.Volumes)+len(down.Warnings) > 0 {
+					t.Errorf("%s, cut after %d, %s leaves %+v; %q", story, cut, what, w.state.Volumes, down.Warnings)
+				}
+			}
+		}
+	}
+}
+
+// As long as a volume stays that is not whole yet, so does the copy that it is filled from.
+func TestRestoreIsInterruptedAndTheVolumeStays(t *testing.T) {
+	s := readStory(t, "testdata/volume_restored.txtar")
+	plan, err := s.plan(t, s.world)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.world.copy()
+	if err := w.run(plan.Steps[:7]); err != nil { // the volume is made anew
+		t.Fatal(err)
+	}
+	other := s.load(t, "compose.yaml", nil)
+	other.Volumes, other.Model = nil, nil
+	down, err := Teardown(other, w.state, Policy{Volumes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.run(down.Steps); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.state.Volumes) != 3 {
+		t.Errorf("%+v are left", w.state.Volumes)
+	}
+}
+
 // Restored again within the same second, a volume is filled from a copy of its own: what the first restore left goes, at whatever time.
 func TestRestoreAfterOneOfTheSameSecond(t *testing.T) {
 	s := readStory(t, "testdata/volume_restored.txtar")

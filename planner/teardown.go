@@ -187,18 +187,30 @@ func (t *teardown) volumes() {
 			}
 		}
 	}
-	for _, name := range keys(t.have.volumes) {
+	gone := map[string]bool{}
+	stays := func(name string) bool { return t.have.volumes[name] != nil && !gone[name] }
+	for _, name := range keys(t.have.volumes) { // a volume before what was begun for it, which has a longer name
 		v := t.have.volumes[name]
 		ours := v.Labels[LabelProject] == t.want.Name
 		switch {
 		case v == t.have.adjusted, v.Labels[LabelFiles] != "", declared[name] == external, !ours && declared[name] == absent:
 			continue
+		case ours && v.fillingFor() != "":
+			if stays(v.fillingFor()) && t.have.volumes[migratingName(v.fillingFor())] != nil {
+				t.warn("volume %s stays: volume %s is filled from it by the next `muster up`", name, v.fillingFor())
+				continue
+			}
+			t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: t.removals(), Impact: InPlace})
+			t.items = append(t.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Remove, Summary: "remove, left by a restore that was interrupted", Impact: InPlace})
+			continue
 		case ours && v.Labels[LabelKeptFrom] != "":
 			t.warn("volume %s stays: it has what volume %s had before it was defined anew; remove with `docker volume rm %s`", name, v.Labels[LabelKeptFrom], name)
 			continue
 		case ours && v.Labels[LabelKept] != "":
-			// What was being carried over goes, so there is nothing to carry on.
-			t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: t.removals(), Impact: InPlace})
+			if !stays(strings.TrimSuffix(name, migratingName(""))) {
+				// What was being carried over goes, so there is nothing to carry on.
+				t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: t.removals(), Impact: InPlace})
+			}
 			continue
 		case !ours:
 			t.warn("volume %s stays: it was not made for this project (%s)", name, owner(v.Labels))
@@ -210,6 +222,7 @@ func (t *teardown) volumes() {
 			t.warn("volume %s stays: %s uses it", name, used[name])
 			continue
 		}
+		gone[name] = true
 		t.graph.add(Step{Action: RemoveVolume{Name: name}, Needs: append(slices.Clone(t.tied().volumes[name]), t.tied().volumes[""]...), Impact: DataLoss})
 		t.items = append(t.items, Item{Ref: Ref{Kind: KindVolume, Name: name}, Verdict: Remove, Summary: "remove, its data is lost", Impact: DataLoss})
 	}

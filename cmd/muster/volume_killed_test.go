@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,37 @@ func TestEngineRestoreKilled(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEngineRestoreKilledAndGone: what a restore left that was killed goes with its instance, once nobody needs that any more.
+func TestEngineRestoreKilledAndGone(t *testing.T) {
+	if podman, err := speaks(t, testEngine(t), "podman"); err != nil || podman {
+		t.Skipf("Podman packs and fills no volumes (%v)", err)
+	}
+	r := newFaultRig(t, seededFile)
+	r.must("exec", "-T", "db", "dd", "if=/dev/urandom", "of=/data/large", "bs=1M", "count=24")
+	r.must("volume", "snapshot", "seeded")
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "compose.yaml"), []byte(seededFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.project += "-gone"
+	t.Cleanup(func() { removeProject(r.host, r.project) })
+	gone := func(args ...string) []string {
+		return append([]string{"-f", filepath.Join(folder, "compose.yaml"), "-p", strings.TrimSuffix(r.project, "-gone"), "--instance", "gone"}, args...)
+	}
+	r.must(gone("up", "-d")...)
+	r.killAt(" Volume "+r.project+"_data.restored-* Filling", gone("volume", "restore", "--yes", "seeded")...)
+	if has, err := r.volumes(); err != nil || len(has) != 2 {
+		t.Fatalf("killed, it leaves %v, %v", has, err)
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	r.must("gc", "--yes", r.project)
+	if has, err := r.volumes(); err != nil || len(has) > 0 {
+		t.Errorf("after gc there are %v, %v", has, err)
 	}
 }
 
