@@ -23,6 +23,7 @@ type deployment struct {
 	open    bool   // whether its image is another one shows only when it is applied
 	again   bool   // to be applied although nothing differs
 	apply   StepID // empty where nothing changes
+	removed StepID // it is taken away first; empty where it is changed as it is
 	awaits  map[Condition]StepID
 }
 
@@ -152,6 +153,8 @@ func (b *builder) changing(d *deployment) string {
 	switch {
 	case d.mode != d.have.Mode:
 		parts = append(parts, "remove and create, as the mode of a service cannot be changed")
+	case d.removed != "":
+		parts = append(parts, "remove and create, as its network is made anew")
 	case d.impact() == Replace && d.mode.Job():
 		parts = append(parts, "run again")
 	case d.impact() == Replace:
@@ -274,11 +277,12 @@ func (b *builder) applyService(d *deployment, needs []StepID) {
 	because, impact := d.changes, d.impact()
 	if d.have == nil {
 		because = []Change{{Path: d.path("deploy.replicas"), To: d.size()}}
-	} else if d.have.Mode != d.mode {
-		needs = append(needs, b.graph.add(Step{
+	} else if d.have.Mode != d.mode && d.removed == "" {
+		d.removed = b.graph.add(Step{
 			Action: RemoveService{Name: d.have.Name, Service: d.name}, Needs: slices.Clone(needs), Because: because, Impact: Replace,
-		}))
+		})
 	}
+	needs = append(needs, d.removed)
 	a := ApplyService{
 		Project: b.want.Name, Name: d.as, Service: d.name, Mode: d.mode, Replicas: d.scale, Spec: d.spec, Image: b.want.ImageName(d.spec),
 		Labels: b.serviceLabels(d), Objects: d.objects, Again: d.forced || d.again, Resolve: cmp.Or(d.resolve, b.how.Resolve), Digest: d.digest,
@@ -323,11 +327,17 @@ func (b *builder) deployOrphans() {
 			}
 			continue
 		}
-		b.gone[have.Name] = b.graph.add(Step{
-			Action: RemoveService{Name: have.Name, Service: key}, Because: []Change{{Path: "services." + key, From: "orphan"}}, Impact: Replace,
-		})
+		if b.gone[have.Name] == "" {
+			b.gone[have.Name] = b.removeOrphan(have)
+		}
 		b.items = append(b.items, Item{Ref: Ref{Kind: KindService, Name: key}, Verdict: Remove, Summary: "orphan, remove", Impact: Replace})
 	}
+}
+
+func (b *builder) removeOrphan(have *Deployed) StepID {
+	return b.graph.add(Step{
+		Action: RemoveService{Name: have.Name, Service: have.Service}, Because: []Change{{Path: "services." + have.Service, From: "orphan"}}, Impact: Replace,
+	})
 }
 
 // ends are the steps after which nothing of before a change of a service is left.

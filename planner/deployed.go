@@ -25,9 +25,10 @@ type Deployed struct {
 	Running, Completed int
 	Image              string            // the reference that it runs, with a digest where it was resolved
 	Labels             map[string]string // of the service, and not of its containers
-	// Objects are the names of the configs and secrets that it uses.
-	Objects []string `json:",omitempty"`
-	Update  Update   `json:",omitempty"`
+	// Objects are the names of the configs and secrets that it uses, and Networks those of the networks that it is in.
+	Objects  []string `json:",omitempty"`
+	Networks []string `json:",omitempty"`
+	Update   Update   `json:",omitempty"`
 	// Message is the engine's own for Update.
 	Message string `json:",omitempty"`
 	// Drift is what somebody has changed since it was applied: paths within the service.

@@ -27,8 +27,8 @@ func (b *builder) planNetworks() {
 			b.warn("network %s was not made for this project (%s); it is used as it is", name, owner(have.Labels))
 		default:
 			if changes := b.networkChanges(key, n, have); len(changes) > 0 && b.have.converges {
-				b.fail(item.Ref, "give it another name with `name`, or take the stack down first: services cannot be kept going meanwhile",
-					"network %s is there and differs from the file in %s", name, listed(changes, "networks."+key+"."))
+				item.Verdict, item.Changes, item.Impact = Modify, changes, Replace
+				item.Summary = "made anew; " + plural(b.redeployNetwork(key, n, have, changes), "service") + " removed before and created after"
 			} else if len(changes) > 0 {
 				item.Verdict, item.Changes, item.Impact = Modify, changes, InPlace
 				item.Summary = "made anew; " + plural(b.renewNetwork(key, n, changes), "container") + " reconnected"

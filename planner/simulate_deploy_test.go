@@ -91,6 +91,10 @@ func (w *world) applyService(a ApplyService) error {
 	if a.Mode.Everywhere() {
 		d.Replicas = len(w.state.Nodes)
 	}
+	d.Networks = nil
+	for _, key := range keys(a.Networks) {
+		d.Networks = append(d.Networks, a.Networks[key])
+	}
 	for _, key := range keys(a.Objects) {
 		d.Objects = append(d.Objects, a.Objects[key])
 	}

@@ -158,6 +158,8 @@ type Network struct {
 	Labels map[string]string
 	// Made is how it is defined, as far as the engine says; nil where it does not.
 	Made *project.Network `json:"-"`
+	// Others are the services of other projects that are in it, where the engine keeps services.
+	Others []string `json:",omitempty"`
 }
 
 // Volume is a volume on the engine.

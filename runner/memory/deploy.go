@@ -85,7 +85,7 @@ func (e *Engine) applyService(a planner.ApplyService) error {
 		d.Image += "@" + a.Digest
 	}
 	d.Running, d.Completed, d.Message = 0, 0, ""
-	d.Objects = slices.Sorted(maps.Values(a.Objects))
+	d.Objects, d.Networks = slices.Sorted(maps.Values(a.Objects)), slices.Sorted(maps.Values(a.Networks))
 	if a.Mode.Everywhere() {
 		d.Replicas = len(e.s.Nodes)
 	}

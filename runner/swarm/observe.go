@@ -48,7 +48,8 @@ func ofStack(project string) filters.Args {
 }
 
 // Observe answers with what the swarm has of a project. It takes one call each for services, tasks, nodes, networks, configs,
-// secrets, volumes (those of the manager) and images (none when the scope names none), all at the same time, and one for each of the
+// secrets, volumes (those of the manager) and images (none when the scope names none), one for the services of others that may be in
+// the networks, all at the same time, and one for each of the
 // nodes' own networks that a service is in.
 func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
 	state := planner.State{Converges: true}
@@ -65,6 +66,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		seen     sight
 		nodes    []swarm.Node
 		networks []network.Summary
+		all      []swarm.Service
 		here     string
 	)
 	group.Go(func() (err error) {
@@ -84,6 +86,10 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		return e.explain(ctx, err, "list the networks of", scope.Project)
 	})
 	group.Go(func() (err error) {
+		all, err = c.ServiceList(ctx, swarm.ServiceListOptions{})
+		return e.explain(ctx, err, "list all services beside those of", scope.Project)
+	})
+	group.Go(func() (err error) {
 		state.Objects, err = e.objects(ctx, c, scope)
 		return err
 	})
@@ -98,7 +104,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 	if err := group.Wait(); err != nil {
 		return state, err
 	}
-	state.Networks = networksOf(networks, scope)
+	state.Networks = networksOf(networks, all, scope)
 	state.Nodes = nodesFrom(nodes, here)
 	names := namesOf(networks)
 	for _, s := range seen.services {
@@ -231,6 +237,10 @@ func deployed(s swarm.Service, tasks []swarm.Task, project string, networks map[
 		Labels:   s.Spec.Labels,
 		Drift:    driftOf(s.Spec, networks),
 	}
+	for _, n := range s.Spec.TaskTemplate.Networks {
+		out.Networks = append(out.Networks, cmp.Or(networks[n.Target], n.Target))
+	}
+	slices.Sort(out.Networks)
 	if c := s.Spec.TaskTemplate.ContainerSpec; c != nil {
 		out.Image = c.Image
 		for _, r := range c.Configs {
@@ -302,15 +312,28 @@ func updateOf(state swarm.UpdateState) planner.Update {
 
 // networksOf are the stack's networks and those that the scope names, of those that the whole swarm has. One that a node has of
 // its own counts only where it is named.
-func networksOf(listed []network.Summary, scope planner.Scope) []planner.Network {
+func networksOf(listed []network.Summary, services []swarm.Service, scope planner.Scope) []planner.Network {
 	var out []planner.Network
 	for _, n := range listed {
 		named := slices.Contains(scope.Networks, n.Name) || slices.Contains(scope.Networks, n.ID)
 		if named && (n.Scope == "swarm" || ofNodes(n.Name)) || n.Scope == "swarm" && n.Labels[labelStack] == scope.Project {
-			out = append(out, planner.Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels})
+			out = append(out, planner.Network{ID: n.ID, Name: n.Name, Driver: n.Driver, Labels: n.Labels, Others: othersIn(n, services, scope.Project)})
 		}
 	}
 	slices.SortFunc(out, func(a, b planner.Network) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	return out
+}
+
+// othersIn are the services of other stacks, and of none, that are in a network.
+func othersIn(n network.Summary, services []swarm.Service, project string) []string {
+	var out []string
+	for _, s := range services {
+		in := slices.ContainsFunc(s.Spec.TaskTemplate.Networks, func(a swarm.NetworkAttachmentConfig) bool { return a.Target == n.ID || a.Target == n.Name })
+		if in && s.Spec.Labels[labelStack] != project {
+			out = append(out, s.Spec.Name)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 

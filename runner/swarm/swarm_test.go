@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/client"
 	"github.com/google/go-cmp/cmp"
@@ -463,6 +464,41 @@ func (r *rig) settled() {
 		if err := r.Apply(r.ctx, planner.AwaitService{Name: s.Name, Service: s.Service, Condition: planner.IsRunning}, nil); err != nil {
 			r.t.Fatal(err)
 		}
+	}
+}
+
+// A network that is defined anew is made anew where that is asked for, unless somebody else is in it.
+func TestSwarmNetworkChanges(t *testing.T) {
+	r := newRig(t)
+	const file = `
+services:
+  web: {image: IMAGE, command: [sleep, "600"], init: true, stop_signal: SIGKILL, networks: [back], deploy: {endpoint_mode: dnsrr}, depends_on: [db]}
+  db: {image: IMAGE, command: [sleep, "600"], init: true, stop_signal: SIGKILL, networks: [back], deploy: {endpoint_mode: dnsrr}}
+networks: {back: {labels: {tier: "1"}}}
+`
+	r.must(file)
+	changed := strings.ReplaceAll(file, `tier: "1"`, `tier: "2"`)
+	build := func(how planner.Policy) (planner.Plan, error) { return planner.Build(r.load(changed), r.state(), how) }
+	if _, err := build(planner.Policy{}); err == nil || !strings.Contains(err.Error(), "no service can go on meanwhile") {
+		t.Fatalf("it is not refused: %v", err)
+	}
+	r.docker("service", "create", "--detach=true", "--no-resolve-image", "--name", r.name+"guest", "--endpoint-mode", "dnsrr", "--replicas", "0", "--network", r.name+"_back", busybox())
+	_, err := build(planner.Policy{Recreate: planner.RecreateAlways})
+	r.docker("service", "rm", r.name+"guest")
+	if err == nil || !strings.Contains(err.Error(), "services of others are in it: "+r.name+"guest") {
+		t.Fatalf("it is not refused: %v", err)
+	}
+	plan, err := build(planner.Policy{Recreate: planner.RecreateAlways})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.run(plan); err != nil {
+		t.Fatal(err)
+	}
+	r.must(changed)
+	there, err := r.client.NetworkInspect(r.ctx, r.name+"_back", network.InspectOptions{})
+	if err != nil || there.Labels["tier"] != "2" {
+		t.Errorf("the network is %v: %v", there.Labels, err)
 	}
 }
 
