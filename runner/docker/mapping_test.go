@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/musterhq/muster/hack/fields"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -165,24 +166,14 @@ func TestEveryFieldIsDecided(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var walk func(reflect.Type)
-	walk = func(s reflect.Type) {
-		for i := range s.NumField() {
-			f := s.Field(i)
-			if f.Anonymous {
-				walk(f.Type)
-				continue
-			}
-			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-			if key == "-" || elsewhere[f.Name] != "" {
-				continue
-			}
-			if !strings.Contains("\n"+string(text), "\n"+key+":") {
-				t.Errorf("no case for %s (%s)", key, f.Name)
-			}
+	for _, f := range fields.OfService() {
+		if elsewhere[f.Name] != "" {
+			continue
+		}
+		if !strings.Contains("\n"+string(text), "\n"+f.Key+":") {
+			t.Errorf("no case for %s (%s)", f.Key, f.Name)
 		}
 	}
-	walk(reflect.TypeFor[types.ServiceConfig]())
 }
 
 func TestUnsupportedSaysAllAtOnce(t *testing.T) {

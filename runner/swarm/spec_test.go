@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/musterhq/muster/hack/fields"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
@@ -181,27 +182,17 @@ func TestEveryFieldIsDecided(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var walk func(reflect.Type)
-	walk = func(s reflect.Type) {
-		for i := range s.NumField() {
-			f := s.Field(i)
-			if f.Anonymous {
-				walk(f.Type)
-				continue
-			}
-			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-			if key == "-" || elsewhere[f.Name] != "" {
-				continue
-			}
-			if row, known := project.SupportOf(project.TargetSwarm, "services.web."+key); known && row.Support != project.Honoured {
-				continue
-			}
-			if !strings.Contains("\n"+string(text), "\n"+key+":") {
-				t.Errorf("no case for %s (%s)", key, f.Name)
-			}
+	for _, f := range fields.OfService() {
+		if elsewhere[f.Name] != "" {
+			continue
+		}
+		if row, known := project.SupportOf(project.TargetSwarm, "services.web."+f.Key); known && row.Support != project.Honoured {
+			continue
+		}
+		if !strings.Contains("\n"+string(text), "\n"+f.Key+":") {
+			t.Errorf("no case for %s (%s)", f.Key, f.Name)
 		}
 	}
-	walk(reflect.TypeFor[types.ServiceConfig]())
 }
 
 // A refusal knows where in the files it is about.
