@@ -15,6 +15,9 @@ const maxAnnotations = 10
 // repository the file is of which a test of a class has spoken; it answers with nothing where it does not know.
 func (r Report) Annotations(find func(class, file string) string) []string {
 	var out []string
+	if r.Problem != "" {
+		out = append(out, "::error title="+githubProperty(r.Project)+"::"+githubText(r.Problem))
+	}
 	for _, s := range r.Suites {
 		for _, c := range s.Cases {
 			if !c.Outcome.Bad() || len(out) == maxAnnotations {
@@ -27,7 +30,11 @@ func (r Report) Annotations(find func(class, file string) string) []string {
 			properties := "title=" + githubProperty(title)
 			if c.File != "" {
 				if file := find(c.Class, c.File); file != "" {
-					properties = "file=" + githubProperty(file) + ",line=" + strconv.Itoa(c.Line) + "," + properties
+					at := "file=" + githubProperty(file)
+					if c.Line > 0 {
+						at += ",line=" + strconv.Itoa(c.Line)
+					}
+					properties = at + "," + properties
 				}
 			}
 			out = append(out, "::error "+properties+"::"+githubText(cmp.Or(c.Message, string(c.Outcome))))

@@ -187,6 +187,22 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
+// What is not known is left out of an annotation; that not all could be run is one, too.
+func TestAnnotations(t *testing.T) {
+	report := Report{Project: "shop-test", Problem: "web is not ready:\nno such image", Suites: []Suite{{Name: "e2e", Cases: []Case{
+		{Name: "buys, pays", Outcome: Failed, Message: "100% wrong", File: "pay.js"}, {Name: "sells", Outcome: Failed, File: "sell.js", Line: 7}, {Name: "e2e", Outcome: Failed},
+	}}}}
+	want := []string{
+		"::error title=shop-test::web is not ready:%0Ano such image",
+		"::error file=pay.js,title=e2e%3A buys%2C pays::100%25 wrong",
+		"::error file=sell.js,line=7,title=e2e%3A sells::failed",
+		"::error title=e2e::failed",
+	}
+	if diff := cmp.Diff(want, report.Annotations(func(_, file string) string { return file })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestTail(t *testing.T) {
 	tail := Tail{Room: 20}
 	for i := range 9 {
