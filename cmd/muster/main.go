@@ -9,6 +9,8 @@ import (
 	"context"
 	"os"
 	"strings"
+
+	_ "github.com/musterhq/muster/cmd/muster/heap" // for what it does before this one is set up
 )
 
 func main() { os.Exit(start(os.Args)) }
