@@ -247,7 +247,7 @@ func (e *runFailure) leftOut() []string {
 	left := map[string][]string{} // by what they need
 	started := true
 	for _, r := range e.board.rows {
-		if r.state() != runner.Skipped {
+		if r.state() != runner.Skipped || r.tidies() {
 			continue
 		}
 		var needs []string
@@ -280,6 +280,14 @@ func (e *runFailure) leftOut() []string {
 		said = append(said, fmt.Sprintf("%s %s %s because %s %s %s.", and(left[needs]), was, what, it, need, needs))
 	}
 	return said
+}
+
+// tidies says whether a row is only about configs and secrets that nothing uses any more: nobody waits for their end.
+func (r *row) tidies() bool {
+	return !slices.ContainsFunc(r.steps, func(s *stepView) bool {
+		_, tidies := s.step.Action.(planner.RemoveObject)
+		return !tidies
+	})
 }
 
 // and joins names: "a, b and c".

@@ -26,7 +26,9 @@ func rollout() planner.Plan {
 			planner.Step{ID: planner.StepID("rename " + name), Group: group, Action: planner.RenameContainer{Name: name + ".next", To: name, Service: "web"}},
 		)
 	}
-	plan.Steps = append(plan.Steps, planner.Step{ID: "start mailer", Action: planner.StartContainer{Name: "shop-mailer-1", Service: "mailer"}})
+	plan.Steps = append(plan.Steps,
+		planner.Step{ID: "start mailer", Action: planner.StartContainer{Name: "shop-mailer-1", Service: "mailer"}},
+		planner.Step{ID: "remove config", Action: planner.RemoveObject{Kind: planner.KindConfig, Name: "shop_settings-1"}})
 	return plan
 }
 
@@ -49,7 +51,7 @@ func TestRunFailureText(t *testing.T) {
 		},
 	}
 	end("await shop-web-2", runner.Failed, failure)
-	for _, id := range []planner.StepID{"rename shop-web-2", "await shop-web-3", "rename shop-web-3", "start mailer"} {
+	for _, id := range []planner.StepID{"rename shop-web-2", "await shop-web-3", "rename shop-web-3", "start mailer", "remove config"} {
 		end(id, runner.Skipped, failure)
 	}
 	text := func(errs runner.Errors) string {
