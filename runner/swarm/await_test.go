@@ -183,6 +183,7 @@ func TestJudgeGivesUpWithoutANode(t *testing.T) {
 	for name, c := range map[string]struct {
 		first, second sight
 		timeout       time.Duration
+		unheard       bool   // there is a node that the managers have not heard of
 		want          string // empty: it waits on
 	}{
 		"no node":              {first: waiting("1 - v2 pending"), second: waiting("1 - v2 pending"), want: "web.1 has had no node for 30s: " + words},
@@ -191,28 +192,33 @@ func TestJudgeGivesUpWithoutANode(t *testing.T) {
 		"the old one ends":     {first: waiting("1 node1 v1 !running", "1 - v2 pending"), second: waiting("1 node1 v1 !running", "1 - v2 pending")},
 		"the old one was lost": {first: waiting("1 node2 v1 !running", "1 - v2 pending"), second: waiting("1 node2 v1 !running", "1 - v2 pending"), want: "web.1 has had no node for 30s: " + words},
 		"a limit of its own":   {first: waiting("1 - v2 pending"), second: waiting("1 - v2 pending"), timeout: time.Hour},
+		"a node may come back": {first: waiting("1 - v2 pending"), second: waiting("1 - v2 pending"), unheard: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var lines []string
+				there := nodes("node1", "node3")
+				if c.unheard {
+					there[1].Status.State = swarm.NodeStateUnknown
+				}
 				j := newJudge(planner.AwaitService{Name: "p_web", Service: "web", Condition: planner.IsReady, Timeout: c.timeout}, func(p runner.Progress) {
 					if p.Line != "" {
 						lines = append(lines, p.Line)
 					}
 				})
-				done, again, err := j.decide(c.first, nodes("node1"))
+				done, again, err := j.decide(c.first, there)
 				if done || err != nil || again > noted || len(lines) > 0 {
 					t.Fatal(done, again, err, lines)
 				}
 				time.Sleep(noted)
-				if done, _, err = j.decide(c.second, nodes("node1")); done || err != nil {
+				if done, _, err = j.decide(c.second, there); done || err != nil {
 					t.Fatal(done, err)
 				}
 				if told := strings.Join(lines, "\n"); (told == "web.1 has no node so far: "+words) != (c.want != "" || c.timeout > 0) {
 					t.Errorf("it is told %q", told)
 				}
 				time.Sleep(placing - noted)
-				_, _, err = j.decide(c.second, nodes("node1"))
+				_, _, err = j.decide(c.second, there)
 				var sick *healthcheck.Failure
 				switch {
 				case errors.As(err, &sick) && sick.Error() == c.want && strings.Contains(sick.Advice, "placement.constraints"):

@@ -24,7 +24,7 @@ const (
 func (j *judge) unplaced(s swarm.Service, tasks []swarm.Task) (again time.Duration, err error) {
 	before := j.nowhere
 	j.nowhere = map[string]time.Time{}
-	if j.leaving(tasks) {
+	if j.leaving(tasks) || slices.ContainsFunc(j.nodes, unheard) {
 		return 0, nil
 	}
 	for _, t := range latest(s, tasks, j.nodes) {
@@ -70,6 +70,9 @@ func (j *judge) waitForNode(t swarm.Task, waited time.Duration) (next time.Durat
 func (j *judge) leaving(tasks []swarm.Task) bool {
 	return slices.ContainsFunc(tasks, func(t swarm.Task) bool { return !wantedToRun(t) && !ended(t) && nodeUp(j.nodes, t.NodeID) })
 }
+
+// unheard says whether the managers have not heard of a node since they began: it may well be there, and takes nothing so far.
+func unheard(n swarm.Node) bool { return n.Status.State == swarm.NodeStateUnknown }
 
 // placeAdvice is what to do about the scheduler's reasons, of which it may give several.
 func placeAdvice(said string) string {
