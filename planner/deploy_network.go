@@ -41,13 +41,18 @@ func (b *builder) redeployNetwork(key string, n project.Network, have *Network, 
 		images = append(images, b.imageSteps[ref], b.pushSteps[ref])
 	}
 	for _, each := range orphans {
-		b.gone[each.Name] = b.removeOrphan(each)
+		if b.gone[each.Name] == "" {
+			b.gone[each.Name] = b.removeOrphan(each)
+		}
 		needs = append(needs, b.gone[each.Name])
 	}
 	for i := len(b.order) - 1; i >= 0; i-- {
 		d := b.deployments[b.order[i]]
 		if d.have == nil || !slices.Contains(d.have.Networks, have.Name) {
 			continue
+		}
+		if len(d.changes) == 0 { // what is taken away has to come back
+			d.changes = []Change{{Path: d.path("networks." + key), To: "made anew"}}
 		}
 		if d.removed == "" { // else for another network
 			d.removed = b.graph.add(Step{
