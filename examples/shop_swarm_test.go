@@ -105,13 +105,17 @@ func (s *stack) running(service string) []string {
 	return strings.Fields(s.muster("ps", "--status", "running", "--format", "{{.Node}}", service))
 }
 
+// hung is when to give up what a swarm does by itself: on an idle machine the longest takes half a minute, and a failed up that is
+// tried again may take as long.
+const hung = 5 * time.Minute
+
 // eventually waits for what a swarm does by itself.
 func (s *stack) eventually(what string, holds func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(hung)
 	for tick := time.Tick(500 * time.Millisecond); !holds(); <-tick {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("in 90 s it did not come so far that %s", what)
+			s.t.Fatalf("in %v it did not come so far that %s", hung, what)
 		}
 	}
 }

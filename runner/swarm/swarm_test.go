@@ -63,7 +63,7 @@ func aloneRig(t *testing.T, config string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	r := &rig{Engine: Open(manager), t: t, ctx: ctx, name: "mt" + strings.ToLower(rand.Text()[:8]), dir: t.TempDir()}
 	if r.client, err = r.Client(ctx); err != nil {
 		t.Fatal(err)
