@@ -12,7 +12,7 @@ import (
 // object, the services are changed to use it, and the old one goes when none does any more. A name that the file gives is used as
 // it is.
 
-// longestObject is how long a name may be, in bytes; Swarm takes 64 and Kubernetes 253.
+// longestObject is how long a name may be, in bytes: no engine that keeps such takes fewer than 64.
 const longestObject = 63
 
 // objectNames are the names on the engine of the configs and secrets of a service, by "configs.KEY" and "secrets.KEY".
