@@ -8,6 +8,9 @@ import (
 // Digest asks the registry, through the engine and with docker's login, which content an
 // image's tag means now: as "sha256:…".
 func (e *Engine) Digest(ctx context.Context, ref string) (string, error) {
+	if err := e.connect(ctx); err != nil {
+		return "", err
+	}
 	auth, err := e.credentials(ref)
 	if err != nil {
 		return "", err
