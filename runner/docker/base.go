@@ -24,8 +24,12 @@ func (e *Engine) bringBases(ctx context.Context, a planner.BuildImage, r *buildk
 	}
 	for _, name := range slices.Sorted(slices.Values(a.Bases)) {
 		ref := strings.TrimPrefix(r.Contexts[name], "docker-image://")
+		key := "services." + a.Service + ".build.additional_contexts." + name + " with a builder elsewhere"
+		if e.isPodman() {
+			return cleanup, &UnsupportedError{Key: key, Why: "Podman gives images in a form that BuildKit does not read"}
+		}
 		if api := e.client.ClientVersion(); versions.LessThan(api, "1.44") {
-			return cleanup, &UnsupportedError{Key: "services." + a.Service + ".build.additional_contexts." + name + " with a builder elsewhere", Need: "1.44", Have: api}
+			return cleanup, &UnsupportedError{Key: key, Need: "1.44", Have: api}
 		}
 		dir, err := os.MkdirTemp("", "muster-base-")
 		if err != nil {

@@ -185,6 +185,10 @@ func TestBuildElsewhereOnAService(t *testing.T) {
 		AdditionalContexts: types.Mapping{"base": "docker-image://" + g.ref}})
 	a.Bases = []string{"base"}
 	said, err := g.builtBy(e, a)
+	if g.isPodman() {
+		told(t, err, "services.web.build.additional_contexts.base with a builder elsewhere: Podman gives images in a form*", "take the key out")
+		return
+	}
 	if versions.LessThan(g.apiVersion(), "1.44") {
 		told(t, err, "services.web.build.additional_contexts.base with a builder elsewhere needs engine API 1.44*", "update the engine*")
 		return
