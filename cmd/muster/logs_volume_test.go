@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -17,7 +18,8 @@ import (
 )
 
 // A torrent of logs is what an engine sends of containers that print as fast as they can: bytes each, in lines of about a hundred bytes or,
-// unbroken, in a single one. It comes over a socket and through docker's client, as it does from an engine.
+// unbroken, in a single one. It comes over a socket and through docker's client, as it does from an engine: read back from its logs, or as it
+// is printed.
 type torrent struct {
 	names    []string
 	each     int
@@ -38,7 +40,18 @@ func (tt torrent) serve(t testing.TB) engine {
 	mux.HandleFunc("/v1.51/version", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"ApiVersion":"1.51"}`)) })
 	mux.HandleFunc("/v1.51/containers/{name}/logs", func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", "application/vnd.docker.multiplexed-stream")
-		tt.send(w)
+		tt.send(w, stamped)
+		tt.printed(req.PathValue("name"))
+	})
+	mux.HandleFunc("/v1.51/containers/{name}/attach", func(w http.ResponseWriter, req *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+		tt.send(conn, packed)
 		tt.printed(req.PathValue("name"))
 	})
 	server := &http.Server{Handler: mux}
@@ -52,24 +65,46 @@ func (tt torrent) serve(t testing.TB) engine {
 	return on
 }
 
-// send writes the output as the engine does: a frame is a line, or 16 KiB of one, behind its time.
-func (tt torrent) send(w http.ResponseWriter) {
+// framing is how an engine puts output into frames.
+type framing int
+
+const (
+	stamped framing = iota // of its logs: a frame is a line, or 16 KiB of one, behind its time
+	packed                 // as it is printed: a frame is what one read of 32 KiB has brought
+)
+
+// send writes the output as the engine does.
+func (tt torrent) send(w io.Writer, how framing) {
+	const read = 32 << 10
 	at, pad := time.Unix(1_700_000_000, 0).UTC(), bytes.Repeat([]byte("x"), 16<<10)
 	var batch, text []byte
+	frame := func(text []byte) {
+		batch = append(batch, 1, 0, 0, 0)
+		batch = binary.BigEndian.AppendUint32(batch, uint32(len(text)))
+		batch = append(batch, text...)
+	}
 	for n, sent := 0, 0; sent < tt.each; n++ {
-		text = at.Add(time.Duration(n)*time.Microsecond).AppendFormat(text[:0], "2006-01-02T15:04:05.000000000Z07:00")
-		text = append(text, ' ')
-		stamp := len(text)
+		if how == stamped {
+			text = at.Add(time.Duration(n)*time.Microsecond).AppendFormat(text[:0], "2006-01-02T15:04:05.000000000Z07:00")
+			text = append(text, ' ')
+		}
+		begin := len(text)
 		if tt.unbroken {
 			text = append(text, pad[:min(len(pad), tt.each-sent)]...)
 		} else {
 			text = strconv.AppendInt(text, int64(n), 10)
 			text = append(append(append(text, ' '), pad[:60+n%80]...), '\n')
 		}
-		sent += len(text) - stamp
-		batch = append(batch, 1, 0, 0, 0)
-		batch = binary.BigEndian.AppendUint32(batch, uint32(len(text)))
-		batch = append(batch, text...)
+		sent += len(text) - begin
+		switch {
+		case how == stamped:
+			frame(text)
+		case sent >= tt.each:
+			frame(text)
+		case len(text) >= read: // the rest of a line comes with the next
+			frame(text[:read])
+			text = text[:copy(text, text[read:])]
+		}
 		if len(batch) > 64<<10 || sent >= tt.each {
 			if _, err := w.Write(batch); err != nil {
 				return
@@ -159,15 +194,18 @@ const heapLimit = 96 << 20
 func TestLogsOfAnySize(t *testing.T) {
 	for name, c := range map[string]struct {
 		containers, each int
-		unbroken, follow bool
+		unbroken         bool
+		how              pouring
 	}{
-		"attached, many lines":       {containers: 20, each: 6 << 20, follow: true},
-		"attached, a line of 100 MB": {containers: 2, each: 100 << 20, unbroken: true, follow: true},
-		"history, many lines":        {containers: 20, each: 6 << 20},
-		"history, a line each":       {containers: 20, each: 10 << 20, unbroken: true},
+		"attached, many lines":       {containers: 20, each: 6 << 20, how: attachedTo},
+		"attached, a line of 100 MB": {containers: 2, each: 100 << 20, unbroken: true, how: attachedTo},
+		"followed, many lines":       {containers: 20, each: 6 << 20, how: followedLogs},
+		"followed, a line of 100 MB": {containers: 2, each: 100 << 20, unbroken: true, how: followedLogs},
+		"history, many lines":        {containers: 20, each: 6 << 20, how: oldLogs},
+		"history, a line each":       {containers: 20, each: 10 << 20, unbroken: true, how: oldLogs},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, took := pour(t, c.containers, c.each, c.unbroken, c.follow)
+			r, took := pour(t, c.containers, c.each, c.unbroken, c.how)
 			total := 0
 			for label, n := range r.bytes {
 				total += n
@@ -186,8 +224,17 @@ func TestLogsOfAnySize(t *testing.T) {
 	}
 }
 
+// pouring is where muster reads from.
+type pouring int
+
+const (
+	attachedTo   pouring = iota // connections that were there before the start
+	followedLogs                // the engine's logs, as they grow
+	oldLogs                     // the engine's logs, in the order of time
+)
+
 // pour lets containers print and muster read them, and gives what was read.
-func pour(t testing.TB, containers, each int, unbroken, follow bool) (*reader, time.Duration) {
+func pour(t testing.TB, containers, each int, unbroken bool, how pouring) (*reader, time.Duration) {
 	runtime.GC()
 	tt := torrent{each: each, unbroken: unbroken}
 	for i := range containers {
@@ -195,16 +242,17 @@ func pour(t testing.TB, containers, each int, unbroken, follow bool) (*reader, t
 	}
 	f := newFakeContainers(tt.names...)
 	tt.printed = func(name string) {
-		if follow {
+		if how != oldLogs {
 			f.end(name, 0, false)
 		}
 	}
 	r := &reader{t: t, next: map[string]int{}, bytes: map[string]int{}, unbroken: unbroken}
 	at := newAttached(f)
 	at.printer = newLogPrinter(r, logStyle{}, nil)
-	at.a.printer, at.a.logs = at.printer, tt.serve(t)
+	on := tt.serve(t)
+	at.a.printer, at.a.logs, at.a.attach = at.printer, on, on
 	began := time.Now()
-	if !follow {
+	if how == oldLogs {
 		var all []*followed
 		for _, name := range tt.names {
 			all = append(all, at.a.entry(name, "s"))
@@ -214,6 +262,9 @@ func pour(t testing.TB, containers, each int, unbroken, follow bool) (*reader, t
 		}
 	} else {
 		for _, name := range tt.names {
+			if how == attachedTo {
+				at.a.before(t.Context(), name, "s")
+			}
 			f.start(name)
 		}
 		if err := at.a.expect(t.Context(), starts(tt.names...), planner.State{}); err != nil {
@@ -237,12 +288,16 @@ func pour(t testing.TB, containers, each int, unbroken, follow bool) (*reader, t
 	return r, time.Since(began)
 }
 
-// BenchmarkLogs says how many bytes a second muster passes on of twenty containers that print.
+// BenchmarkLogs says how many bytes a second muster passes on of twenty containers that print, the sending included.
 func BenchmarkLogs(b *testing.B) {
-	const containers, each = 20, 4 << 20
-	b.SetBytes(containers * each)
-	for b.Loop() {
-		r, _ := pour(b, containers, each, false, true)
-		b.ReportMetric(float64(r.peak>>20), "MiB")
+	for name, how := range map[string]pouring{"attached": attachedTo, "followed": followedLogs} {
+		b.Run(name, func(b *testing.B) {
+			const containers, each = 20, 4 << 20
+			b.SetBytes(containers * each)
+			for b.Loop() {
+				r, _ := pour(b, containers, each, false, how)
+				b.ReportMetric(float64(r.peak>>20), "MiB")
+			}
+		})
 	}
 }
