@@ -89,7 +89,7 @@ type followed struct {
 	barren int
 	// joined says that this life's output comes, or came, by a connection, and torn that the connection may have been cut.
 	joined, torn bool
-	// beyond says that what was read of its last life may reach into the next one.
+	// beyond says that what was read of its logs may reach into the next life.
 	beyond bool
 }
 
@@ -365,7 +365,11 @@ func (a *attachment) lookAgain(ctx context.Context, f *followed) {
 		f.running = false
 	case err != nil: // the next event will tell
 	case s.Running && !begun:
-		f.queue = append(f.queue, turn{start: true, out: a.joined.take(f.name, s.StartedAt)})
+		// There may have been lives before this one: what came by a connection to it would leave them out.
+		if out := a.joined.take(f.name, s.StartedAt); out != nil {
+			_ = out.Close()
+		}
+		f.queue = append(f.queue, turn{start: true})
 		a.pump(ctx, f)
 	case !s.Running && !s.Restarting && wasUp && !f.expected:
 		f.queue = append(f.queue, turn{code: s.ExitCode})

@@ -14,7 +14,8 @@ func (a *attachment) open(ctx context.Context, f *followed, out output) {
 		return
 	}
 	f.reading, f.joined, f.torn = true, out != nil, false
-	name := f.name // the owner may change it meanwhile
+	f.beyond = out == nil // until the end of this life is known
+	name := f.name        // the owner may change it meanwhile
 	pause := time.Duration(0)
 	if f.barren > 0 {
 		pause = reopenPause << (f.barren - 1)

@@ -416,7 +416,6 @@ func TestAttachmentLosesNothing(t *testing.T) {
 			f := newFakeContainers("shop-web-1")
 			at := newAttached(f)
 			at.follow(t, f, starts("shop-web-1"), planner.State{})
-			close(at.a.planned)
 			f.now = time.Now()
 			n := 0
 			lives := 1 + r.IntN(4)
@@ -454,6 +453,7 @@ func TestAttachmentLosesNothing(t *testing.T) {
 					f.do("shop-web-1", func(c *fakeContainer) { c.comesBack = false })
 				}
 			}
+			close(at.a.planned) // and not before: between two lives it could look as if all were over
 			var got []string
 			for line := range strings.Lines(at.finish(t)) {
 				if _, text, ok := strings.Cut(line, "| "); ok {
