@@ -55,8 +55,11 @@ func Run(text string, in io.Reader, out io.Writer) error {
 	if err := move(volumes, spec.Volume, to); err != nil {
 		return fmt.Errorf("move the data of volume %s to %s: %w", spec.Volume, to, err)
 	}
-	_, err = fmt.Fprintln(out, Moved)
-	return err
+	if _, err := fmt.Fprintln(out, Moved); err != nil {
+		return err
+	}
+	// Whoever is told so goes on, and finds less to remove with the volume.
+	return clearAside(volumes, spec.Volume)
 }
 
 // tellEach is after how many bytes of an archive that is said.
@@ -172,6 +175,32 @@ func setAside(source *os.Root) (string, error) {
 	}
 	name := moving + number(is)
 	return name, source.Rename(content, name)
+}
+
+// clearAside removes what the data that is set aside has. Its folder stays, which says that the move is done.
+func clearAside(volumes *os.Root, volume string) error {
+	source, err := volumes.OpenRoot(volume)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	data, err := setAside(source)
+	if err != nil {
+		return err
+	}
+	aside, err := source.OpenRoot(data)
+	if err != nil {
+		return err
+	}
+	defer aside.Close()
+	entries, err := fs.ReadDir(aside.FS(), ".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		err = errors.Join(err, aside.RemoveAll(e.Name()))
+	}
+	return err
 }
 
 // number is what a file system knows a folder by, wherever it is.

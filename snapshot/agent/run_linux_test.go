@@ -222,6 +222,11 @@ func TestMove(t *testing.T) {
 			t.Errorf("move %d (-want +got):\n%s", i+1, d)
 		}
 	}
+	if aside, err := filepath.Glob(filepath.Join(dir, "copy", moving+"*")); err != nil || len(aside) != 1 {
+		t.Errorf("set aside: %v, %v", aside, err)
+	} else if has, err := os.ReadDir(aside[0]); err != nil || len(has) > 0 {
+		t.Errorf("set aside: %v, %v", has, err)
+	}
 	if has, err := os.ReadDir(filepath.Join(dir, "copy", content)); err != nil || len(has) > 0 {
 		t.Errorf("left: %v, %v", has, err)
 	}
