@@ -72,9 +72,13 @@ func TestAttachmentWithoutLogs(t *testing.T) {
 		f.start(onlyOne)
 		synctest.Wait()
 		f.say("two")
-		f.end(onlyOne, 0, false)
+		f.end(onlyOne, 1, true)
+		synctest.Wait()
+		f.start(onlyOne)
+		f.say("nobody hears this")
+		f.end(onlyOne, 0, false) // over before anybody could connect
 	})
-	want := "web-1  | one\nweb-1 exited with code 1 (restarting)\nweb-1  | two\nweb-1 exited with code 0\n"
+	want := "web-1  | one\nweb-1 exited with code 1 (restarting)\nweb-1  | two\nweb-1 exited with code 1 (restarting)\nweb-1 exited with code 0\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

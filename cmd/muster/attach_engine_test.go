@@ -29,7 +29,7 @@ services:
     command: [print, -lines, "3000", -exit, "1"]
     restart: on-failure:2
   once: *base
-  terminal: {<<: *base, tty: %v}
+  terminal: {<<: *base, tty: true}
   unkept: {<<: *base, logging: {driver: none}}
 `
 	)
@@ -38,8 +38,10 @@ services:
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Podman's logs break lines of a terminal where one of its reads ended.
-	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), fmt.Appendf(nil, file, !podman), 0o600); err != nil {
+	if podman {
+		t.Skip("Podman is not connected to before a start, and its logs break lines of terminals")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { removeProject(host, project) })

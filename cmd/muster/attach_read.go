@@ -60,8 +60,25 @@ func (a *attachment) read(ctx context.Context, name string, f *followed, out out
 	if !errors.Is(err, docker.ErrNotKept) {
 		return err
 	}
-	if out, err = a.attach.Attach(ctx, name); err != nil {
+	return a.readFromNow(ctx, name, f)
+}
+
+// readFromNow prints what is still to come of a container whose output is not kept. A connection to one that has ended would wait for its
+// next life, so that is asked before, and again when there is one.
+func (a *attachment) readFromNow(ctx context.Context, name string, f *followed) error {
+	runs := func() bool {
+		s, err := a.health.Look(ctx, name)
+		return err == nil && s.Running
+	}
+	if !runs() {
+		return nil
+	}
+	out, err := a.attach.Attach(ctx, name)
+	if err != nil {
 		return err
+	}
+	if !runs() {
+		return out.Close()
 	}
 	return a.readJoined(ctx, name, f, out)
 }
