@@ -89,6 +89,9 @@ type followed struct {
 	barren int
 	// joined says that this life's output comes, or came, by a connection, and torn that the connection may have been cut.
 	joined, torn bool
+	// until is where the next reading ends; empty: it follows. checked says that this life has been read so once more, after its end.
+	until   string
+	checked bool
 	// beyond says that what was read of its logs may reach into the next life.
 	beyond bool
 }
@@ -441,9 +444,15 @@ func (a *attachment) pump(ctx context.Context, f *followed) {
 			a.open(ctx, f, nil)
 			continue
 		}
+		if !next.start && !f.joined && !f.checked && !next.at.IsZero() && a.wanted(f.source.service) {
+			// Docker 20.10 may stop following before the last lines of a container that has ended.
+			f.checked, f.until = true, inEngineWords(next.at)
+			a.open(ctx, f, nil)
+			continue
+		}
 		f.queue = f.queue[1:]
 		if next.start {
-			f.running, f.barren = true, 0
+			f.running, f.barren, f.checked = true, 0, false
 			if s, err := a.health.Look(ctx, f.name); err == nil {
 				f.life = s.StartedAt
 			}

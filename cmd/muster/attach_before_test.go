@@ -57,8 +57,8 @@ func TestAttachmentIsThereBeforeTheStart(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if c.read != 1 {
-		t.Errorf("%d lines were read from the logs, want 1", c.read)
+	if c.read != 2 { // its line, and once more when it had ended, to see that there is no other
+		t.Errorf("%d lines were read from the logs, want 2", c.read)
 	}
 }
 
@@ -116,9 +116,11 @@ func TestAttachmentHoldsNobodyUp(t *testing.T) {
 				}
 				for after, want := range []bool{0: true, 1: unkept} {
 					synctest.Wait()
-					if connected := f.by[onlyOne].connected == 1; connected != want {
-						t.Errorf("connected after %d times the patience: %v", after, connected)
-					}
+					f.do(onlyOne, func(c *fakeContainer) {
+						if connected := c.connected == 1; connected != want {
+							t.Errorf("connected after %d times the patience: %v", after, connected)
+						}
+					})
 					time.Sleep(heldUpAfter + time.Second)
 				}
 				close(terminal.goOn)

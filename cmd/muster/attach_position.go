@@ -40,7 +40,12 @@ func (p position) since() string {
 	if p.at.IsZero() {
 		return ""
 	}
-	return strconv.FormatInt(p.at.Unix(), 10) + "." + fmt.Sprintf("%09d", p.at.Nanosecond())
+	return inEngineWords(p.at)
+}
+
+// inEngineWords is a time as the engine reads it.
+func inEngineWords(at time.Time) string {
+	return strconv.FormatInt(at.Unix(), 10) + "." + fmt.Sprintf("%09d", at.Nanosecond())
 }
 
 // count moves the position behind what came by a connection.

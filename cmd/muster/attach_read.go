@@ -16,8 +16,10 @@ func (a *attachment) open(ctx context.Context, f *followed, out output) {
 	f.reading, f.joined, f.torn = true, out != nil, false
 	f.beyond = out == nil // until the end of this life is known
 	name := f.name        // the owner may change it meanwhile
+	until := f.until
+	f.until = ""
 	pause := time.Duration(0)
-	if f.barren > 0 {
+	if f.barren > 0 && until == "" {
 		pause = reopenPause << (f.barren - 1)
 	}
 	go func() {
@@ -28,7 +30,7 @@ func (a *attachment) open(ctx context.Context, f *followed, out output) {
 			}
 		}
 		before := f.at
-		err := a.read(ctx, name, f, out)
+		err := a.read(ctx, name, f, out, until)
 		select {
 		case a.ended <- streamEnd{of: f, err: err, fresh: f.at != before}:
 		case <-ctx.Done():
@@ -43,12 +45,13 @@ const (
 	reopenTries = 6
 )
 
-// read prints one stream of a container until it ends: out, or the engine's logs where that is nil.
-func (a *attachment) read(ctx context.Context, name string, f *followed, out output) error {
+// read prints one stream of a container until it ends: out, or the engine's logs where that is nil. With a time, it is
+// what the logs have up to then.
+func (a *attachment) read(ctx context.Context, name string, f *followed, out output, until string) error {
 	if out != nil {
 		return a.readJoined(ctx, name, f, out)
 	}
-	o := logOptions{follow: true, since: f.at.since(), tail: f.tail}
+	o := logOptions{follow: until == "", since: f.at.since(), until: until, tail: f.tail}
 	f.tail = 0
 	passes := f.at.resume()
 	err := a.logs.Logs(ctx, name, o, func(c logChunk) error {
@@ -57,7 +60,7 @@ func (a *attachment) read(ctx context.Context, name string, f *followed, out out
 		}
 		return a.printer.chunk(ctx, &f.source, c)
 	})
-	if !errors.Is(err, docker.ErrNotKept) {
+	if !errors.Is(err, docker.ErrNotKept) || until != "" {
 		return err
 	}
 	return a.readFromNow(ctx, name, f)
