@@ -4,9 +4,27 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
+
+// After the first collection the next ones come as usual.
+func TestUsualAgain(t *testing.T) {
+	if os.Getenv("GOGC") != "" {
+		t.Skip("GOGC is set")
+	}
+	for {
+		runtime.GC()
+		now := debug.SetGCPercent(usual)
+		if now == usual {
+			return
+		}
+		debug.SetGCPercent(now)
+		runtime.Gosched() // it is set once the collector's goroutine has come to it
+	}
+}
 
 // What leaves garbage is set up after this package, and after what answers early.
 func TestOrder(t *testing.T) {
