@@ -112,6 +112,16 @@ func TestEngineUpAgain(t *testing.T) {
 		}
 	}
 	settle()
+	other := r.project + "-other"
+	t.Cleanup(func() { removeProject(host, other) })
+	cmd := r.command("up", "-d")
+	cmd.Env = append(cmd.Env, "COMPOSE_PROJECT_NAME="+other)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if said, early := up(); !early {
+		t.Errorf("with a container, a network and a volume of others it does not answer early, and says\n%s", said)
+	}
 	for range 3 {
 		if said, early := up("--force-recreate"); early || strings.Contains(said, "up to date") {
 			t.Errorf("forced: early %v, it says\n%s", early, said)

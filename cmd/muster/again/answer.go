@@ -11,8 +11,8 @@ import (
 )
 
 // answerSum is what an answer of the engine comes to: its status, what the engine says of itself, and the body, but for what changes while
-// nothing does. That is the order of what an engine keeps in no order, how long ago a container was started or has ended, of which no plan
-// makes anything, and networks and volumes that have none of the words in them: they are of others.
+// nothing does. That is the order of what an engine keeps in no order, how long ago a container was started or has ended and how many have an
+// image, of which no plan makes anything, and networks and volumes that have none of the words in them: they are of others.
 func answerSum(e Exchange, words []string) string {
 	sum := sha256.New()
 	cache.Put(sum, e.Method, e.Path, strconv.Itoa(e.Status))
@@ -27,6 +27,8 @@ func answerSum(e Exchange, words []string) string {
 		switch {
 		case strings.HasSuffix(path, "/containers/json"):
 			kept = append(kept, p.list+digestParts(split(timeless(p.text))))
+		case strings.HasSuffix(path, "/images/json"):
+			kept = append(kept, p.list+string(unused(p.text)))
 		case !others || mentions(p.text, words):
 			kept = append(kept, p.list+string(p.text))
 		}
@@ -119,23 +121,43 @@ func afterString(text []byte, i int) int {
 // timeless leaves out of a container what its own Status says beside the words in parentheses: those are its health and its exit code, the rest
 // says how long ago that was. Whether it runs is in its State.
 func timeless(container []byte) []byte {
+	from, to := field(container, "Status")
+	if from == to || container[from] != '"' {
+		return container
+	}
+	return slices.Concat(container[:from], lasting(container[from:to]), container[to:])
+}
+
+// unused leaves out of an image how many containers have it, whoever made them.
+func unused(image []byte) []byte {
+	from, to := field(image, "Containers")
+	return slices.Concat(image[:from], image[to:])
+}
+
+// field is where the value of an object's own key begins and ends; the same where it has no such key.
+func field(object []byte, key string) (from, to int) {
 	depth := 0
-	for i := 0; i < len(container); i++ {
-		switch container[i] {
+	for i := 0; i < len(object); i++ {
+		switch object[i] {
 		case '{', '[':
 			depth++
 		case '}', ']':
-			depth--
+			if depth--; depth == 0 && from > 0 {
+				return from, i
+			}
+		case ',':
+			if depth == 1 && from > 0 {
+				return from, i
+			}
 		case '"':
-			end := afterString(container, i)
-			if depth == 1 && string(container[i:end]) == `"Status"` && bytes.HasPrefix(container[end:], []byte(`:"`)) {
-				value := afterString(container, end+1)
-				return slices.Concat(container[:end+1], lasting(container[end+1:value]), container[value:])
+			end := afterString(object, i)
+			if depth == 1 && from == 0 && string(object[i:end]) == `"`+key+`"` && bytes.HasPrefix(object[end:], []byte(":")) {
+				from = end + 1
 			}
 			i = end - 1
 		}
 	}
-	return container
+	return 0, 0
 }
 
 // lasting are the words in parentheses.

@@ -32,6 +32,11 @@ func TestAnswerSum(t *testing.T) {
 		{"one like ours", networks, `[{"Name":"shop2"}]`, `[]`, true},
 		{"others' volumes", volumes, `{"Volumes":[{"Name":"x"}],"Warnings":null}`, `{"Volumes":[],"Warnings":null}`, true},
 		{"our volume", volumes, `{"Volumes":[{"Name":"shop_data","Driver":"local"}]}`, `{"Volumes":[{"Name":"shop_data","Driver":"nfs"}]}`, false},
+		{"use of an image", "/v1.51/images/json?x", `[{"Containers":2,"Id":"1"}]`, `[{"Containers":3,"Id":"1"}]`, true},
+		{"use of an image, at its end", "/images/json", `[{"Id":"1","Containers":2}]`, `[{"Id":"1","Containers":-1}]`, true},
+		{"a label of an image", "/images/json", `[{"Labels":{"Containers":"2"}}]`, `[{"Labels":{"Containers":"3"}}]`, false},
+		{"an image after its use", "/images/json", `[{"Containers":2,"Id":"1"}]`, `[{"Containers":2,"Id":"2"}]`, false},
+		{"Status before more", containers, `[{"Status":"Up 5 seconds","Id":"1"}]`, `[{"Status":"Up 5 seconds","Id":"2"}]`, false},
 		{"images", "/images/json", `[{"Id":"1"}]`, `[{"Id":"2"}]`, false},
 		{"an object", "/images/x/json", `{"Id":"1","Layers":["a","b"]}`, `{"Id":"1","Layers":["b","a"]}`, false},
 		{"no JSON", containers, `[{"Status":"Up`, `[{"Status":"Up 1`, false},
@@ -79,5 +84,6 @@ func FuzzSplit(f *testing.F) {
 			t.Errorf("%q: %q and %v", text, around, parts)
 		}
 		timeless([]byte(text))
+		unused([]byte(text))
 	})
 }
