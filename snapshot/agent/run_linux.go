@@ -101,10 +101,12 @@ func fill(volumes *os.Root, spec Spec, told io.Reader, out io.Writer) error {
 		packed = file
 	}
 	reading := &reading{Reader: packed, sum: sha256.New(), out: out}
-	unpacked, err := zstd.NewReader(reading)
+	unpacking, err := zstd.NewReader(reading, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return err
 	}
+	defer unpacking.Close()
+	unpacked := readAhead(unpacking)
 	defer unpacked.Close()
 	if err := unpack(root, unpacked); err != nil {
 		return err
