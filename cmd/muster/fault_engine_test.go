@@ -41,7 +41,8 @@ func newFaultRig(t *testing.T, file string) *faultRig {
 	if err := os.WriteFile(filepath.Join(r.dir, "compose.yaml"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { removeProject(host, r.project) })
+	first := r.project // a test may go on with another one
+	t.Cleanup(func() { removeProject(host, first) })
 	r.must("up", "-d")
 	return r
 }
