@@ -41,7 +41,7 @@ func (c *counted) Write(text []byte) (int, error) {
 
 // listened is an engine whose answers can be listened to.
 type listened interface {
-	Witness(see func(docker.Exchange)) error
+	Witness(see func(docker.Exchange) (more bool)) error
 	Sources() (files []string, known bool)
 }
 
@@ -73,12 +73,16 @@ func (r *repeat) listen(on engine) {
 	r.socket, r.spoiled = socket, !known
 }
 
-// see takes an answer down.
-func (r *repeat) see(e docker.Exchange) {
+// see takes an answer down, until something else is done than to ask.
+func (r *repeat) see(e docker.Exchange) (more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.spoiled = r.spoiled || e.Status == 0 || e.Method != "GET" && e.Method != "HEAD"
+	if r.spoiled = r.spoiled || e.Status == 0; r.spoiled {
+		r.asked = nil
+		return false
+	}
 	r.asked = append(r.asked, again.Exchange{Method: e.Method, Path: e.Path, Status: e.Status, Header: e.Header.Get, Body: e.Body})
+	return true
 }
 
 // keep notes it. Where something was done, the note only says which files count: they have to be known before an up to be sure that they

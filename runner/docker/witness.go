@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/docker/docker/client"
 )
@@ -18,9 +19,9 @@ type Exchange struct {
 	Body   []byte
 }
 
-// Witness has each exchange from now on shown, when its answer has been read; see may be called by several at a time. Connections that are taken over, such as
-// those of builds and of running programs, are not.
-func (e *Engine) Witness(see func(Exchange)) error {
+// Witness has each exchange from now on shown, when its answer has been read, until see says that it has seen enough; see may be called by several at a
+// time. Connections that are taken over, such as those of builds and of running programs, are not.
+func (e *Engine) Witness(see func(Exchange) (more bool)) error {
 	c := e.client.HTTPClient()
 	c.Transport = &witness{next: c.Transport, see: see}
 	return client.WithHTTPClient(c)(e.client)
@@ -29,24 +30,33 @@ func (e *Engine) Witness(see func(Exchange)) error {
 // witness is a transport that shows what passes.
 type witness struct {
 	next http.RoundTripper
-	see  func(Exchange)
+	see  func(Exchange) (more bool)
+	over atomic.Bool // nothing is shown any more, nor copied
 }
 
-// RoundTrip answers with a body that is copied while it is read.
+// RoundTrip answers with a body that is copied while it is read. What is no question is shown before it is sent.
 func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 	said := Exchange{Method: req.Method, Path: req.URL.RequestURI()}
+	asks := req.Method == http.MethodGet || req.Method == http.MethodHead
+	if !asks {
+		w.show(said)
+	}
 	resp, err := w.next.RoundTrip(req)
-	if err != nil {
-		w.see(said)
-		return resp, err
+	switch {
+	case !asks || w.over.Load():
+	case err != nil:
+		w.show(said)
+	default:
+		said.Header = resp.Header
+		resp.Body = &witnessed{ReadCloser: resp.Body, status: resp.StatusCode, said: said, by: w}
 	}
-	said.Header = resp.Header
-	if req.Method == http.MethodGet || req.Method == http.MethodHead {
-		resp.Body = &witnessed{ReadCloser: resp.Body, status: resp.StatusCode, said: said, see: w.see}
-	} else {
-		w.see(said)
+	return resp, err
+}
+
+func (w *witness) show(said Exchange) {
+	if !w.over.Load() && !w.see(said) {
+		w.over.Store(true)
 	}
-	return resp, nil
 }
 
 // witnessed is a body that is copied while it is read.
@@ -55,14 +65,18 @@ type witnessed struct {
 	status int
 	said   Exchange
 	copied bytes.Buffer
-	see    func(Exchange)
+	by     *witness
 	once   sync.Once
 	whole  bool
 }
 
-// Read copies.
+// Read copies, as long as anybody wants to see it: some answers, such as events, never end.
 func (b *witnessed) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if b.by.over.Load() {
+		b.copied = bytes.Buffer{}
+		return n, err
+	}
 	b.copied.Write(p[:n])
 	if err == io.EOF {
 		b.whole = true
@@ -73,7 +87,7 @@ func (b *witnessed) Read(p []byte) (int, error) {
 
 // Close ends the answer, which may have an end that its reader did not need: JSON tells where it is over.
 func (b *witnessed) Close() error {
-	if !b.whole {
+	if !b.whole && !b.by.over.Load() {
 		const little = 4 << 10
 		rest, err := io.ReadAll(io.LimitReader(b.ReadCloser, little))
 		b.copied.Write(rest)
@@ -88,6 +102,6 @@ func (b *witnessed) end() {
 		if b.whole {
 			b.said.Status, b.said.Body = b.status, b.copied.Bytes()
 		}
-		b.see(b.said)
+		b.by.show(b.said)
 	})
 }
