@@ -4,11 +4,13 @@
 package cache
 
 import (
+	"crypto/sha256"
 	"hash"
 	"io"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Put adds texts to a digest in a way that no other texts come to.
@@ -18,6 +20,29 @@ func Put(h hash.Hash, texts ...string) {
 		_, _ = io.WriteString(h, strconv.Itoa(len(text))+"\n")
 		_, _ = io.WriteString(h, text)
 	}
+}
+
+// Program tells this program from any other build of it: its first bytes have the build's ID, which says what is in it.
+func Program() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	head := sha256.New()
+	if _, err := io.Copy(head, io.LimitReader(f, 32<<10)); err != nil {
+		return "", err
+	}
+	of := []string{path, strconv.FormatInt(info.Size(), 10), strconv.FormatInt(info.ModTime().UnixNano(), 10), string(head.Sum(nil))}
+	return strings.Join(of, " "), nil
 }
 
 // Keep replaces a file that nobody else can read, under another name until it is whole, as two may write at a time. Of the files of the folder it

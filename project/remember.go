@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -59,7 +58,7 @@ func newMemory(l *loading) *memory {
 	if dir == "" || truth(env[noCacheVariable]) || o.NoInterpolate || o.NoNormalize || o.NoPathResolution || o.NoEnvResolution || o.NoConsistency {
 		return nil
 	}
-	program, err := programIdentity()
+	program, err := cache.Program()
 	if err != nil || len(l.where.remotes.order) > 0 {
 		return nil
 	}
@@ -117,28 +116,6 @@ func means(variable string) bool {
 // hides says whether what YAML makes of a text may have names that are not to be seen in it: they can be written with escapes, and
 // in another encoding.
 func hides(text []byte) bool { return bytes.ContainsAny(text, "\\\x00") }
-
-// programIdentity tells this program from any other build of it: its first bytes have the build's ID, which says what is in it.
-func programIdentity() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	head, err := io.ReadAll(io.LimitReader(f, 32<<10))
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s %d %d %x", path, info.Size(), info.ModTime().UnixNano(), sha256.Sum256(head)), nil
-}
 
 // remembered is what an entry has: the names of the files beside, for anybody to read, and the answer, locked. The
 // answer is missing where only the names are known yet.
@@ -216,13 +193,10 @@ func (m *memory) lock(key []byte) (cipher.AEAD, error) {
 
 // keep remembers an answer. What cannot be written is worked out again the next time.
 func (m *memory) keep(l *loading, p *Project) {
-	if m == nil || m.key == nil {
+	if m == nil || m.key == nil || !l.allInputs {
 		return
 	}
-	inputs, ok := l.inputsOf(l.unresolved, p.Model)
-	if !ok {
-		return
-	}
+	inputs := l.inputs
 	now := remembered{Inputs: inputs}
 	// The list is a part of what the digest is of.
 	if key := m.digest(inputs); slices.Equal(inputs, m.inputs) && bytes.Equal(key, m.key) {

@@ -63,8 +63,11 @@ func init() {
 func begin(args, environ []string) {
 	dir := folder(environ)
 	cwd, err := os.Getwd()
-	program, known := identity()
-	if dir == "" || err != nil || !known {
+	if dir == "" || err != nil {
+		return
+	}
+	program, err := cache.Program()
+	if err != nil {
 		return
 	}
 	key := sha256.New()
@@ -113,20 +116,6 @@ func folder(environ []string) string {
 	return ""
 }
 
-// identity tells this program from any other build of it.
-func identity() (string, bool) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", false
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", false
-	}
-	of := []string{path, strconv.FormatInt(info.Size(), 10), strconv.FormatInt(info.ModTime().UnixNano(), 10), strconv.FormatUint(inode(info), 10)}
-	return strings.Join(of, " "), true
-}
-
 // terminal is what can be told of a file that output goes to: whether it is a terminal, and of what size.
 func terminal(f *os.File) string {
 	info, err := f.Stat()
@@ -165,7 +154,7 @@ func digest(inputs []Input) string {
 	return string(sum.Sum(nil))
 }
 
-// hex writes bytes for a file's name.
+// hex writes bytes for a file's name; Go's own package for that comes late.
 func hex(of []byte) string {
 	const digits = "0123456789abcdef"
 	out := make([]byte, 0, 2*len(of))

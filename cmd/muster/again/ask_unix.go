@@ -5,7 +5,6 @@ package again
 import (
 	"bytes"
 	"errors"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,12 +120,4 @@ func understood(q question, answer []byte) (Exchange, bool) {
 		Method: q.method, Path: q.path, Status: status, Body: body,
 		Header: func(key string) string { return header[strings.ToLower(key)] },
 	}, true
-}
-
-// inode tells a file from another one that took its place.
-func inode(info os.FileInfo) uint64 {
-	if s, ok := info.Sys().(*syscall.Stat_t); ok {
-		return uint64(s.Ino)
-	}
-	return 0
 }
