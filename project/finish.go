@@ -101,10 +101,10 @@ func (l *loading) finish(m *model) (*Project, Errors) {
 		return nil, errs
 	}
 	p.Warnings = l.sortedWarnings(p.Warnings)
-	files, _ := l.read(l.unresolved, p.Model) // what was found is better than nothing
-	p.Beside = readPaths(files)
-	if all, ok := l.inputsOf(l.unresolved, p.Model); ok {
-		p.inputs, p.known = l.withLooked(all)
+	l.inputs, l.allInputs = l.inputsOf(l.unresolved, p.Model)
+	p.Beside = readPaths(l.inputs) // what was found is better than nothing
+	if l.allInputs {
+		p.inputs, p.known = l.withLooked(l.inputs)
 	}
 	return p, nil
 }

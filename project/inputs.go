@@ -70,24 +70,19 @@ func sortedInputs(list []input) []input {
 // inputsOf are all that a load has looked at beside what [begin] reads; ok is false where that is not to be said for sure. before
 // is the model with the names of its files, after the one that they were put into.
 func (l *loading) inputsOf(before, after *types.Project) (list []input, ok bool) {
-	if len(l.where.remotes.order) > 0 {
-		return nil, false // what is fetched has its own rules about what counts
-	}
+	list, ok = l.read(before, after)
+	ok = ok && len(l.where.remotes.order) == 0 // what is fetched has its own rules about what counts
 	for _, services := range []types.Services{before.Services, before.DisabledServices} {
 		for _, s := range services {
 			if s.Develop != nil && len(s.Develop.Watch) > 0 {
-				return nil, false // links are followed in their paths, and what they were before is not known any more
+				ok = false // links are followed in their paths, and what they were before is not known any more
 			}
 		}
 	}
-	files, ok := l.read(before, after)
-	if !ok {
-		return nil, false
-	}
 	for _, s := range after.Services {
-		files = append(files, contextInputs(s)...)
+		list = append(list, contextInputs(s)...)
 	}
-	return sortedInputs(files), true
+	return sortedInputs(list), ok
 }
 
 // read are those of them that are read, and not only looked for.

@@ -157,6 +157,9 @@ type loading struct {
 	unresolved *types.Project
 	// left are the tests that were left out.
 	left []string
+	// inputs are what was looked at beside what [begin] reads; allInputs says that those are all.
+	inputs    []input
+	allInputs bool
 	// asked are the files that compose-go was sent to by include and extends, as they are written.
 	asked []string
 }
