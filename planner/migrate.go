@@ -212,33 +212,6 @@ func (b *builder) carriedOver(s *service, sl *slot) []Change {
 	return out
 }
 
-// exchanges are those volumes of a container that exchange their data, by name. The container stays as it is: its old one would not serve any more while
-// its successor is made.
-func (b *builder) exchanges(c *Container) []*migration {
-	var out []*migration
-	for _, name := range keys(b.migrations) {
-		if m := b.migrations[name]; m.exchange && slices.Contains(m.users, c) {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-// startAgainFor lets a container start again that is stopped while a volume of it exchanges its data.
-func (b *builder) startAgainFor(s *service, r *replica) {
-	if b.how.NoStart || r.verb != keep || !r.old.up() {
-		return
-	}
-	var words []string
-	for _, m := range b.exchanges(r.old) {
-		r.because = append(r.because, Change{Path: s.path("volumes." + m.key), From: m.why[0].From, To: m.why[0].To})
-		words = append(words, "volume "+m.name+" is filled")
-	}
-	if len(words) > 0 {
-		r.verb, r.why = start, "restart, since "+strings.Join(words, " and ")
-	}
-}
-
 // forMigration makes a slot's containers go before their successor is made.
 func (b *builder) forMigration(s *service, sl *slot) *replica {
 	if sl.old == nil {
@@ -329,45 +302,6 @@ func readAnonymous(label, container string) []Mount {
 		}
 	}
 	return out
-}
-
-// exchange writes the steps for the volumes that stay; those that start their containers are the services'. All copies are filled before anything is
-// stopped, and all that has a volume is stopped before any is exchanged: a service may have several of them.
-func (b *builder) exchange() {
-	const group = "restore"
-	var all []*migration
-	var filled []StepID
-	together := &migration{}
-	for _, name := range keys(b.migrations) {
-		m := b.migrations[name]
-		if !m.exchange {
-			continue
-		}
-		all = append(all, m)
-		together.why = append(together.why, m.why...)
-		for _, c := range m.users {
-			if !slices.Contains(together.users, c) {
-				together.users = append(together.users, c)
-			}
-		}
-		fill := b.fill(m, m.kept)
-		fill.ForExchange = true
-		filled = append(filled, b.graph.add(Step{
-			Action: fill, Needs: []StepID{b.createCopy(m, group), b.copyImageStep(m)}, Because: m.why, Group: group,
-		}))
-	}
-	stopped := b.stopUsers(together, group, filled)
-	for _, m := range all {
-		exchanged := b.graph.add(Step{
-			Action: ExchangeVolume{Name: m.name, From: m.kept}, Needs: slices.Concat(filled, stopped), Because: m.why, Group: group, Impact: DataLoss,
-		})
-		for _, c := range m.users {
-			b.before[c.Name] = append(b.before[c.Name], exchanged)
-		}
-		b.volumeSteps[m.name] = exchanged
-		m.cleared = b.graph.add(Step{Action: RemoveVolume{Name: m.kept}, Needs: []StepID{exchanged}, Because: m.why, Impact: InPlace})
-		b.items = append(b.items, m.item(true))
-	}
 }
 
 // migrate writes the steps of the first four moves; the fifth is that of the services.
