@@ -10,20 +10,86 @@ import (
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/planner"
 )
 
-// images looks all references up with one call; no reference, no call.
+// fewImages is up to how many images are asked for one by one, side by side. The list of images takes an engine several times as long as one of them, whatever
+// it is to have, since it counts sizes and containers.
+const fewImages = 4
+
+// images looks all references up: a few by their names, more of them with one call; no reference, no call.
 func (e *Engine) images(ctx context.Context, refs []string) ([]planner.Image, error) {
 	if len(refs) == 0 {
 		return nil, nil
+	}
+	if found, ok, err := e.imagesByName(ctx, refs); ok || err != nil {
+		return found, err
 	}
 	listed, err := e.client.ImageList(ctx, image.ListOptions{Filters: imageFilter(refs)})
 	if err != nil {
 		return nil, e.wrap(ctx, err, "list", "images")
 	}
 	return matchImages(refs, listed), nil
+}
+
+// imagesByName looks a few references up one by one. Where there are more, where one can be an ID, and where the engine takes a name for another image than
+// muster does (Podman, "localhost/redis" for "redis"), only the list can tell, and ok is false.
+func (e *Engine) imagesByName(ctx context.Context, refs []string) (found []planner.Image, ok bool, err error) {
+	names := imageFilter(refs).Get("reference")
+	if len(names) == 0 || len(names) > fewImages {
+		return nil, false, nil
+	}
+	got := make([]*image.Summary, len(names))
+	group, grouped := errgroup.WithContext(ctx)
+	for i, name := range names {
+		group.Go(func() error {
+			img, err := e.client.ImageInspect(grouped, name)
+			switch {
+			case gone(err):
+				return nil
+			case err != nil:
+				return e.wrap(ctx, err, "inspect image", name)
+			}
+			got[i] = asSummary(img, names)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, false, err
+	}
+	var listed []image.Summary
+	for i, s := range got {
+		switch {
+		case s == nil, slices.ContainsFunc(listed, func(l image.Summary) bool { return l.ID == s.ID }):
+		case len(matchImages(names[i:i+1], []image.Summary{*s})) == 0:
+			return nil, false, nil
+		default:
+			listed = append(listed, *s)
+		}
+	}
+	return matchImages(refs, listed), true, nil
+}
+
+// asSummary is what the list has of an image when it is asked for names.
+func asSummary(img image.InspectResponse, names []string) *image.Summary {
+	others := func(ref string) bool {
+		short, _ := familiar(ref)
+		return !slices.Contains(names, short)
+	}
+	s := &image.Summary{
+		ID:          img.ID,
+		RepoTags:    slices.DeleteFunc(slices.Clone(img.RepoTags), others),
+		RepoDigests: slices.DeleteFunc(slices.Clone(img.RepoDigests), others),
+	}
+	if made, err := time.Parse(time.RFC3339Nano, img.Created); err == nil {
+		s.Created = made.Unix()
+	}
+	if img.Config != nil {
+		s.Labels = img.Config.Labels
+	}
+	return s
 }
 
 // ages finds out when images were last pulled, which lists do not tell. One that is not there is none of ours.

@@ -112,3 +112,38 @@ func TestStatusOfBothEngines(t *testing.T) {
 		}
 	}
 }
+
+// One by one and in the list, references mean the same images.
+func TestEngineImagesByName(t *testing.T) {
+	r := newRig(t)
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ok(r.connect(r.ctx))
+	all, err := r.client.ImageList(r.ctx, image.ListOptions{})
+	ok(err)
+	asked := [][]string{{"muster.local/none:1"}, {"muster.local/none:1", busybox()}, {busybox(), busybox() + "@sha256:" + digest("other")}}
+	for _, img := range all {
+		for _, name := range append(shortForms(img.RepoTags), shortForms(img.RepoDigests)...) {
+			asked = append(asked, []string{name}, []string{name, busybox()})
+		}
+	}
+	for _, refs := range asked {
+		before, err := r.client.ImageList(r.ctx, image.ListOptions{Filters: imageFilter(refs)})
+		ok(err)
+		got, byName, err := r.imagesByName(r.ctx, refs)
+		ok(err)
+		after, err := r.client.ImageList(r.ctx, image.ListOptions{Filters: imageFilter(refs)})
+		ok(err)
+		want := matchImages(refs, before)
+		if diff := cmp.Diff(want, got); byName && diff != "" && cmp.Equal(want, matchImages(refs, after)) { // others build meanwhile
+			t.Errorf("%q: %s", refs, diff)
+		}
+	}
+	if _, byName, err := r.imagesByName(r.ctx, []string{busybox()}); err != nil || !byName {
+		t.Errorf("the list was needed: %v", err)
+	}
+}
