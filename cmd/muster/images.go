@@ -57,7 +57,7 @@ func (p *program) images(ctx context.Context, o imagesOptions, services []string
 	if err := checkFormat(o.format, "table", "json"); err != nil {
 		return err
 	}
-	on, seen, err := p.observed(ctx, services)
+	on, seen, err := p.glanced(ctx, services)
 	if err != nil {
 		return err
 	}

@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
+	"sync"
 
+	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -18,7 +22,7 @@ type chosen struct {
 // oneContainer opens the engine and finds container number index of a service; 0 is the first one that runs, or else, unless
 // it has to run, the first. The caller closes the engine unless there is an error.
 func (p *program) oneContainer(ctx context.Context, service string, index int, mustRun bool) (engine, chosen, error) {
-	on, seen, err := p.observed(ctx, []string{service})
+	on, seen, err := p.glanced(ctx, []string{service})
 	if err != nil {
 		return nil, chosen{}, err
 	}
@@ -74,16 +78,53 @@ func near(have planner.State, c planner.Container) bool {
 
 // observed opens the engine and looks at what exists. The caller closes the engine unless there is an error.
 func (p *program) observed(ctx context.Context, services []string) (engine, observed, error) {
+	return p.seen(ctx, services, func(engine) func() { return func() {} })
+}
+
+// glanced is [program.observed] for a command that looks once and follows nothing: what it asks may have been asked when the program started.
+func (p *program) glanced(ctx context.Context, services []string) (engine, observed, error) {
+	return p.seen(ctx, services, askAhead)
+}
+
+func (p *program) seen(ctx context.Context, services []string, with func(engine) (after func())) (engine, observed, error) {
 	on, t, err := p.openFor(ctx)
 	if err != nil {
 		return nil, observed{}, err
 	}
+	after := with(on)
 	seen, err := observe(ctx, on, t, services)
 	if err != nil {
 		on.Close()
 		return nil, seen, err
 	}
+	after()
 	return on, seen, nil
+}
+
+// askAhead lets an engine behind a socket of this machine answer what was asked ahead; after notes what was asked for the next time.
+func askAhead(on engine) (after func()) {
+	of, ok := on.(interface {
+		Ahead(take func(method, path string) (answer io.ReadCloser, ok bool)) error
+	})
+	socket, local := strings.CutPrefix(on.Host(), "unix://")
+	if !ok || !local || !again.Possible() {
+		return func() {}
+	}
+	var mu sync.Mutex
+	var asked []again.Exchange
+	err := of.Ahead(func(method, path string) (io.ReadCloser, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, again.Exchange{Method: method, Path: path})
+		return again.Ahead(socket, method, path)
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			again.AskNext(socket, asked)
+		}
+	}
 }
 
 // openFor finds the project and opens the engine. The caller closes the engine unless there is an error.

@@ -50,7 +50,7 @@ func (p *program) ps(ctx context.Context, o psOptions, services []string) error 
 	if err := o.check(); err != nil {
 		return err
 	}
-	on, seen, err := p.observed(ctx, services)
+	on, seen, err := p.glanced(ctx, services)
 	if err != nil {
 		return err
 	}

@@ -129,6 +129,64 @@ func TestEngineUpAgain(t *testing.T) {
 	}
 }
 
+// A command that only looks has asked before it is set up what it asked the last time, and shows what there is now.
+func TestEngineAskedAhead(t *testing.T) {
+	host := testEngine(t)
+	const file = "services: {web: {image: '${BUSYBOX_IMAGE}', command: [sleep, '600'], init: true, stop_grace_period: 0s}}\n"
+	r := newFaultRig(t, file)
+	r.must("up", "-d", "--scale", "web=2")
+	named := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(r.dir, "compose.yaml"), []byte("name: "+name+"\n"+file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	named(r.project)
+	between := listenBetween(t, strings.TrimPrefix(host, "unix://"))
+	look := func(args ...string) (said string, early bool) {
+		t.Helper()
+		cmd := r.command(args...)
+		cmd.Env = append(cmd.Env, "DOCKER_HOST=unix://"+between.socket, "COMPOSE_PROJECT_NAME=")
+		between.reset()
+		text, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		return string(text), between.early()
+	}
+	format := []string{"ps", "-a", "--format", "{{.Name}} {{.State}}"}
+	usual, early := look(format...)
+	if early {
+		t.Error("early the first time")
+	}
+	ahead := func(want string) {
+		t.Helper()
+		early := false
+		for i := 0; i < 5 && !early; i++ { // on a machine that is that slow the answers get too old
+			var said string
+			if said, early = look(format...); said != want {
+				t.Errorf("it says\n%sand else\n%s", said, want)
+			}
+		}
+		if !early {
+			t.Error("it never asks ahead")
+		}
+	}
+	ahead(usual)
+	r.must("kill", "web")
+	ahead(strings.ReplaceAll(usual, "running", "exited"))
+	r.must("start", "web")
+	for i := range 2 {
+		if said, early := look("exec", "-T", "web", "echo", "in"); said != "in\n" || early {
+			t.Errorf("exec %d: early %v (the exec itself cannot be): %s", i, early, said)
+		}
+	}
+	named(r.project + "-other")
+	if said, early := look(format...); said != "" || early {
+		t.Errorf("of a stack that has nothing, early %v: %s", early, said)
+	}
+}
+
 // listening stands between a client and an engine, and knows in what version of HTTP it was asked.
 type listening struct {
 	socket string

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
@@ -26,6 +28,12 @@ const (
 
 // printColumns is printTemplate with columns of at least some width.
 func printColumns(w io.Writer, least int, format string, headings map[string]string, rows []any) error {
+	out := bufio.NewWriter(w) // else each cell is a write of its own
+	err := writeColumns(out, least, format, headings, rows)
+	return cmp.Or(err, out.Flush())
+}
+
+func writeColumns(w io.Writer, least int, format string, headings map[string]string, rows []any) error {
 	text, table := strings.CutPrefix(format, "table")
 	text = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(strings.TrimSpace(text))
 	tmpl, err := templates.New("format").Parse(text)

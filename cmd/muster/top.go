@@ -53,7 +53,7 @@ func (p *program) top(ctx context.Context, format string, services []string) err
 	if err := checkFormat(format, "table", "json"); err != nil {
 		return err
 	}
-	on, seen, err := p.observed(ctx, services)
+	on, seen, err := p.glanced(ctx, services)
 	if err != nil {
 		return err
 	}

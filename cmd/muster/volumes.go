@@ -71,7 +71,7 @@ func newVolumeRow(v docker.VolumeDetail) volumeRow {
 
 // volumes is the command.
 func (p *program) volumes(ctx context.Context, o volumesOptions, services []string) error {
-	on, seen, err := p.observed(ctx, services)
+	on, seen, err := p.glanced(ctx, services)
 	if err != nil {
 		return err
 	}

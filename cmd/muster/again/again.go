@@ -8,6 +8,9 @@
 //
 // The note has names of files and digests, and no content; only its user can read it.
 //
+// What a command that only looks at the stack asks the engine is noted, too. The next one asks it here, and reads the answers when the program is set
+// up and knows that it needs them: see [Ahead].
+//
 // Packages are set up in an order that the language fixes (see the package release): of those whose imports are set up, the first by its path is
 // next. So this one may import nothing but os and what that needs, or what comes early by its path, and speaks HTTP by itself.
 package again
@@ -19,6 +22,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/cache"
 )
@@ -43,14 +47,24 @@ var begun struct {
 	dir, name string // empty: nothing is kept
 	note      note
 	sum       string
+	at        time.Time
+	ahead     []pending
 }
 
+// looks are commands that may have asked ahead: those that do nothing but ask.
+var looks = []string{"ps", "images", "volumes", "top", "exec", "port"}
+
 func init() {
-	if !slices.Contains(os.Args[1:], "up") {
+	up := slices.Contains(os.Args[1:], "up")
+	if !up && !slices.ContainsFunc(os.Args[1:], func(arg string) bool { return slices.Contains(looks, arg) }) {
 		return
 	}
 	begin(os.Args, os.Environ())
-	if begun.note.given == "" || begun.note.given != begun.sum || !answersAgain(begun.note) {
+	if !up && begun.note.given == "" {
+		begun.at = time.Now()
+		begun.ahead = askAll(begun.note)
+	}
+	if !up || begun.note.given == "" || begun.note.given != begun.sum || !answersAgain(begun.note) {
 		return
 	}
 	if _, err := os.Stderr.WriteString(begun.note.said); err != nil {

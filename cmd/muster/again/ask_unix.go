@@ -5,6 +5,8 @@ package again
 import (
 	"bytes"
 	"errors"
+	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,32 +23,48 @@ const maxAnswer = 64 << 20
 // answersAgain asks the engine what it was asked before and says whether it answers the same. All is asked before the first answer is read, so that the
 // engine works on them at a time, and this program needs no threads for that.
 func answersAgain(n note) bool {
-	sockets := make([]int, 0, len(n.questions))
+	asked := askAll(n)
 	defer func() {
-		for _, fd := range sockets {
-			_ = syscall.Close(fd)
+		for _, p := range asked {
+			_ = syscall.Close(p.fd)
 		}
 	}()
-	for _, q := range n.questions {
-		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-		if err != nil {
-			return false
-		}
-		sockets = append(sockets, fd)
-		if !ask(fd, n.socket, q) {
-			return false
-		}
-	}
-	for i, q := range n.questions {
-		answer, ok := hear(sockets[i])
+	for _, p := range asked {
+		answer, ok := hear(p.fd)
 		if !ok {
 			return false
 		}
-		if e, ok := understood(q, answer); !ok || answerSum(e, n.words) != q.answer {
+		if e, ok := understood(p.question, answer); !ok || answerSum(e, n.words) != p.answer {
 			return false
 		}
 	}
-	return len(n.questions) > 0
+	return len(asked) > 0
+}
+
+// askAll asks everything; none where that does not go.
+func askAll(n note) (asked []pending) {
+	for _, q := range n.questions {
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err == nil {
+			asked = append(asked, pending{q, fd})
+		}
+		if err != nil || !ask(fd, n.socket, q) {
+			for _, p := range asked {
+				_ = syscall.Close(p.fd)
+			}
+			return nil
+		}
+	}
+	return asked
+}
+
+// connection is one that can be read with patience, and closed meanwhile.
+func connection(fd int) (io.ReadCloser, bool) {
+	if syscall.SetNonblock(fd, true) != nil {
+		_ = syscall.Close(fd)
+		return nil, false
+	}
+	return os.NewFile(uintptr(fd), "engine"), true
 }
 
 // ask puts one question, in HTTP/1.0: then the answer's end is that of the connection.
