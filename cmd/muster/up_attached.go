@@ -286,8 +286,8 @@ func (at *attached) releaseHeld(ctx context.Context) {
 	}
 }
 
-// drainFor is how long the last lines may take to arrive after the stop.
-const drainFor = 2 * time.Second
+// drainFor is how long the last lines may take to arrive after the stop. Podman tells late of an end when the machine is busy.
+const drainFor = 5 * time.Second
 
 // drain waits until the last lines of the containers are printed.
 func (at *attached) drain(r attachedRun) {

@@ -13,14 +13,16 @@ import (
 )
 
 // compareImages finds out which containers run an image that differs from the one with its name now only in what it was built
-// from. It looks only at images that say what that was, so that others cost no call.
+// from, or not at all: Podman writes the labels of an image that it builds in any order, and so makes another one of the same. It looks only at images that
+// were built for a service, so that others cost no call.
 func (e *Engine) compareImages(ctx context.Context, state *planner.State) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range state.Images {
 		is := &state.Images[i]
 		var run []string
 		for _, c := range state.Containers {
-			says := is.Labels[planner.LabelInputs] != "" || c.Labels[planner.LabelInputs] != "" // a container has its image's labels
+			// A container has its image's labels.
+			says := is.Labels[planner.LabelInputs] != "" || c.Labels[planner.LabelInputs] != "" || e.isPodman() && is.Labels[planner.LabelService] == c.Service
 			// Once a name means another image, a list has the ID of the one that the container runs.
 			its := is.Labels[planner.LabelService] == c.Service || slices.Contains(is.Tags, c.Image)
 			if says && its && c.ImageID != is.ID && !slices.Contains(run, c.ImageID) {
