@@ -34,11 +34,11 @@ func (e *Engine) images(ctx context.Context, refs []string) ([]planner.Image, er
 	return matchImages(refs, listed), nil
 }
 
-// imagesByName looks a few references up one by one. Where there are more, where one can be an ID, and where the engine takes a name for another image than
-// muster does (Podman, "localhost/redis" for "redis"), only the list can tell, and ok is false.
+// imagesByName looks a few references up one by one. Where there are more, where one can be an ID, where the engine takes a name for another image than
+// muster does, and on Podman, which does that ("localhost/redis" for "redis"), only the list can tell, and ok is false.
 func (e *Engine) imagesByName(ctx context.Context, refs []string) (found []planner.Image, ok bool, err error) {
 	names := imageFilter(refs).Get("reference")
-	if len(names) == 0 || len(names) > fewImages {
+	if len(names) == 0 || len(names) > fewImages || e.isPodman() {
 		return nil, false, nil
 	}
 	got := make([]*image.Summary, len(names))

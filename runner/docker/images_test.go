@@ -122,7 +122,9 @@ func TestEngineImagesByName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ok(r.connect(r.ctx))
+	if r.isPodman() {
+		t.Skip("Podman is asked for the list")
+	}
 	all, err := r.client.ImageList(r.ctx, image.ListOptions{})
 	ok(err)
 	asked := [][]string{{"muster.local/none:1"}, {"muster.local/none:1", busybox()}, {busybox(), busybox() + "@sha256:" + digest("other")}}
