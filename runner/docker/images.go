@@ -72,16 +72,13 @@ func (e *Engine) imagesByName(ctx context.Context, refs []string) (found []plann
 	return matchImages(refs, listed), true, nil
 }
 
-// asSummary is what the list has of an image when it is asked for names.
+// asSummary is what the list has of an image when it is asked for names, and all of its digests, which not every engine's list has then.
 func asSummary(img image.InspectResponse, names []string) *image.Summary {
-	others := func(ref string) bool {
-		short, _ := familiar(ref)
-		return !slices.Contains(names, short)
-	}
-	s := &image.Summary{
-		ID:          img.ID,
-		RepoTags:    slices.DeleteFunc(slices.Clone(img.RepoTags), others),
-		RepoDigests: slices.DeleteFunc(slices.Clone(img.RepoDigests), others),
+	s := &image.Summary{ID: img.ID, RepoDigests: img.RepoDigests}
+	for _, tag := range img.RepoTags {
+		if short, _ := familiar(tag); slices.Contains(names, short) {
+			s.RepoTags = append(s.RepoTags, tag)
+		}
 	}
 	if made, err := time.Parse(time.RFC3339Nano, img.Created); err == nil {
 		s.Created = made.Unix()

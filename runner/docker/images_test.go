@@ -129,8 +129,14 @@ func TestEngineImagesByName(t *testing.T) {
 	ok(err)
 	asked := [][]string{{"muster.local/none:1"}, {"muster.local/none:1", busybox()}, {busybox(), busybox() + "@sha256:" + digest("other")}}
 	for _, img := range all {
-		for _, name := range append(shortForms(img.RepoTags), shortForms(img.RepoDigests)...) {
+		for _, name := range shortForms(img.RepoTags) {
 			asked = append(asked, []string{name}, []string{name, busybox()})
+		}
+		for _, name := range shortForms(img.RepoDigests) { // the list of Docker's containerd store does not find these
+			got, byName, err := r.imagesByName(r.ctx, []string{name})
+			if ok(err); byName && (len(got) != 1 || got[0].ID != img.ID) {
+				t.Errorf("%s: %+v", name, got)
+			}
 		}
 	}
 	for _, refs := range asked {
@@ -141,7 +147,8 @@ func TestEngineImagesByName(t *testing.T) {
 		after, err := r.client.ImageList(r.ctx, image.ListOptions{Filters: imageFilter(refs)})
 		ok(err)
 		want := matchImages(refs, before)
-		if diff := cmp.Diff(want, got); byName && diff != "" && cmp.Equal(want, matchImages(refs, after)) { // others build meanwhile
+		more := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Digests" }, cmp.Ignore()) // of which not every list has any
+		if diff := cmp.Diff(want, got, more); byName && diff != "" && cmp.Equal(want, matchImages(refs, after)) { // others build meanwhile
 			t.Errorf("%q: %s", refs, diff)
 		}
 	}
