@@ -189,6 +189,17 @@ func classOf(a planner.Action) class {
 	}
 }
 
+// count says how many steps of a class there are.
+func (g *graph) count(c class) int {
+	n := 0
+	for _, step := range g.steps {
+		if classOf(step.Action) == c {
+			n++
+		}
+	}
+	return n
+}
+
 // forGood says whether an action takes away what no undo brings back.
 func forGood(a planner.Action) bool {
 	switch a.(type) {

@@ -37,8 +37,8 @@ type Progress struct {
 
 // Options say how to run. The zero value works.
 type Options struct {
-	// Parallel bounds the actions in flight; 0 or less is a default that suits
-	// one engine. Waits do not count.
+	// Parallel bounds the actions in flight; 0 or less begins with a number that suits
+	// most engines and finds a better one while it goes on. Waits do not count.
 	Parallel int
 	// Events gets everything that happens, one at a time, in order; it must not block for long.
 	Events func(Event)

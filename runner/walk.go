@@ -36,6 +36,7 @@ type walk struct {
 	total    int // in flight, in all bounded classes
 	running  int // steps and undos in flight, waits too
 	limit    [classes]int
+	crowd    *crowd // has the limit of quick actions; nil where a user has set one
 
 	errs   map[int]*StepError // by step
 	groups map[string]*group
@@ -60,6 +61,9 @@ func newWalk(ctx context.Context, engine Engine, g *graph, o Options) *walk {
 	for c := range w.ready {
 		w.ready[c] = &queue{graph: g}
 	}
+	if o.Parallel <= 0 {
+		w.crowd = newCrowd(w.limit[quick], g.count(quick))
+	}
 	for name, members := range g.groups {
 		w.groups[name] = &group{steps: members}
 	}
@@ -69,9 +73,9 @@ func newWalk(ctx context.Context, engine Engine, g *graph, o Options) *walk {
 
 // limits are the bounds on actions in flight. What a user asks for bounds
 // everything together. Otherwise quick actions do not queue behind downloads
-// and stops: four times the processors keeps a local engine at work without a crowd at
-// its locks (docs/performance.md has what was measured), an engine fetches three layers at a time anyway, and a stop
-// mostly sleeps.
+// and stops, and theirs is only where [crowd] begins: four times the processors keeps a local engine at work without a crowd
+// at its locks (docs/performance.md has what was measured; they are the client's, since asking the engine for its own is
+// a call that takes longer than it is worth). An engine fetches three layers at a time anyway, and a stop mostly sleeps.
 func limits(parallel int) [classes]int {
 	if parallel > 0 {
 		return [classes]int{quick: parallel, fetch: parallel, linger: parallel}
@@ -153,6 +157,8 @@ func (w *walk) room(c class) bool {
 		return true
 	case w.o.Parallel > 0:
 		return w.total < w.o.Parallel
+	case c == quick:
+		return w.inflight[c] < w.crowd.limit
 	default:
 		return w.inflight[c] < w.limit[c]
 	}
@@ -184,9 +190,17 @@ func (w *walk) start(i int, c class) {
 	report := func(p Progress) {
 		w.tell(func() { w.working(i, p) })
 	}
+	note := func(error) {}
+	if c == quick && w.crowd != nil {
+		k := w.crowd.began(step.Action)
+		note = func(err error) { w.crowd.ended(k, err) }
+	}
 	go func() {
 		err := w.apply(ctx, step.Action, report)
-		w.tell(func() { w.ended(i, c, err) })
+		w.tell(func() {
+			note(err)
+			w.ended(i, c, err)
+		})
 	}()
 }
 
@@ -276,6 +290,9 @@ func (w *walk) optional(i int) bool {
 func (w *walk) finish(i int, s StepState, err error) {
 	w.state[i] = s
 	step := w.graph.steps[i]
+	if w.crowd != nil && classOf(step.Action) == quick {
+		w.crowd.left--
+	}
 	w.emit(Event{Step: step, State: s, Err: err, Action: step.Action})
 	w.release(i)
 }
