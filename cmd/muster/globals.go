@@ -58,7 +58,7 @@ func (g *globals) define(f *pflag.FlagSet) {
 	f.BoolVar(&g.strict, "strict", false, "Refuse keys that the engine does not honour")
 	f.StringVar(&g.progress, "progress", "", "`HOW` to report: auto, tty, plain, json or quiet")
 	f.StringVar(&g.ansi, "ansi", "auto", "`WHEN` to colour and to move the cursor: auto, always or never")
-	f.IntVar(&g.parallel, "parallel", -1, "At most `N` engine calls at a time")
+	f.IntVar(&g.parallel, "parallel", -1, "At most `N` engine calls at a time; without it, as many as turn out best")
 	f.StringVar(&g.probe, "probe", "muster", "`WHO` runs health checks while muster waits: muster too, or the engine alone")
 	f.StringVarP(&g.at.host, "host", "H", "", "`URL` of the engine, such as ssh://me@example.com")
 	f.StringVarP(&g.at.context, "context", "c", "", "`NAME` of the docker context to use")

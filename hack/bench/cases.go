@@ -24,7 +24,7 @@ func cases() []benchCase {
 	return out
 }
 
-// parallel is how many calls the floor has in flight: as many as muster.
+// parallel is how many calls the floor has in flight: as many as muster begins with.
 func parallel() int { return min(max(4*runtime.GOMAXPROCS(0), 8), 16) }
 
 // readyAfter is what each service of the chain needs to become healthy.
@@ -113,7 +113,7 @@ func file(b *bench, n int, command, first string) string {
 func coldUp(n int) benchCase {
 	return benchCase{
 		name: "cold up", n: n, files: plain(n), muster: words("up -d"), compose: words("up -d"),
-		what: "create the network, then create and start the containers, as many at a time as muster does",
+		what: "create the network, then create and start the containers, as many at a time as muster begins with",
 		floor: func(ctx context.Context, b *bench) (time.Duration, error) {
 			from := time.Now()
 			err := b.rawUp(ctx, n)
@@ -148,7 +148,7 @@ func prepareUp(n int) func(context.Context, *bench, tool) error {
 func down(n int) benchCase {
 	return benchCase{
 		name: "down", n: n, files: plain(n), prepare: prepareUp(n), muster: words("down -t 0"), compose: words("down -t 0"),
-		what: "stop and remove the containers, as many at a time as muster does, then remove the network",
+		what: "stop and remove the containers, as many at a time as muster begins with, then remove the network",
 		floor: func(ctx context.Context, b *bench) (time.Duration, error) {
 			from := time.Now()
 			err := each(serviceNames(n), parallel(), func(name string) error {
