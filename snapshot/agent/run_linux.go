@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/klauspost/compress/zstd"
@@ -36,14 +37,26 @@ func Run(text string, in io.Reader, out io.Writer) error {
 	}
 	defer volumes.Close()
 	told := bufio.NewReaderSize(in, 1<<20)
+	var left atomic.Bool
+	more := make(chan struct{})
+	if spec.File != "" {
+		go func() { // until there is more on the input, or that ends
+			_, err := told.Peek(1)
+			left.Store(err != nil)
+			close(more)
+		}()
+	} else {
+		close(more)
+	}
 	if spec.Size > 0 {
-		if err := fill(volumes, spec, told, out); err != nil {
+		if err := fill(volumes, spec, told, &left, out); err != nil {
 			return fmt.Errorf("fill volume %s: %w", spec.Volume, err)
 		}
 	}
 	if _, err := fmt.Fprintln(out, Filled); err != nil {
 		return err
 	}
+	<-more
 	line, err := told.ReadString('\n')
 	if err != nil {
 		return nil // there is nothing more to do, or nobody to do it for
@@ -65,9 +78,13 @@ func Run(text string, in io.Reader, out io.Writer) error {
 // tellEach is after how many bytes of an archive that is said.
 const tellEach = 16 << 20
 
-// reading sums up what is read of an archive, and says how much that is.
+// errLeft is why nothing is unpacked any more.
+var errLeft = errors.New("nobody waits for it any more")
+
+// reading sums up what is read of an archive, and says how much that is. It ends once it is left.
 type reading struct {
 	io.Reader
+	left *atomic.Bool
 	sum  hash.Hash
 	out  io.Writer
 	n    int64
@@ -75,6 +92,9 @@ type reading struct {
 }
 
 func (r *reading) Read(p []byte) (int, error) {
+	if r.left.Load() {
+		return 0, errLeft
+	}
 	n, err := r.Reader.Read(p)
 	_, _ = r.sum.Write(p[:n])
 	if r.n += int64(n); r.n-r.told >= tellEach {
@@ -84,8 +104,9 @@ func (r *reading) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fill unpacks the archive, from its file or from what the agent is told.
-func fill(volumes *os.Root, spec Spec, told io.Reader, out io.Writer) error {
+// fill unpacks the archive, from its file or from what the agent is told. What it fails to fill it leaves empty: whoever does it otherwise finds nothing there
+// that is not of the archive.
+func fill(volumes *os.Root, spec Spec, told io.Reader, left *atomic.Bool, out io.Writer) error {
 	root, err := volumes.OpenRoot(filepath.Join(spec.Volume, content))
 	if err != nil {
 		return err
@@ -100,7 +121,14 @@ func fill(volumes *os.Root, spec Spec, told io.Reader, out io.Writer) error {
 		defer file.Close()
 		packed = file
 	}
-	reading := &reading{Reader: packed, sum: sha256.New(), out: out}
+	if err := unpackAll(root, &reading{Reader: packed, left: left, sum: sha256.New(), out: out}, spec.Sum); err != nil {
+		return errors.Join(err, empty(root))
+	}
+	return nil
+}
+
+// unpackAll unpacks an archive that has a digest.
+func unpackAll(root *os.Root, reading *reading, sum string) error {
 	unpacking, err := zstd.NewReader(reading, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return err
@@ -115,8 +143,8 @@ func fill(volumes *os.Root, spec Spec, told io.Reader, out io.Writer) error {
 	if _, err = io.Copy(io.Discard, unpacked); err != nil {
 		return err
 	}
-	if got := "sha256:" + hex.EncodeToString(reading.sum.Sum(nil)); got != spec.Sum {
-		return fmt.Errorf("the archive has the digest %s, not %s", got, spec.Sum)
+	if got := "sha256:" + hex.EncodeToString(reading.sum.Sum(nil)); got != sum {
+		return fmt.Errorf("the archive has the digest %s, not %s", got, sum)
 	}
 	return nil
 }
@@ -195,12 +223,17 @@ func clearAside(volumes *os.Root, volume string) error {
 		return err
 	}
 	defer aside.Close()
-	entries, err := fs.ReadDir(aside.FS(), ".")
+	return empty(aside)
+}
+
+// empty removes all that a folder has.
+func empty(root *os.Root) error {
+	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		err = errors.Join(err, aside.RemoveAll(e.Name()))
+		err = errors.Join(err, root.RemoveAll(e.Name()))
 	}
 	return err
 }

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,8 +15,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -150,26 +154,56 @@ func TestFillFromFile(t *testing.T) {
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	archive := packed(t, tar.Header{Name: "volume/", Typeflag: tar.TypeDir, Mode: 0o750},
 		tar.Header{Name: "volume/file", Typeflag: tar.TypeReg, Mode: 0o600, Uname: string(noise)})
-	dir := volumes(t, "data", "other")
+	dir := volumes(t, "data", "other", "moved")
 	file := filepath.Join(dir, "archive")
 	if err := os.WriteFile(file, archive, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	spec := Spec{Volumes: dir, Volume: "data", Size: int64(len(archive)), Sum: sumOf(archive), File: file}
-	said, err := runSpec(spec, strings.NewReader(""))
+	said, err := runSpec(spec, strings.NewReader(MoveTo+"moved\n"))
 	before, filled, _ := strings.Cut(said, "\n")
-	if read, is := strings.CutPrefix(before, Read+" "); err != nil || !is || len(read) != len("16777216") || filled != "filled\n" {
+	if read, is := strings.CutPrefix(before, Read+" "); err != nil || !is || len(read) != len("16777216") || filled != "filled\nmoved\n" {
 		t.Errorf("it says %q, %v", said, err)
 	}
 	want := []string{". drwxr-x---", "file -rw------- 16777217 bytes, 1 links"}
-	if d := cmp.Diff(want, listed(t, filepath.Join(dir, "data", content))); d != "" {
+	if d := cmp.Diff(want, listed(t, filepath.Join(dir, "moved", content))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	spec.Volume, spec.Sum = "other", sumOf([]byte("another"))
-	if said, err := runSpec(spec, strings.NewReader("")); err == nil || strings.Contains(said, Filled) {
+	if said, err := runSpec(spec, strings.NewReader(MoveTo+"moved\n")); err == nil || strings.Contains(said, Filled) {
 		t.Errorf("with another digest it says %q, %v", said, err)
 	}
+	if has, err := os.ReadDir(filepath.Join(dir, "other", content)); err != nil || len(has) > 0 {
+		t.Errorf("with another digest it leaves %v, %v", has, err)
+	}
 }
+
+// What is in the midst of it when nobody waits any more is given up, and leaves nothing.
+func TestFillIsLeft(t *testing.T) {
+	archive := packed(t, tar.Header{Name: "volume/file", Typeflag: tar.TypeReg, Mode: 0o600, Uname: "text"})
+	dir := volumes(t, "data")
+	all, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Close()
+	var left atomic.Bool
+	in := iotest.OneByteReader(io.MultiReader(bytes.NewReader(archive[:len(archive)-1]), readerFunc(func(p []byte) (int, error) {
+		left.Store(true)
+		return copy(p, archive[len(archive)-1:]), io.EOF
+	})))
+	spec := Spec{Volumes: dir, Volume: "data", Size: int64(len(archive)) + 1, Sum: sumOf(archive)}
+	if err := fill(all, spec, bufio.NewReader(in), &left, io.Discard); !errors.Is(err, errLeft) {
+		t.Error(err)
+	}
+	if has, err := os.ReadDir(filepath.Join(dir, "data", content)); err != nil || len(has) > 0 {
+		t.Errorf("it leaves %v, %v", has, err)
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Whatever an archive says, nothing is written beside the volume, and one that is cut or changed is an error.
 func TestFillWithSomethingElse(t *testing.T) {
