@@ -70,10 +70,19 @@ type FillVolume struct {
 	Snapshot string `json:"snapshot"` // its name, for people
 	File     string `json:"file"`
 	Sum      string `json:"sum"` // "sha256:…" of the file
-	// ForExchange: an engine that cannot do [ExchangeVolume] says so now, as long as nothing is stopped for it.
+	// ForExchange: a [BeginFill] came before, and an [ExchangeVolume] follows. An engine that cannot go on with that fills it in no other way.
 	ForExchange bool `json:"forExchange,omitempty"`
 	// Image is for the container that an engine may have to make for it; it is never started.
 	Image string `json:"image"`
+}
+
+// BeginFill lets an engine begin with the [FillVolume] of the same volume, whose end that waits for. An engine that cannot do it so that an
+// [ExchangeVolume] may follow says so now, as long as nothing is stopped for it.
+type BeginFill struct {
+	Name     string `json:"name"`
+	Snapshot string `json:"snapshot"` // its name, for people
+	File     string `json:"file"`
+	Sum      string `json:"sum"` // "sha256:…" of the file
 }
 
 // MoveVolume makes a new volume have what another one has; that one may be empty then. To do it once more changes nothing. What the target
@@ -383,6 +392,7 @@ func (a CreateNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} 
 func (a RemoveNetwork) Resource() Ref     { return Ref{KindNetwork, a.Name, ""} }
 func (a CreateVolume) Resource() Ref      { return Ref{KindVolume, a.Name, ""} }
 func (a CopyVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
+func (a BeginFill) Resource() Ref         { return Ref{KindVolume, a.Name, ""} }
 func (a FillVolume) Resource() Ref        { return Ref{KindVolume, a.Name, ""} }
 func (a MoveVolume) Resource() Ref        { return Ref{KindVolume, a.To, ""} }
 func (a ExchangeVolume) Resource() Ref    { return Ref{KindVolume, a.Name, ""} }
@@ -414,6 +424,7 @@ func (CreateNetwork) action()     {}
 func (RemoveNetwork) action()     {}
 func (CreateVolume) action()      {}
 func (CopyVolume) action()        {}
+func (BeginFill) action()         {}
 func (FillVolume) action()        {}
 func (MoveVolume) action()        {}
 func (ExchangeVolume) action()    {}

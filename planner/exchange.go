@@ -32,12 +32,30 @@ func (b *builder) startAgainFor(s *service, r *replica) {
 	}
 }
 
-// exchange writes the steps for the volumes that stay; those that start their containers are the services'. All copies are filled before anything is
-// stopped, and all that has a volume is stopped before any is exchanged: a service may have several of them.
+// unpackedBeside bounds the bytes that are unpacked while what has the volumes is stopped already. So much takes two or three seconds, of which a stop takes
+// a good part, and the restore is over the earlier. Of more, little would be won, and the services would be away for all of that.
+const unpackedBeside = 1 << 30
+
+// stopsEarly says whether containers may be stopped while their volumes' data is unpacked. Where that fails they are started again, which takes back
+// no hook of one that was not stopped yet.
+func (b *builder) stopsEarly(all []*migration, users []*Container) bool {
+	var sum int64
+	for _, m := range all {
+		if m.restore.Size <= 0 {
+			return false // not known
+		}
+		sum += m.restore.Size
+	}
+	return sum <= unpackedBeside && !slices.ContainsFunc(users, func(c *Container) bool { return c.up() && len(b.preStop(c)) > 0 })
+}
+
+// exchange writes the steps for the volumes that stay; those that start their containers are the services'. The engine has begun to fill all copies before
+// anything is stopped, so that it can, and is done with that where there is much in them. All that has a volume is stopped before any is
+// exchanged: a service may have several of them.
 func (b *builder) exchange() {
 	const group = "restore"
 	var all []*migration
-	var filled []StepID
+	var begun, filled []StepID
 	together := &migration{}
 	for _, name := range keys(b.migrations) {
 		m := b.migrations[name]
@@ -53,11 +71,18 @@ func (b *builder) exchange() {
 		}
 		fill := b.fill(m, m.kept)
 		fill.ForExchange = true
-		filled = append(filled, b.graph.add(Step{
-			Action: fill, Needs: []StepID{b.createCopy(m, group), b.copyImageStep(m)}, Because: m.why, Group: group,
-		}))
+		begin := b.graph.add(Step{
+			Action: BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum},
+			Needs:  []StepID{b.createCopy(m, group), b.copyImageStep(m)}, Because: m.why, Group: group,
+		})
+		begun = append(begun, begin)
+		filled = append(filled, b.graph.add(Step{Action: fill, Needs: []StepID{begin}, Because: m.why, Group: group}))
 	}
-	stopped := b.stopUsers(together, group, filled)
+	first := filled
+	if b.stopsEarly(all, together.users) {
+		first = begun
+	}
+	stopped := b.stopUsers(together, group, first)
 	for _, m := range all {
 		exchanged := b.graph.add(Step{
 			Action: ExchangeVolume{Name: m.name, From: m.kept}, Needs: slices.Concat(filled, stopped), Because: m.why, Group: group, Impact: DataLoss,

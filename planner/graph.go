@@ -182,6 +182,8 @@ func idOf(a Action) StepID {
 		return StepID("create volume " + a.Name)
 	case CopyVolume:
 		return StepID("copy volume " + a.From + " to " + a.To)
+	case BeginFill:
+		return StepID("begin to fill volume " + a.Name)
 	case FillVolume:
 		return StepID("fill volume " + a.Name)
 	case MoveVolume:

@@ -161,7 +161,7 @@ func TestCredentialsAreHidden(t *testing.T) {
 // Every action has a kind in the schema, an ID that says what it does, and a resource.
 func TestEveryActionIsDescribed(t *testing.T) {
 	actions := []Action{
-		CreateNetwork{Name: "x"}, RemoveNetwork{Name: "x"}, CreateVolume{Name: "x"}, CopyVolume{From: "y", To: "x"}, FillVolume{Name: "x"}, MoveVolume{From: "y", To: "x"}, ExchangeVolume{Name: "x", From: "y"}, RemoveVolume{Name: "x"},
+		CreateNetwork{Name: "x"}, RemoveNetwork{Name: "x"}, CreateVolume{Name: "x"}, CopyVolume{From: "y", To: "x"}, BeginFill{Name: "x"}, FillVolume{Name: "x"}, MoveVolume{From: "y", To: "x"}, ExchangeVolume{Name: "x", From: "y"}, RemoveVolume{Name: "x"},
 		PullImage{Ref: "x", Services: []string{"s"}}, BuildImage{Ref: "x", Service: "s"}, RemoveImage{Ref: "x"},
 		CreateContainer{Name: "x", Number: 1, Labels: map[string]string{}}, StartContainer{Name: "x"}, StopContainer{Name: "x"}, KillContainer{Name: "x"}, PauseContainer{Name: "x"}, PushImage{Ref: "x", Services: []string{"x"}}, UnpauseContainer{Name: "x"},
 		RestartContainer{Name: "x"}, RemoveContainer{Name: "x"}, RenameContainer{Name: "x", To: "y"}, Await{Name: "x", Condition: IsReady},

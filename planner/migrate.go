@@ -25,7 +25,8 @@ import (
 // goes in the end. So what cannot be unpacked, or does not fit, is known while the old volume is still there.
 //
 // Where its definition stays and the engine can exchange data in one step, there is less to it: what has the volume is stopped, the volume and the copy
-// exchange their data, what was stopped is started, and the copy goes with what the volume had. Before the exchange a failure is taken back; an
+// exchange their data, what was stopped is started, and the copy goes with what the volume had. Where that is not much, the copy is filled while
+// the containers are stopped, and no longer before. Until the exchange a failure is taken back; an
 // interruption leaves the volume whole, with the one or the other, and the copy, which the next plan removes. So it takes no mark.
 
 // migration is one volume on its way to another definition.

@@ -158,6 +158,7 @@ type Restore struct {
 	Snapshot string // its name, for people
 	File     string // on this machine
 	Sum      string // "sha256:…" of the file
+	Size     int64  // bytes, unpacked; 0 where that is not known
 	// Exchange says that the engine can give the volume, in one step, what another one has. Otherwise it is made anew.
 	Exchange bool
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/musterhq/muster/project"
 )
 
 // Cut anywhere, a restore leaves what the volume had, or all of what the snapshot has once the next up has carried on, and nothing beside it.
@@ -11,23 +13,29 @@ func TestRestoreIsInterrupted(t *testing.T) {
 	for _, c := range []struct {
 		story   string
 		removed StepID // the step from which on there is a way forward only
+		order   func([]Step) []Step
 	}{
-		{"volume_restored", "remove volume shop_data"},
-		{"volume_restored_new", "create volume shop_data.muster-migrating"},
-		{"volume_exchanged", "exchange volume shop_data with shop_data.restored-20261129-010307"},
-		{"volume_exchanged_shared", "exchange volume shop_data with shop_data.restored-20261129-010307"},
+		{"volume_restored", "remove volume shop_data", asPlanned},
+		{"volume_restored_new", "create volume shop_data.muster-migrating", asPlanned},
+		{"volume_exchanged", "exchange volume shop_data with shop_data.restored-20261129-010307", asPlanned},
+		{"volume_exchanged", "exchange volume shop_data with shop_data.restored-20261129-010307", fillsLast},
+		{"volume_exchanged_two", "exchange volume shop_data with shop_data.restored-20261129-010307", asPlanned},
+		{"volume_exchanged_two", "exchange volume shop_data with shop_data.restored-20261129-010307", fillsLast},
+		{"volume_exchanged_large", "exchange volume shop_data with shop_data.restored-20261129-010307", fillsLast},
+		{"volume_exchanged_shared", "exchange volume shop_data with shop_data.restored-20261129-010307", asPlanned},
 	} {
 		s := readStory(t, "testdata/"+c.story+".txtar")
 		plan, err := s.plan(t, s.world)
 		if err != nil {
 			t.Fatal(err)
 		}
+		steps := c.order(plan.Steps)
 		const volume = "shop_data"
 		over := false
-		for cut := 0; cut <= len(plan.Steps); cut++ {
-			over = over || cut > 0 && plan.Steps[cut-1].ID == c.removed
+		for cut := 0; cut <= len(steps); cut++ {
+			over = over || cut > 0 && steps[cut-1].ID == c.removed
 			w := s.world.copy()
-			if err := w.run(plan.Steps[:cut]); err != nil {
+			if err := w.run(steps[:cut]); err != nil {
 				t.Fatal(err)
 			}
 			how := s.how
@@ -59,9 +67,77 @@ func TestRestoreIsInterrupted(t *testing.T) {
 	}
 }
 
+// asPlanned and fillsLast are orders in which the steps of a restore may be done.
+func asPlanned(steps []Step) []Step { return steps }
+
+func fillsLast(steps []Step) []Step {
+	var out []Step
+	done := map[StepID]bool{}
+	ready := func(late bool) int {
+		return slices.IndexFunc(steps, func(s Step) bool {
+			_, fills := s.Action.(FillVolume)
+			return !done[s.ID] && fills == late && !slices.ContainsFunc(s.Needs, func(id StepID) bool { return !done[id] })
+		})
+	}
+	for range steps {
+		i := ready(false)
+		if i < 0 {
+			i = ready(true)
+		}
+		done[steps[i].ID] = true
+		out = append(out, steps[i])
+	}
+	return out
+}
+
+// Containers are stopped beside the unpacking where that is known to be short, and where nothing runs before a stop that nothing takes back.
+func TestRestoreStopsEarly(t *testing.T) {
+	for _, c := range []struct {
+		data, media int64
+		hook        string
+		early       bool
+	}{
+		{1, 1, "", true},
+		{unpackedBeside - 1, 1, "", true},
+		{unpackedBeside, 1, "", false},
+		{0, 1, "", false},
+		{1, 0, "", false},
+		{1, 1, "drain", false},
+	} {
+		s := readStoryWith(t, "testdata/volume_exchanged_two.txtar", func(p *project.Project) {
+			if c.hook != "" {
+				db := p.Services["db"]
+				db.PreStop = []project.ServiceHook{{Command: []string{c.hook}}}
+				p.Services["db"] = db
+			}
+		})
+		for key, size := range map[string]int64{"data": c.data, "media": c.media} {
+			restore := s.how.Restore[key]
+			restore.Size = size
+			s.how.Restore[key] = restore
+		}
+		plan, err := s.plan(t, s.world)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range plan.Steps {
+			stop, is := step.Action.(StopContainer)
+			if !is || stop.Name != "shop-web-1" {
+				continue
+			}
+			if early := slices.Contains(step.Needs, "begin to fill volume shop_data.restored-20261129-010307"); early != c.early {
+				t.Errorf("%+v: it is stopped after %v", c, step.Needs)
+			}
+			if last := slices.Contains(step.Needs, "fill volume shop_media.restored-20261129-010307"); last == c.early {
+				t.Errorf("%+v: it is stopped after %v", c, step.Needs)
+			}
+		}
+	}
+}
+
 // Whatever a restore that was cut leaves, goes with the volume: by down with volumes, and with an instance that nobody needs any more.
 func TestRestoreIsInterruptedAndTakenDown(t *testing.T) {
-	for _, story := range []string{"volume_restored", "volume_restored_new", "volume_exchanged", "volume_exchanged_shared"} {
+	for _, story := range []string{"volume_restored", "volume_restored_new", "volume_exchanged", "volume_exchanged_two", "volume_exchanged_shared"} {
 		s := readStory(t, "testdata/"+story+".txtar")
 		plan, err := s.plan(t, s.world)
 		if err != nil {

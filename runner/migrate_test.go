@@ -173,41 +173,30 @@ func TestExchangeLosesNothing(t *testing.T) {
 	want := dataStack(project.Volume{Name: "p_data"})
 	points := 0
 	for _, fate := range []memory.Fate{memory.Refuse, memory.Forget, memory.Die, memory.DieAfter} {
-		for call := 1; ; call++ {
-			met := false
-			synctest.Test(t, func(t *testing.T) {
-				met = exchangeWithFault(t, want, memory.Fault{Call: call, Do: fate})
-			})
-			if !met {
-				break
+		for _, size := range []int64{0, 1} { // filled before the stop, and beside it
+			for call := 1; ; call++ {
+				met := false
+				synctest.Test(t, func(t *testing.T) {
+					met = exchangeWithFault(t, want, size, memory.Fault{Call: call, Do: fate})
+				})
+				if !met {
+					break
+				}
+				points++
 			}
-			points++
 		}
 	}
 	t.Logf("%d points tried", points)
-	if points < 30 {
+	if points < 70 {
 		t.Errorf("only %d points were tried", points)
 	}
 }
 
 // exchangeWithFault answers whether the fault was met.
-func exchangeWithFault(t *testing.T, want *project.Project, fault memory.Fault) bool {
-	where := fmt.Sprintf("%s at call %d", fault.Do, fault.Call)
+func exchangeWithFault(t *testing.T, want *project.Project, size int64, fault memory.Fault) bool {
+	where := fmt.Sprintf("%s at call %d, %d bytes", fault.Do, fault.Call, size)
 	ctx := t.Context()
-	e := memory.New()
-	e.Put(planner.State{Images: []planner.Image{{Tags: []string{"db:1"}}}})
-	if err := migrate(ctx, e, want, false); err != nil {
-		t.Fatalf("%s: the first run: %v", where, err)
-	}
-	e.Fill("p_data", "precious")
-	have, err := e.Observe(ctx, planner.ScopeOf(want))
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := planner.Build(want, have, planner.Policy{Restore: map[string]planner.Restore{"data": {Snapshot: "seeded", Exchange: true}}, Now: time.Now()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e, plan := exchange(t, want, size)
 	calls := len(e.Calls())
 	e.Fail(fault)
 	first := runner.Run(ctx, e, plan, runner.Options{Health: e})
@@ -226,7 +215,8 @@ func exchangeWithFault(t *testing.T, want *project.Project, fault memory.Fault) 
 	if after, _ := e.Content("p_data"); after != text {
 		t.Errorf("%s: the volume had %q and has %q", where, text, after)
 	}
-	if have, err = e.Observe(ctx, planner.ScopeOf(want)); err != nil {
+	have, err := e.Observe(ctx, planner.ScopeOf(want))
+	if err != nil {
 		t.Fatal(err)
 	}
 	named := slices.DeleteFunc(have.Volumes, func(v planner.Volume) bool { return planner.Nameless(v.Name) })
@@ -239,4 +229,77 @@ func exchangeWithFault(t *testing.T, want *project.Project, fault memory.Fault) 
 		}
 	}
 	return met
+}
+
+// exchange is a stack that is up on an engine, and a plan to give its volume so many bytes of a snapshot.
+func exchange(t *testing.T, want *project.Project, size int64) (*memory.Engine, planner.Plan) {
+	t.Helper()
+	e := memory.New()
+	e.Put(planner.State{Images: []planner.Image{{Tags: []string{"db:1"}}}})
+	if err := migrate(t.Context(), e, want, false); err != nil {
+		t.Fatalf("the first run: %v", err)
+	}
+	e.Fill("p_data", "precious")
+	have, err := e.Observe(t.Context(), planner.ScopeOf(want))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore := map[string]planner.Restore{"data": {Snapshot: "seeded", Size: size, Exchange: true}}
+	plan, err := planner.Build(want, have, planner.Policy{Restore: restore, Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, plan
+}
+
+// What was stopped beside the unpacking runs again, with what it had, where that fails, or is interrupted, after the stop or during it; and nothing is left of
+// what was begun. Where the engine cannot even begin, nothing is stopped.
+func TestFillFailsBesideTheStop(t *testing.T) {
+	want := dataStack(project.Volume{Name: "p_data"})
+	for _, c := range []struct {
+		what             string
+		fails            string
+		stop, fill, quit time.Duration
+		stops            int
+	}{
+		{"after the stop", "FillVolume", time.Second, time.Minute, 0, 2},
+		{"during the stop", "FillVolume", time.Minute, time.Second, 0, 1},
+		{"interrupted", "", time.Second, time.Minute, 10 * time.Second, 2},
+		{"cannot begin", "BeginFill", time.Second, time.Second, 0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e, plan := exchange(t, want, 1)
+			e.SetLatency("StopContainer", c.stop)
+			e.SetLatency("FillVolume", c.fill)
+			if c.fails != "" {
+				e.Fail(memory.Fault{Action: c.fails, Do: memory.Refuse})
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if c.quit > 0 {
+				defer time.AfterFunc(c.quit, cancel).Stop()
+			}
+			if err := runner.Run(ctx, e, plan, runner.Options{Health: e}); err == nil {
+				t.Errorf("%s: it went well", c.what)
+			}
+			have, err := e.Observe(t.Context(), planner.ScopeOf(want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, of := range have.Containers {
+				if of.Status != planner.Running {
+					t.Errorf("%s: %s is %s", c.what, of.Name, of.Status)
+				}
+			}
+			if stops := e.Count("StopContainer"); stops != c.stops {
+				t.Errorf("%s: %d containers were stopped", c.what, stops)
+			}
+			if text, _ := e.Content("p_data"); text != "precious" || len(have.Containers) != 2 {
+				t.Errorf("%s: the volume has %q, and there are %d containers", c.what, text, len(have.Containers))
+			}
+			if left := slices.DeleteFunc(have.Volumes, func(v planner.Volume) bool { return planner.Nameless(v.Name) }); len(left) != 1 {
+				t.Errorf("%s: there are %v", c.what, left)
+			}
+		})
+	}
 }

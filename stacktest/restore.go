@@ -147,7 +147,7 @@ func (s *session) restores(name string, keys []string) (map[string]planner.Resto
 		if _, err := os.Stat(file); err != nil {
 			return nil, fmt.Errorf("read snapshot %s: %w", name, err)
 		}
-		out[v.Key] = planner.Restore{Snapshot: name, File: file, Sum: v.Sum}
+		out[v.Key] = planner.Restore{Snapshot: name, File: file, Sum: v.Sum, Size: v.Size}
 	}
 	for _, key := range keys {
 		if _, there := out[key]; !there {

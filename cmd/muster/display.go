@@ -151,6 +151,8 @@ func wordsOf(a planner.Action) words {
 		return words{"Removing", "Removed"}
 	case planner.CopyVolume:
 		return words{"Copying", "Copied"}
+	case planner.BeginFill:
+		return words{"Preparing", "Prepared"}
 	case planner.FillVolume:
 		return words{"Filling", "Filled"}
 	case planner.MoveVolume:

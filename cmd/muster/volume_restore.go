@@ -24,10 +24,11 @@ func (p *program) volumeRestoreCommand() *cobra.Command {
 		Short: "Give the volumes what a snapshot has, or some of them",
 		Long: `Give the volumes what a snapshot has, or some of them. What they have is lost, so that you are asked.
 
-The data is unpacked beside the volumes while the services run; then those that have them are stopped, the volumes
-get it in one step, and they are started again, and ready when this returns. Interrupted anywhere, a volume has the
-one or the other, and the next up clears away what is left. Where the engine cannot do that, or the definition of a
-volume has changed, the volumes and the containers that have them are made anew.`,
+The data is unpacked beside the volumes, and the services that have them are stopped: meanwhile, or after that where
+it is more than 1 GiB. The volumes get it in one step, and what was stopped is started again, and ready when this
+returns. Interrupted anywhere, a volume has the one or the other, and the next up clears away what is left. Where the
+engine cannot do that, or the definition of a volume has changed, the volumes and the containers that have them are
+made anew.`,
 		Example: `  muster volume restore seeded
   muster volume restore --yes seeded orders
   muster --dry-run volume restore seeded`,
@@ -144,7 +145,7 @@ func (p *program) restores(want *project.Project, name string) (map[string]plann
 		if _, err := os.Stat(file); err != nil {
 			return nil, s, fmt.Errorf("read snapshot %s: %w", name, err)
 		}
-		out[v.Key] = planner.Restore{Snapshot: name, File: file, Sum: v.Sum}
+		out[v.Key] = planner.Restore{Snapshot: name, File: file, Sum: v.Sum, Size: v.Size}
 	}
 	if len(out) == 0 {
 		return nil, s, errors.New("snapshot " + name + " has none of the volumes of " + want.Name)

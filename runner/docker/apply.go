@@ -35,6 +35,8 @@ func (e *Engine) Apply(ctx context.Context, a planner.Action, report func(runner
 		return e.createVolume(ctx, a)
 	case planner.CopyVolume:
 		return e.copyVolume(ctx, a, report)
+	case planner.BeginFill:
+		return e.beginFill(ctx, a)
 	case planner.FillVolume:
 		return e.fillVolume(ctx, a, report)
 	case planner.MoveVolume:

@@ -115,6 +115,9 @@ func (e *Engine) createVolume(ctx context.Context, a planner.CreateVolume) error
 }
 
 func (e *Engine) removeVolume(ctx context.Context, name string) error {
+	if m := e.kept(name); m != nil {
+		m.quit(ctx) // or it would write what is being removed
+	}
 	err := e.client.VolumeRemove(ctx, name, false)
 	if cerrdefs.IsConflict(err) {
 		// A muster that was killed may have left the container that it reached the volume through.

@@ -74,7 +74,7 @@ type Engine struct {
 	buildkit bool
 	// bridges are the networks, by ID, of which it was found out whether their bridge is on this machine.
 	bridges map[string]bool
-	// movers are the agents that have filled a volume, by its name.
+	// movers are the agents that fill a volume, or have done so, and wait, by its name.
 	movers map[string]*mover
 }
 

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
@@ -39,7 +41,12 @@ type mover struct {
 	out     *io.PipeReader
 	said    *bufio.Reader   // of out
 	errs    strings.Builder // to be read once said has ended
+	sees    bool            // the file of the archive
+	size    int64           // of that
 }
+
+// quitWithin bounds the wait for an agent that was told to end.
+const quitWithin = 10 * time.Second
 
 // volumeAgent starts one. It sees the file where one is named, of this machine.
 func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) (*mover, error) {
@@ -65,7 +72,7 @@ func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) 
 		return nil, fmt.Errorf("%w: %w", ErrNoAgent, err)
 	}
 	out, say := io.Pipe()
-	m := &mover{session: s, out: out, said: bufio.NewReader(out)}
+	m := &mover{session: s, out: out, said: bufio.NewReader(out), sees: file != "", size: spec.Size}
 	go func() { _ = say.CloseWithError(s.Copy(say, &m.errs)) }() // until the agent ends, or end is called
 	return m, nil
 }
@@ -104,11 +111,84 @@ func (m *mover) expect(line string, report func(runner.Progress)) error {
 	}
 }
 
+// quit ends it, and waits until it is gone and writes nothing any more.
+func (m *mover) quit(ctx context.Context) {
+	m.end()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitWithin)
+	defer cancel()
+	_, _ = m.session.ExitCode(ctx)
+}
+
 // end lets it go; its container is removed by the engine.
 func (m *mover) end() {
 	_ = m.session.CloseWrite()
 	_ = m.session.Close()
 	_ = m.out.Close()
+}
+
+// beginFill has an agent begin to fill a volume. The error is ErrNoAgent where there can be none.
+func (e *Engine) beginFill(ctx context.Context, a planner.BeginFill) error {
+	m, err := e.filler(ctx, a)
+	if err != nil {
+		return err
+	}
+	e.keep(a.Name, m)
+	return nil
+}
+
+// filler is an agent that has begun, or waits for the archive where it does not see that.
+func (e *Engine) filler(ctx context.Context, a planner.BeginFill) (*mover, error) {
+	is, err := os.Stat(a.File)
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	spec := agent.Spec{Volume: a.Name, Size: is.Size(), Sum: a.Sum}
+	var m *mover
+	err = ErrNoAgent
+	if isLocal(e.host) {
+		m, err = e.begin(ctx, spec, a.File)
+	}
+	if errors.Is(err, ErrNoAgent) { // a local address may lead to another machine
+		m, err = e.begin(ctx, spec, "")
+	}
+	return m, err
+}
+
+// begin starts an agent that fills, and waits until it says that it can.
+func (e *Engine) begin(ctx context.Context, spec agent.Spec, file string) (*mover, error) {
+	m, err := e.volumeAgent(ctx, spec, file)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, m.end)
+	err = m.expect(agent.Began, func(runner.Progress) {})
+	if !stop() && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		m.quit(ctx)
+		return nil, err
+	}
+	return m, nil
+}
+
+// keep lets an agent wait for what comes next for its volume.
+func (e *Engine) keep(volume string, m *mover) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.movers == nil {
+		e.movers = map[string]*mover{}
+	}
+	e.movers[volume] = m
+}
+
+// kept takes the agent of a volume that waits; nil where there is none.
+func (e *Engine) kept(volume string) *mover {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.movers[volume]
+	delete(e.movers, volume)
+	return m
 }
 
 // fillByAgent is [Engine.fillVolume] by an agent, which then waits for [Engine.moveVolume]. The error is ErrNoAgent where it could not be done.
@@ -118,18 +198,18 @@ func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report f
 		return err
 	}
 	defer packed.Close()
-	size, err := packed.Size()
-	if err != nil {
-		return err
+	m := e.kept(a.Name)
+	if m == nil {
+		if m, err = e.filler(ctx, planner.BeginFill{Name: a.Name, Snapshot: a.Snapshot, File: a.File, Sum: a.Sum}); err != nil {
+			return err
+		}
 	}
-	spec := agent.Spec{Volume: a.Name, Size: size, Sum: a.Sum}
-	err = ErrNoAgent
-	if isLocal(e.host) {
-		err = e.fillBy(ctx, spec, a.File, nil, report)
+	err = m.fill(ctx, packed, report)
+	if err == nil {
+		e.keep(a.Name, m)
+		return nil
 	}
-	if errors.Is(err, ErrNoAgent) { // a local address may lead to another machine
-		err = e.fillBy(ctx, spec, "", packed, report)
-	}
+	m.quit(ctx)
 	if !errors.Is(err, ErrNoAgent) {
 		return err
 	}
@@ -139,35 +219,21 @@ func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report f
 	return err
 }
 
-// fillBy has one agent do it, which sees the file or is sent what is packed.
-func (e *Engine) fillBy(ctx context.Context, spec agent.Spec, file string, packed *snapshot.Packed, report func(runner.Progress)) error {
-	m, err := e.volumeAgent(ctx, spec, file)
-	if err != nil {
-		return err
-	}
+// fill sends the archive to an agent that does not see it, and waits until the volume is filled.
+func (m *mover) fill(ctx context.Context, packed *snapshot.Packed, report func(runner.Progress)) error {
 	stop := context.AfterFunc(ctx, m.end)
 	var sent error
-	if packed != nil {
-		_, sent = io.CopyBuffer(m.session, struct{ io.Reader }{io.LimitReader(packed, spec.Size)}, make([]byte, 1<<20))
+	if !m.sees {
+		_, sent = io.CopyBuffer(m.session, struct{ io.Reader }{io.LimitReader(packed, m.size)}, make([]byte, 1<<20))
 	}
-	err = m.expect(agent.Filled, report)
+	err := m.expect(agent.Filled, report)
 	if !stop() && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	if sent != nil {
-		m.end()
+	if err == nil && sent != nil {
 		return fmt.Errorf("%w: %w", ErrNoAgent, sent)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.movers == nil {
-		e.movers = map[string]*mover{}
-	}
-	e.movers[spec.Volume] = m
-	return nil
+	return err
 }
 
 // moveVolume lets an agent do it, the one that has filled the volume where that still waits; or else copies.
@@ -228,10 +294,7 @@ func (e *Engine) moveByAgent(ctx context.Context, source, target string, report 
 	if to, err := e.volumesFolder(ctx, target); err != nil || to != from {
 		return errors.Join(err, ErrNoAgent)
 	}
-	e.mu.Lock()
-	m := e.movers[source]
-	delete(e.movers, source)
-	e.mu.Unlock()
+	m := e.kept(source)
 	err = ErrNoAgent
 	if m != nil {
 		err = m.move(ctx, target, report)

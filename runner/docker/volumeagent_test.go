@@ -139,7 +139,8 @@ func TestExchangeVolume(t *testing.T) {
 	if can(exchange.Name) {
 		t.Error("it can be exchanged by nobody")
 	}
-	for _, a := range []planner.Action{fill, exchange} {
+	begin := planner.BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum}
+	for _, a := range []planner.Action{begin, fill, exchange} {
 		if err := r.Apply(r.ctx, a, nil); !errors.Is(err, ErrNoAgent) {
 			t.Errorf("%T by nobody: %v", a, err)
 		}
@@ -151,8 +152,25 @@ func TestExchangeVolume(t *testing.T) {
 	if !can(exchange.Name) || can(r.project+"_nothing") {
 		t.Error("what is there can be exchanged, what is not cannot")
 	}
-	if err := r.Apply(r.ctx, fill, nil); err != nil {
-		t.Fatal(err)
+	for _, host := range []string{"ssh://elsewhere", r.host} {
+		local := r.host
+		r.host = host
+		if err := r.Apply(r.ctx, begin, nil); err != nil {
+			t.Fatal(err)
+		}
+		begun := r.movers[fill.Name]
+		if begun == nil || begun.sees == (host != local) {
+			t.Errorf("at %s it was begun by %+v", host, begun)
+		}
+		if err := r.Apply(r.ctx, fill, nil); err != nil {
+			t.Fatal(err)
+		}
+		if r.movers[fill.Name] != begun {
+			t.Errorf("at %s another one has filled it", host)
+		}
+		if r.host = local; host != local {
+			r.renew(fill.Name)
+		}
 	}
 	r.movers[fill.Name].end() // another one does it, too
 	for range 2 {
@@ -165,6 +183,48 @@ func TestExchangeVolume(t *testing.T) {
 	}
 	if err := r.Apply(r.ctx, planner.RemoveVolume{Name: fill.Name}, nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// renew removes a volume and makes it anew.
+func (r *rig) renew(name string) {
+	r.t.Helper()
+	if err := r.Apply(r.ctx, planner.RemoveVolume{Name: name}, nil); err != nil {
+		r.t.Fatal(err)
+	}
+	r.another(strings.TrimPrefix(name, r.project+"_"))
+}
+
+// What is given up before it is filled, or is interrupted in the midst of it, can be removed at once: nobody writes it any more.
+func TestFillVolumeIsGivenUp(t *testing.T) {
+	r, _, fill := snapshotRig(t)
+	r.muster = agentProgram(t)
+	begin := planner.BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum}
+	for _, c := range []struct{ what, host string }{{"begun", r.host}, {"begun elsewhere", "ssh://elsewhere"}, {"interrupted", "ssh://elsewhere"}} {
+		local := r.host
+		r.host = c.host
+		if err := r.Apply(r.ctx, begin, nil); err != nil {
+			t.Fatal(err)
+		}
+		if c.what == "interrupted" {
+			ctx, cancel := context.WithCancel(r.ctx)
+			cancel()
+			if err := r.Apply(ctx, fill, nil); !errors.Is(err, context.Canceled) || len(r.movers) > 0 {
+				t.Errorf("%s: %v; %d agents wait", c.what, err, len(r.movers))
+			}
+		}
+		r.host = local
+		r.renew(fill.Name)
+		agents, err := r.client.ContainerList(r.ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelAgent))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.ContainsFunc(agents, func(a container.Summary) bool { return strings.Contains(a.Command, fill.Name) }) || len(r.movers) > 0 {
+			t.Errorf("%s: of %v one fills it, and %d wait", c.what, agents, len(r.movers))
+		}
+		if has := r.contents(fill.Name); len(has) != 1 {
+			t.Errorf("%s: the volume has %v", c.what, has)
+		}
 	}
 }
 
@@ -228,6 +288,9 @@ func TestFillVolumeWithWhatIsDamaged(t *testing.T) {
 		}
 		if err := r.Apply(r.ctx, one, nil); !errors.As(err, new(snapshot.DamagedError)) || len(r.movers) > 0 {
 			t.Errorf("%s: %v; %d agents wait", what, err, len(r.movers))
+		}
+		if has := r.contents(fill.Name); len(has) != 1 {
+			t.Errorf("%s: the volume has %v", what, has)
 		}
 	}
 }

@@ -176,6 +176,8 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 		return e.createVolume(a)
 	case planner.CopyVolume:
 		return e.copyVolume(a)
+	case planner.BeginFill:
+		return e.beginFill(a)
 	case planner.FillVolume:
 		return e.fillVolume(a)
 	case planner.MoveVolume:

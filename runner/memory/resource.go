@@ -87,6 +87,14 @@ func (e *Engine) idle(volumes ...string) error {
 	return nil
 }
 
+// beginFill does nothing yet: what a volume is filled with comes at once.
+func (e *Engine) beginFill(a planner.BeginFill) error {
+	if e.s.Volumes[a.Name] == nil {
+		return fmt.Errorf("volume %s: %w", a.Name, ErrNotFound)
+	}
+	return nil
+}
+
 // fillVolume takes the name of the snapshot for what is in it.
 func (e *Engine) fillVolume(a planner.FillVolume) error {
 	if e.s.Volumes[a.Name] == nil {

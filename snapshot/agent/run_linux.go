@@ -121,6 +121,9 @@ func fill(volumes *os.Root, spec Spec, told io.Reader, left *atomic.Bool, out io
 		defer file.Close()
 		packed = file
 	}
+	if _, err := fmt.Fprintln(out, Began); err != nil {
+		return err
+	}
 	if err := unpackAll(root, &reading{Reader: packed, left: left, sum: sha256.New(), out: out}, spec.Sum); err != nil {
 		return errors.Join(err, empty(root))
 	}

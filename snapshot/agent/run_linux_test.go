@@ -135,7 +135,7 @@ func TestFill(t *testing.T) {
 		tar.Header{Name: "volume/closed/large", Typeflag: tar.TypeReg, Mode: 0o400, Uname: strings.Repeat("x", small+1)},
 		tar.Header{Name: "volume/.wh.file", Typeflag: tar.TypeReg, Mode: 0o600, Uname: "not a whiteout"},
 	), "")
-	if err != nil || said != "filled\n" {
+	if err != nil || said != "began\nfilled\n" {
 		t.Errorf("it says %q, %v", said, err)
 	}
 	want := []string{
@@ -161,7 +161,7 @@ func TestFillFromFile(t *testing.T) {
 	}
 	spec := Spec{Volumes: dir, Volume: "data", Size: int64(len(archive)), Sum: sumOf(archive), File: file}
 	said, err := runSpec(spec, strings.NewReader(MoveTo+"moved\n"))
-	before, filled, _ := strings.Cut(said, "\n")
+	before, filled, _ := strings.Cut(strings.TrimPrefix(said, "began\n"), "\n")
 	if read, is := strings.CutPrefix(before, Read+" "); err != nil || !is || len(read) != len("16777216") || filled != "filled\nmoved\n" {
 		t.Errorf("it says %q, %v", said, err)
 	}
@@ -223,7 +223,7 @@ func TestFillWithSomethingElse(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "other", content, "secret"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if said, err := run(dir, "data", archive, ""); err == nil || said != "" {
+		if said, err := run(dir, "data", archive, ""); err == nil || said != "began\n" {
 			t.Errorf("%s: it says %q, %v", name, said, err)
 		}
 		if has, err := os.ReadDir(filepath.Join(dir, "other", content)); err != nil || len(has) != 1 {
@@ -249,7 +249,7 @@ func TestMove(t *testing.T) {
 	want := []string{". drwx------", "file -rw------- 0 bytes, 1 links"}
 	for i, archive := range [][]byte{archive, nil} {
 		said, err := run(dir, "copy", archive, MoveTo+"data\n")
-		if err != nil || said != "filled\nmoved\n" {
+		if err != nil || strings.TrimPrefix(said, "began\n") != "filled\nmoved\n" {
 			t.Errorf("it says %q, %v", said, err)
 		}
 		if d := cmp.Diff(want, listed(t, filepath.Join(dir, "data", content))); d != "" {

@@ -20,9 +20,10 @@ type Spec struct {
 	File string `json:"file,omitempty"`
 }
 
-// What the agent says, a line each: how many bytes of the archive it has read, once in a while, with the number behind a space; once the volume
-// is filled; and once its data is in the place of another's.
+// What the agent says, a line each: once it has all that it takes to fill the volume; how many bytes of the archive it has read, once in a while, with the
+// number behind a space; once the volume is filled; and once its data is in the place of another's.
 const (
+	Began  = "began"
 	Read   = "read"
 	Filled = "filled"
 	Moved  = "moved"
