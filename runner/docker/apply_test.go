@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -151,6 +152,40 @@ func TestStopWithASignal(t *testing.T) {
 		if got, err := r.Inspect(r.ctx, name); err != nil || got.Status != planner.Exited || got.ExitCode != c.want {
 			t.Errorf("%s: %s with code %d, %v", service, got.Status, got.ExitCode, err)
 		}
+	}
+}
+
+// What starts again after a stop that was interrupted runs on: the engine ends that stop all the same.
+func TestStartAfterAStopThatWasLeft(t *testing.T) {
+	r := newRig(t)
+	name := r.name("slow")
+	r.do(r.shell("slow", "trap 'echo stopping; sleep 1; exit 0' TERM; echo up; while :; do sleep 0.1; done", nil), planner.StartContainer{Name: name})
+	stream, err := r.Logs(r.ctx, name, LogOptions{Follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Next(); err != nil { // the trap is set
+		t.Fatal(err)
+	}
+	before, err := r.client.ContainerInspect(r.ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.Apply(ctx, planner.StopContainer{Name: name}, nil) }()
+	if _, err := stream.Next(); err != nil { // the stop has begun
+		t.Fatal(err)
+	}
+	_ = stream.Close()
+	cancel()
+	if err := <-stopped; !errors.Is(err, context.Canceled) {
+		t.Errorf("the stop that is left: %v", err)
+	}
+	r.do(planner.StartContainer{Name: name})
+	after, err := r.client.ContainerInspect(r.ctx, name)
+	if err != nil || !after.State.Running || after.State.StartedAt == before.State.StartedAt {
+		t.Errorf("running: %v since %s, first %s (%v)", after.State.Running, after.State.StartedAt, before.State.StartedAt, err)
 	}
 }
 
