@@ -42,29 +42,30 @@ const (
 	maxNotes = 64
 )
 
-// begun is this run: where its note is, and what the inputs of the one that is there come to now.
+// begun is this run: where its note is, what the inputs of the one that is there come to now, and what was asked ahead, and when.
 var begun struct {
 	dir, name string // empty: nothing is kept
 	note      note
 	sum       string
-	at        time.Time
 	ahead     []pending
+	at        time.Time
 }
 
 // looks are commands that may have asked ahead: those that do nothing but ask.
 var looks = []string{"ps", "images", "volumes", "top", "exec", "port"}
 
 func init() {
-	up := slices.Contains(os.Args[1:], "up")
-	if !up && !slices.ContainsFunc(os.Args[1:], func(arg string) bool { return slices.Contains(looks, arg) }) {
+	words := os.Args[1:]
+	up := slices.Contains(words, "up")
+	if !up && !slices.ContainsFunc(words, func(word string) bool { return slices.Contains(looks, word) }) {
 		return
 	}
 	begin(os.Args, os.Environ())
-	if !up && begun.note.given == "" {
-		begun.at = time.Now()
-		begun.ahead = askAll(begun.note)
+	if !up {
+		begun.at, begun.ahead = time.Now(), askAll(begun.note)
+		return
 	}
-	if !up || begun.note.given == "" || begun.note.given != begun.sum || !answersAgain(begun.note) {
+	if begun.note.given == "" || begun.note.given != begun.sum || !answersAgain(begun.note) {
 		return
 	}
 	if _, err := os.Stderr.WriteString(begun.note.said); err != nil {

@@ -31,8 +31,14 @@ func Ahead(socket, method, path string) (answer io.ReadCloser, ok bool) {
 	return connection(fd)
 }
 
-// AskNext notes what the engine was asked, for the next run to ask ahead.
+// AskNext notes what the engine was asked, for the next run to ask ahead. What was asked ahead in this one and not taken is dropped.
 func AskNext(socket string, asked []Exchange) {
+	for _, p := range begun.ahead {
+		if c, ok := connection(p.fd); ok {
+			_ = c.Close()
+		}
+	}
+	begun.ahead = nil
 	n := note{socket: socket}
 	for _, e := range asked {
 		n.questions = append(n.questions, question{method: e.Method, path: e.Path})
