@@ -147,7 +147,7 @@ func TestEngineImagesByName(t *testing.T) {
 		after, err := r.client.ImageList(r.ctx, image.ListOptions{Filters: imageFilter(refs)})
 		ok(err)
 		want := matchImages(refs, before)
-		more := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Digests" }, cmp.Ignore()) // of which not every list has any
+		more := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Digests" }, cmp.Ignore())    // of which not every list has any
 		if diff := cmp.Diff(want, got, more); byName && diff != "" && cmp.Equal(want, matchImages(refs, after)) { // others build meanwhile
 			t.Errorf("%q: %s", refs, diff)
 		}
