@@ -175,7 +175,18 @@ func TestReachReasons(t *testing.T) {
 
 // Observe takes the same calls for one container as for twenty.
 func TestObserveTakesAFixedNumberOfCalls(t *testing.T) {
-	for _, n := range []int{1, 20} {
+	few, more := []string{"a", "b", "c"}, []string{"a", "b", "c", "d", "e"}
+	const byName = "GET /images/a:latest/json:1 GET /images/b:latest/json:1 GET /images/c:latest/json:1"
+	for _, test := range []struct {
+		containers int
+		images     []string
+		asks       string // for images
+	}{
+		{1, few, byName},
+		{20, few, byName},
+		{20, more, "GET /images/json:1"},
+	} {
+		n := test.containers
 		var mu sync.Mutex
 		calls := map[string]int{}
 		count := func(req *http.Request) {
@@ -194,18 +205,20 @@ func TestObserveTakesAFixedNumberOfCalls(t *testing.T) {
 				fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
 			case strings.HasSuffix(req.URL.Path, "/volumes"):
 				fmt.Fprint(w, `{"Volumes":[]}`)
+			case strings.HasSuffix(req.URL.Path, ":latest/json"):
+				http.Error(w, `{"message":"none"}`, http.StatusNotFound)
 			default:
 				fmt.Fprint(w, "[]")
 			}
 		})
-		state, err := e.Observe(t.Context(), planner.Scope{Project: "p", Images: []string{"a", "b", "c"}, Networks: []string{"x"}, Volumes: []string{"y"}})
+		state, err := e.Observe(t.Context(), planner.Scope{Project: "p", Images: test.images, Networks: []string{"x"}, Volumes: []string{"y"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(state.Containers) != n || state.Containers[0].Name != "p-web-01" || state.Containers[0].Health != planner.Healthy {
 			t.Errorf("%+v", state.Containers)
 		}
-		if got := fmt.Sprint(calls); got != "map[GET /containers/json:1 GET /images/json:1 GET /networks:1 GET /volumes:1]" {
+		if got := fmt.Sprint(calls); got != "map[GET /containers/json:1 "+test.asks+" GET /networks:1 GET /volumes:1]" {
 			t.Errorf("%d containers: %s", n, got)
 		}
 		if want := (planner.EngineInfo{API: "1.51", Name: "docker 28.5.2", OS: "linux", Arch: state.Engine.Arch}); state.Engine != want {

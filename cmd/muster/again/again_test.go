@@ -12,7 +12,7 @@ import (
 // What is imported is set up first, and what comes late by its path lets nearly all of the program be set up before. Of the standard library these come
 // with os, or early.
 func TestImports(t *testing.T) {
-	early := []string{"bytes", "crypto/sha256", "errors", "hash", "io", "os", "slices", "strconv", "strings", "syscall", "unsafe", "github.com/musterhq/muster/cache"}
+	early := []string{"bytes", "crypto/sha256", "errors", "hash", "io", "os", "slices", "strconv", "strings", "syscall", "time", "unsafe", "github.com/musterhq/muster/cache"}
 	for _, dir := range []string{".", "../../../cache"} {
 		p, err := build.ImportDir(dir, 0)
 		if err != nil {
