@@ -6,16 +6,12 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
-
-	"github.com/docker/docker/client"
 )
 
 // Ahead has questions answered by connections on which they were already asked, until something else is done than to ask. take gives the one for a
 // question, if there is one, and learns so what is asked; it may be called by several at a time. Where it comes to nothing the engine is asked in the usual way.
 func (e *Engine) Ahead(take func(method, path string) (answer io.ReadCloser, ok bool)) error {
-	c := e.client.HTTPClient()
-	c.Transport = &ahead{next: c.Transport, take: take}
-	return client.WithHTTPClient(c)(e.client)
+	return e.through(func(next http.RoundTripper) http.RoundTripper { return &ahead{next: next, take: take} })
 }
 
 // ahead is a transport that finds some answers there.
@@ -27,7 +23,7 @@ type ahead struct {
 
 func (a *ahead) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
-	case req.Method != http.MethodGet && req.Method != http.MethodHead:
+	case !asks(req):
 		a.over.Store(true)
 	case !a.over.Load():
 		if answer, ok := a.take(req.Method, req.URL.RequestURI()); ok {

@@ -19,7 +19,7 @@ import (
 
 // Observe answers with what the engine has of a project. It takes one call each
 // for containers, networks, volumes and images (none for images when the
-// scope names none), all at the same time, whatever the size of the project, and one for each image
+// scope names none, and one for each of a few), all at the same time, whatever the size of the project, and one for each image
 // that is pulled again after a time, or whose build is watched for changes and that has another ID by now; the very first also asks the engine for its version.
 func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
 	var state planner.State

@@ -33,7 +33,7 @@ func Refused(problem, hint string, cause error) error {
 // Credentials are what docker's configuration, or its helper, has for the registry of an image, in the engine's form.
 func (e *Engine) Credentials(ref string) (string, error) { return e.credentials(ref) }
 
-// Images looks references up with one call; none, no call.
+// Images looks references up; none, no call.
 func (e *Engine) Images(ctx context.Context, refs []string) ([]planner.Image, error) {
 	if err := e.connect(ctx); err != nil {
 		return nil, err

@@ -22,9 +22,19 @@ type Exchange struct {
 // Witness has each exchange from now on shown, when its answer has been read, until see says that it has seen enough; see may be called by several at a
 // time. Connections that are taken over, such as those of builds and of running programs, are not.
 func (e *Engine) Witness(see func(Exchange) (more bool)) error {
+	return e.through(func(next http.RoundTripper) http.RoundTripper { return &witness{next: next, see: see} })
+}
+
+// through puts a transport before the one that the client has.
+func (e *Engine) through(before func(next http.RoundTripper) http.RoundTripper) error {
 	c := e.client.HTTPClient()
-	c.Transport = &witness{next: c.Transport, see: see}
+	c.Transport = before(c.Transport)
 	return client.WithHTTPClient(c)(e.client)
+}
+
+// asks says whether a request changes nothing.
+func asks(req *http.Request) bool {
+	return req.Method == http.MethodGet || req.Method == http.MethodHead
 }
 
 // witness is a transport that shows what passes.
@@ -37,13 +47,12 @@ type witness struct {
 // RoundTrip answers with a body that is copied while it is read. What is no question is shown before it is sent.
 func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
 	said := Exchange{Method: req.Method, Path: req.URL.RequestURI()}
-	asks := req.Method == http.MethodGet || req.Method == http.MethodHead
-	if !asks {
+	if !asks(req) {
 		w.show(said)
 	}
 	resp, err := w.next.RoundTrip(req)
 	switch {
-	case !asks || w.over.Load():
+	case !asks(req) || w.over.Load():
 	case err != nil:
 		w.show(said)
 	default:

@@ -55,16 +55,15 @@ var begun struct {
 var looks = []string{"ps", "images", "volumes", "top", "exec", "port"}
 
 func init() {
-	words := os.Args[1:]
-	up := slices.Contains(words, "up")
-	if !up && !slices.ContainsFunc(words, func(word string) bool { return slices.Contains(looks, word) }) {
+	if !slices.Contains(os.Args[1:], "up") {
+		// What comes after the command makes no difference to what it asks about the stack, and exec is run with anything.
+		if i := slices.IndexFunc(os.Args, func(word string) bool { return slices.Contains(looks, word) }); i > 0 {
+			begin(os.Args[:i+1], os.Environ())
+			begun.at, begun.ahead = time.Now(), askAll(begun.note)
+		}
 		return
 	}
 	begin(os.Args, os.Environ())
-	if !up {
-		begun.at, begun.ahead = time.Now(), askAll(begun.note)
-		return
-	}
 	if begun.note.given == "" || begun.note.given != begun.sum || !answersAgain(begun.note) {
 		return
 	}

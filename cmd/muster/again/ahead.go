@@ -33,11 +33,7 @@ func Ahead(socket, method, path string) (answer io.ReadCloser, ok bool) {
 
 // AskNext notes what the engine was asked, for the next run to ask ahead. What was asked ahead in this one and not taken is dropped.
 func AskNext(socket string, asked []Exchange) {
-	for _, p := range begun.ahead {
-		if c, ok := connection(p.fd); ok {
-			_ = c.Close()
-		}
-	}
+	drop(begun.ahead)
 	begun.ahead = nil
 	n := note{socket: socket}
 	for _, e := range asked {

@@ -24,11 +24,7 @@ const maxAnswer = 64 << 20
 // engine works on them at a time, and this program needs no threads for that.
 func answersAgain(n note) bool {
 	asked := askAll(n)
-	defer func() {
-		for _, p := range asked {
-			_ = syscall.Close(p.fd)
-		}
-	}()
+	defer drop(asked)
 	for _, p := range asked {
 		answer, ok := hear(p.fd)
 		if !ok {
@@ -49,13 +45,18 @@ func askAll(n note) (asked []pending) {
 			asked = append(asked, pending{q, fd})
 		}
 		if err != nil || !ask(fd, n.socket, q) {
-			for _, p := range asked {
-				_ = syscall.Close(p.fd)
-			}
+			drop(asked)
 			return nil
 		}
 	}
 	return asked
+}
+
+// drop gives up what was asked.
+func drop(asked []pending) {
+	for _, p := range asked {
+		_ = syscall.Close(p.fd)
+	}
 }
 
 // connection is one that can be read with patience, and closed meanwhile.
