@@ -171,7 +171,7 @@ func (e *Engine) endLeft(ctx context.Context, name string) {
 		return
 	}
 	got, err := e.client.ContainerInspect(ctx, name)
-	if err != nil || !got.State.Running {
+	if err != nil || !got.State.Running && got.State.Status != container.StateRunning { // Podman says only the latter while it stops one
 		return // the start tells
 	}
 	const more = 2 * time.Second
