@@ -273,9 +273,9 @@ func (s *scheduler) tell(c *container, ask *part, output string) {
 // long, so far into the probing.
 func (s *scheduler) pause(took, sofar time.Duration) time.Duration {
 	byAge := min(max(sofar/lateness, minPause), maxPause)
-	crowd := s.probes.active / 2
+	byCrowd := took * time.Duration(s.probes.active) / 2
 	if sofar > patience {
-		crowd = s.probes.active * 2
+		byCrowd *= 4
 	}
-	return max(byAge, min(took*time.Duration(max(1, crowd)), crowdPause))
+	return max(byAge, min(byCrowd, crowdPause))
 }

@@ -492,7 +492,7 @@ func TestProbeIsBoundedByTheChecksTimeout(t *testing.T) {
 			t.Fatal("it cannot be healthy")
 		}
 		w.Close()
-		want := []time.Duration{0, 6 * time.Second}
+		want := []time.Duration{0, 4500 * time.Millisecond}
 		if diff := cmp.Diff(want, f.probedAt); diff != "" {
 			t.Error(diff)
 		}
