@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -148,23 +149,19 @@ func (e *Engine) startAgent(ctx context.Context, id string) (_ *Session, err err
 
 // agentImage is the image that has a program, which is made where it is not there.
 func (e *Engine) agentImage(ctx context.Context, program string) (ref string, err error) {
+	digest := func() (string, error) { return programDigest(program) }
 	if program == "" {
-		if program, err = e.agentProgram(ctx); err != nil {
+		own, err := e.agentProgram(ctx)
+		if err != nil {
 			return "", err
 		}
+		program, digest = own.path, own.digest
 	}
-	f, err := os.Open(program)
+	sum, err := digest()
 	if err != nil {
 		return "", fmt.Errorf("make an agent: %w", err)
 	}
-	defer f.Close()
-	sum := sha256.New()
-	size, err := io.Copy(sum, f)
-	if err != nil {
-		return "", fmt.Errorf("make an agent: %w", err)
-	}
-	digest := hex.EncodeToString(sum.Sum(nil))
-	ref = agentImage + ":" + digest[:24]
+	ref = agentRef(sum)
 	_, err = e.client.ImageInspect(ctx, ref)
 	if err == nil {
 		return ref, nil
@@ -172,26 +169,80 @@ func (e *Engine) agentImage(ctx context.Context, program string) (ref string, er
 	if !gone(err) {
 		return "", e.wrap(ctx, err, "inspect image", ref)
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return "", fmt.Errorf("make an agent: %w", err)
-	}
-	if err := e.importAgent(ctx, ref, f, size); err != nil {
-		return "", e.wrap(ctx, err, "make image", ref)
+	if ref, err = e.makeAgentImage(ctx, program); err != nil {
+		return "", err
 	}
 	_, err = e.RemoveAgents(ctx, ref)
 	return ref, err
 }
 
-// agentProgram is the path of muster's own program for the engine.
-func (e *Engine) agentProgram(ctx context.Context) (string, error) {
+// makeAgentImage makes it from a program as it is now, which may be another one than that which was summed up before.
+func (e *Engine) makeAgentImage(ctx context.Context, program string) (ref string, err error) {
+	f, err := os.Open(program)
+	if err != nil {
+		return "", fmt.Errorf("make an agent: %w", err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	size, err := io.Copy(sum, f)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make an agent: %w", err)
+	}
+	ref = agentRef(hex.EncodeToString(sum.Sum(nil)))
+	if err := e.importAgent(ctx, ref, f, size); err != nil {
+		return "", e.wrap(ctx, err, "make image", ref)
+	}
+	return ref, nil
+}
+
+func agentRef(digest string) string { return agentImage + ":" + digest[:24] }
+
+// programDigest is the digest of a file, in hexadecimal digits.
+func programDigest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, f)
+	return hex.EncodeToString(sum.Sum(nil)), err
+}
+
+// ownProgram is muster's own program for an engine.
+type ownProgram struct {
+	path   string
+	digest func() (string, error) // taken once
+}
+
+// agentProgram is muster's own program for the engine. Whoever asks for that is about to run it, so that its digest is taken meanwhile.
+func (e *Engine) agentProgram(ctx context.Context) (ownProgram, error) {
 	if e.muster == "" {
-		return "", &refusal{problem: "it takes muster's own program on the engine's side, and none is known here", hint: "say where it is, or use the command"}
+		return ownProgram{}, &refusal{problem: "it takes muster's own program on the engine's side, and none is known here", hint: "say where it is, or use the command"}
+	}
+	e.mu.Lock()
+	own := e.own
+	e.mu.Unlock()
+	if own.path != "" {
+		return own, nil
 	}
 	v, err := e.client.ServerVersion(ctx)
 	if err != nil {
-		return "", e.wrap(ctx, err, "ask", "the engine what it runs on")
+		return ownProgram{}, e.wrap(ctx, err, "ask", "the engine what it runs on")
 	}
-	return AgentProgram(e.muster, v.Os, v.Arch)
+	path, err := AgentProgram(e.muster, v.Os, v.Arch)
+	if err != nil {
+		return ownProgram{}, err
+	}
+	own = ownProgram{path: path, digest: sync.OnceValues(func() (string, error) { return programDigest(path) })}
+	go func() { _, _ = own.digest() }() // whoever needs it sees the error
+	e.mu.Lock()
+	e.own = own
+	e.mu.Unlock()
+	return own, nil
 }
 
 // importAgent makes an image of the one file.

@@ -76,6 +76,8 @@ type Engine struct {
 	bridges map[string]bool
 	// movers are the agents that fill a volume, or have done so, and wait, by its name.
 	movers map[string]*mover
+	// own is muster's own program for this engine, once it was asked for.
+	own ownProgram
 	// left are the stops that were interrupted, by the container's name.
 	left map[string]planner.StopContainer
 }
