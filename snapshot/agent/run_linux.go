@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -71,8 +72,23 @@ func Run(text string, in io.Reader, out io.Writer) error {
 	if _, err := fmt.Fprintln(out, Moved); err != nil {
 		return err
 	}
-	// Whoever is told so goes on, and finds less to remove with the volume.
-	return clearAside(volumes, spec.Volume)
+	// Whoever is told so goes on, and finds less to remove with the volume. It starts a service with the new data meanwhile, which comes first: this
+	// takes what processors that leaves.
+	return atLeisure(func() error { return clearAside(volumes, spec.Volume) })
+}
+
+// lowest is the priority, from -20 to 19, of what may take as long as it likes.
+const lowest = 19
+
+// atLeisure does something with the lowest priority, on a thread that ends with it.
+func atLeisure(do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, lowest) // of this thread; without it the same is done
+		done <- do()
+	}()
+	return <-done
 }
 
 // tellEach is after how many bytes of an archive that is said.
