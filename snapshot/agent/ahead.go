@@ -5,10 +5,11 @@ import (
 	"io"
 )
 
-// A chunk is what is read ahead at a time; there are so many of them that what is written now and then does not hold the reading up.
+// A chunk is what is read ahead at a time; there are so many of them that what is written now and then does not hold the reading up. More would be
+// memory that is new from the kernel, which costs more than it is worth.
 const (
-	chunkSize = 2 << 20
-	chunks    = 8
+	chunkSize = 256 << 10
+	chunks    = 16
 )
 
 // ahead reads from another reader while what was read before is used: unpacking takes one processor, and writing files another.

@@ -30,7 +30,7 @@ const (
 // unpack makes what an archive has, as an engine would: with owners, modes, times, links, devices and extended attributes. The archive's
 // first folder is the root itself.
 func unpack(root *os.Root, archive io.Reader) error {
-	u := &unpacker{root: root, buffer: make([]byte, writeSize)}
+	u := &unpacker{root: root, buffer: make([]byte, writeSize), free: make(chan []byte, writers)}
 	u.writing.SetLimit(writers)
 	if err := errors.Join(u.read(tar.NewReader(archive)), u.writing.Wait()); err != nil {
 		return err
@@ -42,6 +42,8 @@ type unpacker struct {
 	root    *os.Root
 	writing errgroup.Group
 	buffer  []byte // for large files, which are written one at a time
+	// free are buffers of small files that have been written.
+	free chan []byte
 	// links are made when all files are there, and folders get their times when nothing is made in them any more.
 	links, folders []*tar.Header
 }
@@ -89,17 +91,32 @@ func (u *unpacker) file(head *tar.Header, in io.Reader) error {
 	if head.Size > small {
 		return u.write(head, in, u.buffer)
 	}
-	text := make([]byte, head.Size)
+	var text []byte
+	select {
+	case text = <-u.free:
+	default:
+		text = make([]byte, small) // only what is used of it is taken from the kernel
+	}
+	text = text[:head.Size]
 	if _, err := io.ReadFull(in, text); err != nil {
 		return err
 	}
 	u.writing.Go(func() error {
+		defer u.release(text)
 		if err := u.write(head, bytes.NewReader(text), nil); err != nil {
 			return fmt.Errorf("%s: %w", head.Name, err)
 		}
 		return nil
 	})
 	return nil
+}
+
+// release keeps a buffer for the next small file, if there is need for one.
+func (u *unpacker) release(text []byte) {
+	select {
+	case u.free <- text[:small]:
+	default:
+	}
 }
 
 func (u *unpacker) write(head *tar.Header, text io.Reader, buffer []byte) error {
