@@ -127,6 +127,16 @@ func (r *faultRig) fetch(from string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
+// quickest asks until an answer comes sooner than that, some times: a machine that has much else to do is slow at times, and a fault of the network always.
+func (r *faultRig) quickest(from string, than time.Duration) (time.Duration, error) {
+	r.t.Helper()
+	took, err := r.fetch(from)
+	for tries := 1; tries < 5 && err == nil && took >= than; tries++ {
+		took, err = r.fetch(from)
+	}
+	return took, err
+}
+
 const faultStack = `
 services:
   web: {image: "${TESTAPP_IMAGE}", stop_grace_period: 0s}
@@ -154,13 +164,13 @@ func TestEngineNetworkFaults(t *testing.T) {
 	if took, err := r.fetch("web"); err != nil || took < late {
 		t.Errorf("web was answered after %s, %v", took, err)
 	}
-	if took, err := r.fetch("other"); err != nil || took >= late {
+	if took, err := r.quickest("other", late); err != nil || took >= late {
 		t.Errorf("other was answered after %s, %v", took, err)
 	}
 	if said := b.end(syscall.SIGINT); !strings.Contains(said, "web-1 free to db:8080 again") {
 		t.Errorf("at the end it said %q", said)
 	}
-	if took, err := r.fetch("web"); err != nil || took >= late {
+	if took, err := r.quickest("web", late); err != nil || took >= late {
 		t.Errorf("afterwards web was answered after %s, %v", took, err)
 	}
 
