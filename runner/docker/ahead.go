@@ -3,6 +3,7 @@ package docker
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -10,7 +11,11 @@ import (
 
 // Ahead has questions answered by connections on which they were already asked, until something else is done than to ask. take gives the one for a
 // question, if there is one, and learns so what is asked; it may be called by several at a time. Where it comes to nothing the engine is asked in the usual way.
+// It fails where docker's configuration has headers for each question: those were not sent.
 func (e *Engine) Ahead(take func(method, path string) (answer io.ReadCloser, ok bool)) error {
+	if len(e.config.HTTPHeaders) > 0 {
+		return errors.New("what is asked ahead has no headers")
+	}
 	return e.through(func(next http.RoundTripper) http.RoundTripper { return &ahead{next: next, take: take} })
 }
 

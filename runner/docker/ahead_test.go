@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -64,6 +66,24 @@ func TestAhead(t *testing.T) {
 	} {
 		if got := ask(c.method, c.path); got != c.want {
 			t.Errorf("%s %s: %q, not %q", c.method, c.path, got, c.want)
+		}
+	}
+}
+
+// Where questions get headers by docker's configuration, none is asked without them.
+func TestAheadWithHeaders(t *testing.T) {
+	for config, want := range map[string]bool{"{}": true, `{"HttpHeaders": {"X-Of": "a"}}`: false} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e, err := Open(Options{Host: "unix:///nowhere", ConfigDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, known := e.Sources()
+		if err := e.Ahead(answers{}.take); (err == nil) != want || known != want {
+			t.Errorf("%s: ahead %v, known %v", config, err, known)
 		}
 	}
 }

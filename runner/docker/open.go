@@ -150,6 +150,9 @@ func (e *Engine) Sources() (files []string, known bool) {
 			return nil, false
 		}
 	}
+	if len(e.config.HTTPHeaders) > 0 {
+		return nil, false // a proxy may go by them
+	}
 	files = []string{filepath.Join(e.dir, "config.json"), filepath.Join(e.dir, "buildx", "current")}
 	if e.key != e.host {
 		sum := sha256.Sum256([]byte(e.key)) // how docker names the folder of a context
