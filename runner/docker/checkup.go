@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/versions"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker/entry"
 )
 
 // MinAPI is the lowest version of the engine's API that works.
@@ -91,7 +92,7 @@ func (e *Engine) PortUser(ctx context.Context, project string, p planner.Port) (
 		if c.Labels[planner.LabelProject] == project {
 			return "", nil
 		}
-		return "container " + described(ownName(c.Names), c.Labels), nil
+		return "container " + described(entry.Name(c.Names), c.Labels), nil
 	}
 	if !isLocal(e.host) || canListen(p) {
 		return "", nil

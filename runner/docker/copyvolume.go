@@ -18,6 +18,7 @@ import (
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
+	"github.com/musterhq/muster/runner/docker/entry"
 )
 
 // No engine copies a volume. But it packs and unpacks archives of what a container has mounted, and the container need not
@@ -88,7 +89,7 @@ func (e *Engine) refuseForeign(ctx context.Context, volume string) error {
 		return e.wrap(ctx, err, "inspect volume", volume)
 	}
 	for _, c := range users {
-		name := ownName(c.Names)
+		name := entry.Name(c.Names)
 		if name == copyContainer(volume) {
 			continue // left by one that was interrupted
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker/entry"
 )
 
 // explainStart says what to do about the reasons for which a container does not start; nil
@@ -150,12 +151,12 @@ func (e *Engine) portTaken(ctx context.Context, err error) error {
 			if !publishes(c, port, protocol) {
 				continue
 			}
-			stop := "`docker stop " + ownName(c.Names) + "`"
+			stop := "`docker stop " + entry.Name(c.Names) + "`"
 			if p, s := c.Labels[planner.LabelProject], c.Labels[planner.LabelService]; p != "" && s != "" {
 				stop = fmt.Sprintf("`muster -p %s stop %s`", p, s)
 			}
 			return &refusal{
-				problem: fmt.Sprintf("port %s is taken by container %s", port, described(ownName(c.Names), c.Labels)),
+				problem: fmt.Sprintf("port %s is taken by container %s", port, described(entry.Name(c.Names), c.Labels)),
 				hint:    "stop it with " + stop + ", " + otherwise + ", or run a copy of this stack with free ports: `muster up --instance 2`",
 				cause:   err,
 			}
@@ -278,7 +279,7 @@ func (e *Engine) inUse(ctx context.Context, err error, kind, name string) error 
 	}
 	var users []string
 	for _, c := range there {
-		users = append(users, described(ownName(c.Names), c.Labels))
+		users = append(users, described(entry.Name(c.Names), c.Labels))
 	}
 	return &refusal{
 		problem: fmt.Sprintf("%s %s is still used by %s", kind, name, strings.Join(sorted(users), ", ")),

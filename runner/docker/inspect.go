@@ -11,6 +11,7 @@ import (
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker/entry"
 )
 
 // Inspect looks at one container, by name or ID. [IsNotFound] tells when there
@@ -71,7 +72,7 @@ func fromInspect(got container.InspectResponse) planner.Container {
 		Joined: joinedTo(map[string]string{
 			"network_mode": string(got.HostConfig.NetworkMode), "ipc": string(got.HostConfig.IpcMode), "pid": string(got.HostConfig.PidMode),
 		}),
-		Status:   statusFrom(got.State.Status),
+		Status:   planner.Status(entry.State(got.State.Status)),
 		ExitCode: got.State.ExitCode,
 		Created:  parseTime(got.Created),
 		Command:  strings.Join(append([]string{got.Path}, got.Args...), " "),

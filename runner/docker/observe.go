@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker/entry"
 )
 
 // Observe answers with what the engine has of a project. It takes one call each
@@ -62,23 +63,12 @@ func (e *Engine) containers(ctx context.Context, project string) ([]planner.Cont
 	}
 	out := make([]planner.Container, 0, len(listed))
 	for _, s := range listed {
-		if !inherited(s.Labels) {
+		if !entry.Inherited(s.Labels) {
 			out = append(out, fromSummary(s))
 		}
 	}
 	slices.SortFunc(out, func(a, b planner.Container) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
-}
-
-// inherited says whether a container has a project's labels only because its image was built for one: it comes from docker run, or
-// from a swarm.
-func inherited(labels map[string]string) bool {
-	for _, own := range []string{planner.LabelOneOff, planner.LabelNumber, planner.LabelConfigHash} {
-		if labels[own] != "" {
-			return false
-		}
-	}
-	return true
 }
 
 func ofProject(name string) filters.Args {
@@ -135,13 +125,13 @@ func (e *Engine) volumes(ctx context.Context, scope planner.Scope) ([]planner.Vo
 func fromSummary(s container.Summary) planner.Container {
 	c := planner.Container{
 		ID:       s.ID,
-		Name:     ownName(s.Names),
+		Name:     entry.Name(s.Names),
 		Image:    s.Image,
 		ImageID:  s.ImageID,
 		Joined:   joinedTo(map[string]string{"network_mode": s.HostConfig.NetworkMode}),
-		Status:   statusFrom(s.State),
-		Health:   healthFrom(s.Status),
-		ExitCode: exitCodeFrom(s.Status),
+		Status:   planner.Status(entry.State(s.State)),
+		Health:   planner.Health(entry.Health(s.Status)),
+		ExitCode: entry.ExitCode(s.Status),
 		Created:  time.Unix(s.Created, 0).UTC(),
 		Since:    s.Status,
 		Command:  s.Command,
@@ -177,57 +167,8 @@ func joinedTo(modes map[string]string) map[string]string {
 func label(c *planner.Container, labels map[string]string) {
 	c.Labels = labels
 	c.Service = labels[planner.LabelService]
-	c.OneOff = labels[planner.LabelOneOff] == "True"
+	c.OneOff = entry.IsOneOff(labels)
 	c.Number, _ = strconv.Atoi(labels[planner.LabelNumber])
-}
-
-// ownName picks a container's own name among those that links give it, which have a
-// second slash.
-func ownName(names []string) string {
-	for _, n := range names {
-		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
-			return n
-		}
-	}
-	return ""
-}
-
-// healthFrom reads the verdict from the status text: "Up 2 hours (healthy)".
-// The list has no field of its own for it before API 1.52.
-func healthFrom(status string) planner.Health {
-	switch {
-	case strings.HasSuffix(status, "(healthy)"):
-		return planner.Healthy
-	case strings.HasSuffix(status, "(unhealthy)"):
-		return planner.Unhealthy
-	case strings.HasSuffix(status, "(health: starting)"), strings.HasSuffix(status, "(starting)"):
-		return planner.Starting
-	}
-	return planner.NoHealth
-}
-
-// statusFrom is an engine's word for what a container does, in Docker's words: Podman has some of its own for moments in between.
-func statusFrom(state string) planner.Status {
-	switch state {
-	case "configured", "initialized":
-		return planner.Created
-	case "stopping":
-		return planner.Running
-	case "stopped":
-		return planner.Exited
-	}
-	return planner.Status(state)
-}
-
-// exitCodeFrom reads the code from the status text: "Exited (3) 2 hours ago".
-func exitCodeFrom(status string) int {
-	state, rest, _ := strings.Cut(status, " (")
-	if state != "Exited" && state != "Restarting" {
-		return 0
-	}
-	digits, _, _ := strings.Cut(rest, ")")
-	code, _ := strconv.Atoi(digits)
-	return code
 }
 
 // endpoints are the networks that a container is in. Only an inspection tells by what names and with which options.

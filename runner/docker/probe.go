@@ -14,6 +14,7 @@ import (
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker/entry"
 )
 
 const (
@@ -38,7 +39,7 @@ func (e *Engine) Look(ctx context.Context, name string) (healthcheck.Status, err
 		return healthcheck.Status{}, err
 	}
 	state := got.State
-	status := statusFrom(state.Status)
+	status := planner.Status(entry.State(state.Status))
 	st := healthcheck.Status{
 		// The engine counts a container that it is about to start again as running.
 		Running:    state.Running && !state.Restarting,
