@@ -181,17 +181,6 @@ func (o observed) services() []string {
 	return names
 }
 
-// declares says whether the files have the service; without files each counts
-// as declared.
-func (t target) declares(service string) bool {
-	if t.files == nil {
-		return true
-	}
-	_, active := t.files.Services[service]
-	_, inactive := t.files.Inactive[service]
-	return active || inactive
-}
-
 // serviceNames lists a project's active services, sorted.
 func serviceNames(of *project.Project) []string {
 	names := make([]string, 0, len(of.Services))

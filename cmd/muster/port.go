@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/cmd/muster/listing"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -98,7 +99,7 @@ func (p *program) port(ctx context.Context, o portOptions, service string, priva
 // publishedAt are the places where a port is published, or where all are.
 func publishedAt(ports []planner.Port, target int, protocol string) []portLine {
 	var out []portLine
-	for _, port := range sortedPorts(ports) {
+	for _, port := range listing.SortedPorts(listedPorts(ports)) {
 		if port.Published > 0 && (target == 0 || port.Target == target && port.Protocol == protocol) {
 			out = append(out, portLine{port.HostIP, port.Published, port.Target, port.Protocol})
 		}

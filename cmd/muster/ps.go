@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/cmd/muster/listing"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
@@ -55,16 +56,17 @@ func (p *program) ps(ctx context.Context, o psOptions, services []string) error 
 		return err
 	}
 	defer on.Close()
-	var rows []psRow
-	for _, c := range seen.have.Containers {
-		if o.lists(seen, c, services) {
-			rows = append(rows, newPsRow(c, seen.name, p.now(), !o.noTrunc))
-		}
-	}
 	if o.format == "" {
 		o.format = on.PSFormat()
 	}
-	return p.printPs(rows, o)
+	view := o.view(seen, services, p.globals.at.target)
+	rows := view.Rows(asListed(seen.have.Containers), p.now())
+	text, ok := view.Text(rows)
+	if !ok {
+		return printTemplate(p.out, o.template(p.globals.at.target), psHeadings(), asAny(rows))
+	}
+	_, err = p.out.Write(text)
+	return err
 }
 
 // check refuses states that do not exist.
@@ -85,62 +87,80 @@ func (o *psOptions) check() error {
 	return nil
 }
 
-// lists says whether a container is asked for.
-func (o *psOptions) lists(seen observed, c planner.Container, services []string) bool {
-	switch {
-	case len(services) > 0 && !slices.Contains(services, c.Service):
-		return false
-	case !o.orphans && !seen.declares(c.Service):
-		return false
-	case c.OneOff && !o.all:
-		return false
-	case len(o.status) > 0:
-		return slices.Contains(o.status, string(c.Status))
-	case o.all:
-		return true
+// view is what is shown, and how.
+func (o *psOptions) view(seen observed, services []string, target string) listing.View {
+	v := listing.View{
+		Project: seen.name, All: o.all, Status: o.status, Named: services, NoOrphans: !o.orphans && seen.files != nil, Whole: o.noTrunc,
 	}
-	return isUp(c)
+	switch {
+	case o.quiet:
+		v.As = listing.IDs
+	case o.services:
+		v.As = listing.Services
+	case o.format == "json":
+		v.As = listing.JSON
+	case (o.format == "" || o.format == "table") && target != project.TargetSwarm:
+		v.As = listing.Table
+	}
+	if seen.files == nil {
+		return v
+	}
+	for _, name := range services {
+		if _, active := seen.files.Services[name]; !active {
+			v.Undeclared = append(v.Undeclared, name)
+		}
+	}
+	if v.NoOrphans {
+		v.Declared = slices.Concat(sortedKeys(seen.files.Services), sortedKeys(seen.files.Inactive))
+	}
+	return v
+}
+
+// template is the format as a template.
+func (o *psOptions) template(target string) string {
+	switch {
+	case o.format == "raw":
+		return rawFormat
+	case o.format != "" && o.format != "table":
+		return o.format
+	case target == project.TargetSwarm:
+		return strings.Replace(listing.TableFormat, `{{.Command}}`, `{{.Node}}`, 1)
+	}
+	return listing.TableFormat
 }
 
 // isUp says whether the engine counts a container among those that run.
-func isUp(c planner.Container) bool {
-	return c.Status == planner.Running || c.Status == planner.Paused || c.Status == planner.Restarting
+func isUp(c planner.Container) bool { return listing.Up(string(c.Status)) }
+
+// asListed are containers as ps shows them.
+func asListed(of []planner.Container) []listing.Container {
+	out := make([]listing.Container, len(of))
+	for i, c := range of {
+		l := listing.Container{
+			ID: c.ID, Name: c.Name, Service: c.Service, Image: c.Image, Command: c.Command, Node: c.Node, Status: string(c.Status), Since: c.Since,
+			Health: string(c.Health), OneOff: c.OneOff, ExitCode: c.ExitCode, Created: c.Created, Labels: c.Labels, Ports: listedPorts(c.Ports),
+		}
+		for _, e := range c.Endpoints {
+			l.Networks = append(l.Networks, e.Network)
+		}
+		for _, m := range c.Mounts {
+			l.Mounts = append(l.Mounts, listing.Mount{Type: m.Type, Name: m.Name, Source: m.Source})
+		}
+		out[i] = l
+	}
+	return out
 }
 
-// printPs prints the rows in the form that was asked for.
-func (p *program) printPs(rows []psRow, o psOptions) error {
-	switch {
-	case o.quiet:
-		for _, r := range rows {
-			fmt.Fprintln(p.out, r.fullID)
-		}
-		return nil
-	case o.services:
-		var names []string
-		for _, r := range rows {
-			if !slices.Contains(names, r.Service) {
-				names = append(names, r.Service)
-			}
-		}
-		for _, name := range names {
-			fmt.Fprintln(p.out, name)
-		}
-		return nil
-	case o.format == "json":
-		return encodeLines(p.out, rows)
+func listedPorts(of []planner.Port) []listing.Port {
+	out := make([]listing.Port, len(of))
+	for i, p := range of {
+		out[i] = listing.Port(p)
 	}
-	format := o.format
-	if format == "raw" {
-		format = rawFormat
-	}
-	if format == "" || format == "table" {
-		format = `table {{.Name}}\t{{.Image}}\t{{.Command}}\t{{.Service}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}`
-		if p.globals.at.target == project.TargetSwarm {
-			format = strings.Replace(format, `{{.Command}}`, `{{.Node}}`, 1)
-		}
-	}
-	return printTemplate(p.out, format, psHeadings(), asAny(rows))
+	return out
 }
+
+// portsText lists ports as docker does.
+func portsText(of []planner.Port) string { return listing.PortsText(listedPorts(of)) }
 
 // rawFormat is what docker calls raw: a field a line, and an empty line after each container.
 const rawFormat = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\n" +

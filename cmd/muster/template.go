@@ -11,6 +11,8 @@ import (
 	"text/template"
 
 	"github.com/docker/cli/templates"
+
+	"github.com/musterhq/muster/cmd/muster/listing"
 )
 
 // printTemplate prints a row for each value by a Go template as docker's
@@ -87,7 +89,7 @@ func printHeadings(w io.Writer, text string, headings map[string]string, rows []
 
 // fieldNames are the exported fields of a row.
 func fieldNames(rows []any) []string {
-	var of reflect.Type = reflect.TypeFor[psRow]()
+	var of reflect.Type = reflect.TypeFor[listing.Row]()
 	if len(rows) > 0 {
 		of = reflect.TypeOf(rows[0])
 	}

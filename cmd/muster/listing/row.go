@@ -1,21 +1,19 @@
-package main
+package listing
 
 import (
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/docker/go-units"
-
-	"github.com/musterhq/muster/planner"
 )
 
-// psRow is a container as ps prints it: the keys are docker compose's, and
+// Row is a container as it is printed: the keys are docker compose's, and
 // templates see the same fields.
-type psRow struct {
+type Row struct {
 	Command      string
 	CreatedAt    string
 	ExitCode     int
@@ -31,7 +29,7 @@ type psRow struct {
 	Node         string `json:",omitempty"` // of a swarm
 	Ports        string
 	Project      string
-	Publishers   []psPort
+	Publishers   []Publisher
 	RunningFor   string
 	Service      string
 	Size         string
@@ -42,8 +40,8 @@ type psRow struct {
 	labels map[string]string
 }
 
-// psPort is one port of a container.
-type psPort struct {
+// Publisher is one port of a container, by docker compose's names.
+type Publisher struct {
 	URL           string
 	TargetPort    int
 	PublishedPort int
@@ -51,30 +49,22 @@ type psPort struct {
 }
 
 // Label is the value of one label, for templates.
-func (r psRow) Label(name string) string { return r.labels[name] }
+func (r Row) Label(name string) string { return r.labels[name] }
 
-// newPsRow describes a container; short texts are for people.
-func newPsRow(c planner.Container, project string, now time.Time, short bool) psRow {
-	r := psRow{
-		Command: fmt.Sprintf("%q", c.Command), CreatedAt: c.Created.Format("2006-01-02 15:04:05 -0700 MST"),
-		ExitCode: c.ExitCode, Health: string(c.Health), ID: c.ID, Image: c.Image,
-		Name: c.Name, Names: c.Name, Ports: portsText(c.Ports), Project: project, Service: c.Service, Node: c.Node,
+// newRow describes a container, but for its labels; short texts are for people.
+func newRow(c Container, project string, now time.Time, short bool) Row {
+	r := Row{
+		Command: strconv.Quote(c.Command), CreatedAt: c.Created.Format("2006-01-02 15:04:05 -0700 MST"),
+		ExitCode: c.ExitCode, Health: c.Health, ID: c.ID, Image: c.Image,
+		Name: c.Name, Names: c.Name, Networks: strings.Join(c.Networks, ","), Ports: PortsText(c.Ports), Project: project, Service: c.Service, Node: c.Node,
 		RunningFor: units.HumanDuration(now.Sub(c.Created)) + " ago", Size: "0B",
-		State: string(c.Status), Status: c.Since, fullID: c.ID, labels: c.Labels,
+		State: c.Status, Status: c.Since, fullID: c.ID, labels: c.Labels,
 	}
 	if short {
-		r.Command = fmt.Sprintf("%q", ellipsis(c.Command, 20))
+		r.Command = strconv.Quote(ellipsis(c.Command, 20))
 		r.ID = r.ID[:min(12, len(r.ID))]
 	}
-	var labels []string
-	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
-		labels = append(labels, key+"="+c.Labels[key])
-	}
-	r.Labels = strings.Join(labels, ",")
-	var networks, mounts []string
-	for _, e := range c.Endpoints {
-		networks = append(networks, e.Network)
-	}
+	var mounts []string
 	volumes := 0
 	for _, m := range c.Mounts {
 		name := m.Name
@@ -89,12 +79,20 @@ func newPsRow(c planner.Container, project string, now time.Time, short bool) ps
 		}
 		mounts = append(mounts, name)
 	}
-	r.Networks, r.Mounts, r.LocalVolumes = strings.Join(networks, ","), strings.Join(mounts, ","), fmt.Sprint(volumes)
-	r.Publishers = make([]psPort, 0, len(c.Ports))
-	for _, port := range sortedPorts(c.Ports) {
-		r.Publishers = append(r.Publishers, psPort{port.HostIP, port.Target, port.Published, port.Protocol})
+	r.Mounts, r.LocalVolumes = strings.Join(mounts, ","), strconv.Itoa(volumes)
+	r.Publishers = make([]Publisher, 0, len(c.Ports))
+	for _, port := range SortedPorts(c.Ports) {
+		r.Publishers = append(r.Publishers, Publisher{port.HostIP, port.Target, port.Published, port.Protocol})
 	}
 	return r
+}
+
+func labelsText(of map[string]string) string {
+	labels := make([]string, 0, len(of))
+	for _, key := range slices.Sorted(maps.Keys(of)) {
+		labels = append(labels, key+"="+of[key])
+	}
+	return strings.Join(labels, ",")
 }
 
 // ellipsis shortens a text to a number of characters.
@@ -105,9 +103,10 @@ func ellipsis(s string, width int) string {
 	return string([]rune(s)[:width-1]) + "…"
 }
 
-func sortedPorts(ports []planner.Port) []planner.Port {
+// SortedPorts are ports in the order in which people read them.
+func SortedPorts(ports []Port) []Port {
 	out := slices.Clone(ports)
-	slices.SortFunc(out, func(a, b planner.Port) int {
+	slices.SortFunc(out, func(a, b Port) int {
 		for _, d := range []int{a.Target - b.Target, strings.Compare(a.HostIP, b.HostIP), a.Published - b.Published} {
 			if d != 0 {
 				return d
@@ -118,12 +117,12 @@ func sortedPorts(ports []planner.Port) []planner.Port {
 	return out
 }
 
-// portsText lists ports as docker does, runs of them as a range:
+// PortsText lists ports as docker does, runs of them as a range:
 // "0.0.0.0:8000-8002->8000-8002/tcp".
-func portsText(ports []planner.Port) string {
-	type run struct{ from, to planner.Port }
+func PortsText(ports []Port) string {
+	type run struct{ from, to Port }
 	var runs []run
-	for _, p := range sortedPorts(ports) {
+	for _, p := range SortedPorts(ports) {
 		joined := false
 		for i := range runs {
 			to := &runs[i].to
@@ -154,7 +153,7 @@ func portsText(ports []planner.Port) string {
 
 func rangeText(from, to int) string {
 	if from == to {
-		return fmt.Sprint(from)
+		return strconv.Itoa(from)
 	}
-	return fmt.Sprintf("%d-%d", from, to)
+	return strconv.Itoa(from) + "-" + strconv.Itoa(to)
 }
