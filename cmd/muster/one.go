@@ -78,23 +78,21 @@ func near(have planner.State, c planner.Container) bool {
 
 // observed opens the engine and looks at what exists. The caller closes the engine unless there is an error.
 func (p *program) observed(ctx context.Context, services []string) (engine, observed, error) {
-	return p.seen(ctx, services, false)
+	return p.seen(ctx, services, func(engine) func() { return func() {} })
 }
 
 // glanced is [program.observed] for a command that looks once and follows nothing: what it asks may have been asked when the program started.
 func (p *program) glanced(ctx context.Context, services []string) (engine, observed, error) {
-	return p.seen(ctx, services, true)
+	return p.seen(ctx, services, askAhead)
 }
 
-func (p *program) seen(ctx context.Context, services []string, ahead bool) (engine, observed, error) {
+// seen does before with the engine what a command wants, and after where that went well.
+func (p *program) seen(ctx context.Context, services []string, before func(engine) (after func())) (engine, observed, error) {
 	on, t, err := p.openFor(ctx)
 	if err != nil {
 		return nil, observed{}, err
 	}
-	after := func() {}
-	if ahead {
-		after = askAhead(on)
-	}
+	after := before(on)
 	seen, err := observe(ctx, on, t, services)
 	if err != nil {
 		on.Close()

@@ -51,7 +51,12 @@ func (p *program) ps(ctx context.Context, o psOptions, services []string) error 
 	if err := o.check(); err != nil {
 		return err
 	}
-	on, seen, err := p.glanced(ctx, services)
+	again := p.gathered()
+	on, seen, err := p.seen(ctx, services, func(on engine) (after func()) {
+		after = askAhead(on)
+		again.listen(on) // also to what was asked ahead
+		return after
+	})
 	if err != nil {
 		return err
 	}
@@ -59,14 +64,17 @@ func (p *program) ps(ctx context.Context, o psOptions, services []string) error 
 	if o.format == "" {
 		o.format = on.PSFormat()
 	}
-	view := o.view(seen, services, p.globals.at.target)
-	rows := view.Rows(asListed(seen.have.Containers), p.now())
+	view, now := o.view(seen, services, p.globals.at.target), p.now()
+	rows := view.Rows(asListed(seen.have.Containers), now)
 	text, ok := view.Text(rows)
 	if !ok {
 		return printTemplate(p.out, o.template(p.globals.at.target), psHeadings(), asAny(rows))
 	}
-	_, err = p.out.Write(text)
-	return err
+	if _, err := p.out.Write(text); err != nil {
+		return err
+	}
+	again.keepView(seen, view, now, text)
+	return nil
 }
 
 // check refuses states that do not exist.

@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/musterhq/muster/cmd/muster/again"
+	"github.com/musterhq/muster/cmd/muster/listing"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner/docker"
 )
 
-// repeat gathers what an up goes by, for the next one: where that is still the same and there was nothing to do, the package again
-// answers. A nil one gathers nothing.
+// repeat gathers what a command goes by, for the next one: where that is still the same, the package again answers. That goes for an up if there
+// was nothing to do, and for a ps. A nil one gathers nothing.
 type repeat struct {
 	said bytes.Buffer // on the standard error output
 	out  *counted
@@ -47,9 +49,15 @@ type listened interface {
 
 // repeatable begins to gather, where an up with these options could be answered so.
 func (p *program) repeatable(o upOptions) *repeat {
-	g := p.globals
-	if !again.Possible() || !o.detach || o.expires.given || o.fromSnapshot != "" || g.dryRun || p.timing.show || p.timing.file != "" ||
-		g.profilesOf != (profiles{}) || len(g.at.dial) > 0 {
+	if !o.detach || o.expires.given || o.fromSnapshot != "" || p.globals.dryRun || p.timing.show || p.timing.file != "" {
+		return nil
+	}
+	return p.gathered()
+}
+
+// gathered begins to gather, where a command with these global options could be answered so.
+func (p *program) gathered() *repeat {
+	if !again.Possible() || p.globals.profilesOf != (profiles{}) || len(p.globals.at.dial) > 0 {
 		return nil
 	}
 	r := &repeat{out: &counted{Writer: p.out}}
@@ -91,19 +99,11 @@ func (r *repeat) keep(want *project.Project, how planner.Policy, went brought) {
 	if r == nil {
 		return
 	}
-	read, looked, known := want.Inputs()
 	scope := planner.ScopeOf(want)
-	// What a copy of a stack is called and which ports it has is written elsewhere, builds go by files that are looked through each time, and pulls
-	// by the clock.
-	if !known || want.Instance != "" || want.Target != project.TargetDocker || len(how.Inputs) > 0 || len(scope.Aged) > 0 {
+	inputs, known := r.inputs(want)
+	// Builds go by files that are looked through each time, and pulls by the clock.
+	if !known || len(how.Inputs) > 0 || len(scope.Aged) > 0 {
 		return
-	}
-	var inputs []again.Input
-	for _, path := range slices.Concat(read, r.sources) {
-		inputs = append(inputs, again.Input{Path: path, Read: true})
-	}
-	for _, path := range looked {
-		inputs = append(inputs, again.Input{Path: path})
 	}
 	words := slices.Concat([]string{want.Name}, scope.Networks, scope.Volumes)
 	r.mu.Lock()
@@ -113,4 +113,42 @@ func (r *repeat) keep(want *project.Project, how planner.Policy, went brought) {
 	} else {
 		again.Expect(inputs)
 	}
+}
+
+// keepView notes what a ps has shown, and by which of the answers. It counts only where the package again makes the very same text of that answer.
+func (r *repeat) keepView(seen observed, view listing.View, now time.Time, text []byte) {
+	if r == nil || seen.files == nil {
+		return
+	}
+	inputs, known := r.inputs(seen.files)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !known || r.spoiled || r.said.Len() > 0 {
+		return
+	}
+	var lists []again.Exchange
+	for _, e := range r.asked {
+		if path, _, _ := strings.Cut(e.Path, "?"); strings.HasSuffix(path, "/containers/json") {
+			lists = append(lists, e)
+		}
+	}
+	if len(lists) == 1 {
+		again.KeepView(r.socket, inputs, view, lists[0], now, text)
+	}
+}
+
+// inputs are the files that count; known is false where something else counts as well.
+func (r *repeat) inputs(of *project.Project) (inputs []again.Input, known bool) {
+	read, looked, known := of.Inputs()
+	// What a copy of a stack is called and which ports it has is written elsewhere.
+	if !known || of.Instance != "" || of.Target != project.TargetDocker {
+		return nil, false
+	}
+	for _, path := range slices.Concat(read, r.sources) {
+		inputs = append(inputs, again.Input{Path: path, Read: true})
+	}
+	for _, path := range looked {
+		inputs = append(inputs, again.Input{Path: path})
+	}
+	return inputs, true
 }

@@ -192,6 +192,8 @@ type listening struct {
 	socket string
 	mu     sync.Mutex
 	asked  []string // first lines of connections
+	// first is what the first question is answered with; empty is what the engine says.
+	first string
 }
 
 // listenBetween begins to listen on a socket of its own.
@@ -235,7 +237,15 @@ func (l *listening) pass(client net.Conn, engine string) {
 	}
 	l.mu.Lock()
 	l.asked = append(l.asked, strings.TrimSpace(first))
+	instead := l.first
+	if len(l.asked) > 1 {
+		instead = ""
+	}
 	l.mu.Unlock()
+	if instead != "" {
+		_, _ = io.WriteString(client, instead)
+		return
+	}
 	go func() {
 		_, _ = io.Copy(server, io.MultiReader(strings.NewReader(first), in))
 		_ = server.(*net.UnixConn).CloseWrite()
@@ -247,6 +257,20 @@ func (l *listening) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked = nil
+}
+
+// firstIs has the first question after each reset answered so.
+func (l *listening) firstIs(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.first = text
+}
+
+// count is how many connections there were.
+func (l *listening) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.asked)
 }
 
 // early says that all questions were those of an early answer.

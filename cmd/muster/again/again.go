@@ -1,4 +1,4 @@
-// Package again answers an `up` that has nothing to do before the rest of the program is set up, where everything is as it was the last time.
+// Package again answers an `up` that has nothing to do, and a `ps`, before the rest of the program is set up, where everything is as it was the last time.
 //
 // An `up` that finds nothing to do is a function of what it reads: its arguments and environment, the files, and what the engine answers. So
 // when it has found nothing, a note is kept of which files it looked at, which questions it asked, what all of that came to, and what it
@@ -6,7 +6,10 @@
 // is said again. It takes a fraction of the time, since most of what the program is made of need not be set up, and nothing of
 // the files be understood. In all other cases, and where anything is in doubt, the command goes its usual way.
 //
-// The note has names of files and digests, and no content; only its user can read it.
+// A `ps` is the same but for its last step: where the files are as they were, what it shows is a function of the engine's list of containers, whatever
+// that is now. See [KeepView].
+//
+// The note has names of files, of services and of the project, and digests, and no content; only its user can read it.
 //
 // What a command that only looks at the stack asks the engine is noted, too. The next one asks it here, and reads the answers when the program is set
 // up and knows that it needs them: see [Ahead].
@@ -16,7 +19,9 @@
 package again
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"io"
 	"os"
 	"slices"
@@ -25,6 +30,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/cache"
+	"github.com/musterhq/muster/cmd/muster/listing"
 )
 
 // An Exchange is a question to the engine, and its answer.
@@ -42,47 +48,105 @@ const (
 	maxNotes = 64
 )
 
-// begun is this run: where its note is, what the inputs of the one that is there come to now, and what was asked ahead, and when.
+// begun is this run: where its notes are, what the inputs of the one that is there come to now, and what was asked ahead, and when.
 var begun struct {
-	dir, name string // empty: nothing is kept
+	whole place // what there is of this very command
+	asks  place // what commands such as this one ask; not known of up
+	sum   string
+	ahead []pending
+	at    time.Time
+}
+
+// place is where a note is kept, and the one that is there; without a name, nothing is kept.
+type place struct {
+	dir, name string
 	note      note
-	sum       string
-	ahead     []pending
-	at        time.Time
 }
 
 // looks are commands that may have asked ahead: those that do nothing but ask.
 var looks = []string{"ps", "images", "volumes", "top", "exec", "port"}
 
 func init() {
-	if !slices.Contains(os.Args[1:], "up") {
-		// What comes after the command makes no difference to what it asks about the stack, and exec is run with anything.
-		if i := slices.IndexFunc(os.Args, func(word string) bool { return slices.Contains(looks, word) }); i > 0 {
-			begin(os.Args[:i+1], os.Environ())
-			begun.at, begun.ahead = time.Now(), askAll(begun.note)
+	// What comes after the command makes no difference to what it asks about the stack, and exec is run with anything.
+	command := slices.IndexFunc(os.Args, func(word string) bool { return slices.Contains(looks, word) })
+	switch {
+	case slices.Contains(os.Args[1:], "up"):
+		begun.whole = find("again", os.Args, os.Environ())
+		begun.sum = digest(begun.whole.note)
+		if n := begun.whole.note; n.given == "" || n.given != begun.sum || !answersAgain(n) {
+			return
 		}
+		if _, err := os.Stderr.WriteString(begun.whole.note.said); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	case command > 0:
+		begun.at = time.Now()
+		if os.Args[command] == "ps" {
+			// Of its own, since there may be many: they must not put out the one that up goes by.
+			begun.whole = find("shown", os.Args, os.Environ())
+			show(begun.whole.note)
+		}
+		begun.asks = find("again", os.Args[:command+1], os.Environ())
+		begun.ahead = append(begun.ahead, askAll(begun.asks.note.without(begun.ahead))...)
+	}
+}
+
+// show prints what a ps would, and ends the program. It comes back where the usual way has to be gone.
+func show(n note) {
+	begun.ahead = askAll(n) // the engine works on it meanwhile
+	begun.sum = digest(n)
+	if begun.sum == "" || begun.sum != n.given || len(begun.ahead) != 1 {
 		return
 	}
-	begin(os.Args, os.Environ())
-	if begun.note.given == "" || begun.note.given != begun.sum || !answersAgain(begun.note) {
+	asked := begun.ahead
+	begun.ahead = nil
+	answer, ok := hear(asked[0].fd)
+	drop(asked)
+	if !ok {
 		return
 	}
-	if _, err := os.Stderr.WriteString(begun.note.said); err != nil {
-		os.Exit(1)
+	e, ok := understood(asked[0].question, answer)
+	if !ok || engineSum(e) != asked[0].answer {
+		return
+	}
+	text, ok := shown(n.view, e, time.Now())
+	if !ok {
+		return
+	}
+	if len(text) > 0 {
+		if written, err := os.Stdout.Write(text); err != nil && written > 0 {
+			os.Exit(1)
+		} else if err != nil {
+			return // nothing is lost yet, and the usual way says why
+		}
 	}
 	os.Exit(0)
 }
 
-// begin finds the note of a command, and looks at its inputs.
-func begin(args, environ []string) {
+// shown is what is printed of an answer; ok is false where that is not certain.
+func shown(view string, e Exchange, now time.Time) (text []byte, ok bool) {
+	var v listing.View
+	if e.Status != 200 || json.Unmarshal([]byte(view), &v) != nil {
+		return nil, false
+	}
+	list, err := listing.Decode(e.Body)
+	if err != nil || v.Mistaken(list) {
+		return nil, false
+	}
+	return v.Text(v.Rows(list, now))
+}
+
+// find looks for the note of a command.
+func find(kind string, args, environ []string) (p place) {
 	dir := folder(environ)
 	cwd, err := os.Getwd()
 	if dir == "" || err != nil {
-		return
+		return p
 	}
 	program, err := cache.Program()
 	if err != nil {
-		return
+		return p
 	}
 	key := sha256.New()
 	cache.Put(key, program, cwd)
@@ -91,22 +155,23 @@ func begin(args, environ []string) {
 	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
 		cache.Put(key, terminal(f))
 	}
-	begun.dir, begun.name = dir, hex(key.Sum(nil))
-	f, err := os.Open(dir + "/" + begun.name)
+	p.dir, p.name = dir+"/"+kind, hex(key.Sum(nil))
+	f, err := os.Open(p.dir + "/" + p.name)
 	if err != nil {
-		return
+		return p
 	}
 	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, maxNote))
 	if err != nil {
-		return
+		return p
 	}
 	if n, ok := parse(string(data)); ok {
-		begun.note, begun.sum = n, digest(n.inputs)
+		p.note = n
 	}
+	return p
 }
 
-// folder is where notes are kept; empty is nowhere.
+// folder is where muster keeps things; empty is nowhere.
 func folder(environ []string) string {
 	cached, home := "", ""
 	for _, kv := range environ { // the last one counts
@@ -123,9 +188,9 @@ func folder(environ []string) string {
 	}
 	switch {
 	case strings.HasPrefix(cached, "/"):
-		return cached + "/muster/again"
+		return cached + "/muster"
 	case strings.HasPrefix(home, "/"):
-		return home + "/.cache/muster/again"
+		return home + "/.cache/muster"
 	}
 	return ""
 }
@@ -142,10 +207,10 @@ func terminal(f *os.File) string {
 	return size(f)
 }
 
-// digest is what the inputs come to now; empty where one cannot be relied on.
-func digest(inputs []Input) string {
+// digest is what the inputs of a note come to now; empty where one cannot be relied on.
+func digest(n note) string {
 	sum := sha256.New()
-	for _, in := range inputs {
+	for _, in := range n.inputs {
 		cache.Put(sum, in.Path, strconv.FormatBool(in.Read))
 		info, err := os.Stat(in.Path)
 		if err != nil {
@@ -179,23 +244,46 @@ func hex(of []byte) string {
 }
 
 // Possible says whether a note can be kept of this run.
-func Possible() bool { return begun.dir != "" }
+func Possible() bool { return begun.whole.name != "" || begun.asks.name != "" }
 
 // Expect notes which inputs count, for the next run.
-func Expect(inputs []Input) { keep(note{inputs: sorted(inputs)}) }
+func Expect(inputs []Input) { begun.whole.keep(note{inputs: sorted(inputs)}) }
 
 // Keep notes that this run found nothing to do, and what it asked and said. That counts where the inputs were known before this run and are still the
 // same; else only which they are is kept. words are the names of networks and volumes that count, and of the project. A note that cannot be written
 // is none.
 func Keep(socket string, inputs []Input, words []string, asked []Exchange, said string) {
-	n := note{inputs: sorted(inputs)}
-	if sum := digest(n.inputs); sum != "" && sum == begun.sum && slices.Equal(n.inputs, begun.note.inputs) {
-		n.given, n.socket, n.words, n.said = sum, socket, plain(words), said
+	n, same := noted(inputs)
+	if same {
+		n.socket, n.words, n.said = socket, plain(words), said
 		for _, e := range asked {
 			n.questions = append(n.questions, question{e.Method, e.Path, answerSum(e, n.words)})
 		}
 	}
-	keep(n)
+	begun.whole.keep(n)
+}
+
+// KeepView notes that this run has shown no more than a view of the engine's list of containers, for which it had that answer and at that time printed
+// that text. It counts as with [Keep], and where the same text can be made here.
+func KeepView(socket string, inputs []Input, view listing.View, list Exchange, now time.Time, text []byte) {
+	n, same := noted(inputs)
+	of, err := json.Marshal(view)
+	again, ok := shown(string(of), list, now)
+	if same && err == nil && ok && bytes.Equal(again, text) {
+		n.socket, n.view, n.questions = socket, string(of), []question{{list.Method, list.Path, engineSum(list)}}
+	} else {
+		n.given = ""
+	}
+	begun.whole.keep(n)
+}
+
+// noted is a note with the inputs, and says whether they were known before this run and are still the same.
+func noted(inputs []Input) (n note, same bool) {
+	n.inputs = sorted(inputs)
+	if sum := digest(n); sum != "" && sum == begun.sum && slices.Equal(n.inputs, begun.whole.note.inputs) {
+		n.given = sum
+	}
+	return n, n.given != ""
 }
 
 // plain gives words that stand in JSON as they are; where one may be written in another way, none, and all networks and volumes count.
@@ -221,8 +309,9 @@ func sorted(inputs []Input) []Input {
 	return slices.Compact(inputs)
 }
 
-func keep(n note) {
-	if text := n.text(); begun.dir != "" && len(text) < maxNote {
-		_ = cache.Keep(begun.dir, begun.name, []byte(text), maxNotes)
+// keep writes a note, where it is another one than before.
+func (p *place) keep(n note) {
+	if text := n.text(); p.name != "" && len(text) < maxNote && text != p.note.text() {
+		_ = cache.Keep(p.dir, p.name, []byte(text), maxNotes)
 	}
 }

@@ -10,10 +10,14 @@ import (
 )
 
 // What is imported is set up first, and what comes late by its path lets nearly all of the program be set up before. Of the standard library these come
-// with os, or early.
+// with os, or early, and the others import no more than that; what else there is in one of them, such as a table of text/tabwriter, comes late.
 func TestImports(t *testing.T) {
-	early := []string{"bytes", "crypto/sha256", "errors", "hash", "io", "os", "slices", "strconv", "strings", "syscall", "time", "unsafe", "github.com/musterhq/muster/cache"}
-	for _, dir := range []string{".", "../../../cache"} {
+	early := []string{
+		"bytes", "crypto/sha256", "encoding/json", "errors", "hash", "io", "maps", "os", "slices", "strconv", "strings", "syscall", "time", "unicode/utf8", "unsafe",
+		"github.com/docker/go-units", "github.com/musterhq/muster/cache", "github.com/musterhq/muster/cmd/muster/listing",
+		"github.com/musterhq/muster/runner/docker/entry",
+	}
+	for _, dir := range []string{".", "../listing", "../../../runner/docker/entry", "../../../cache"} {
 		p, err := build.ImportDir(dir, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -38,10 +42,10 @@ func TestDigest(t *testing.T) {
 	}
 	inputs := []Input{{Path: file, Read: true}, {Path: gone}}
 	write(file, "1")
-	seen := map[string]string{digest(inputs): "at first"}
+	seen := map[string]string{digest(note{inputs: inputs}): "at first"}
 	differs := func(what string) {
 		t.Helper()
-		sum := digest(inputs)
+		sum := digest(note{inputs: inputs})
 		if other, ok := seen[sum]; ok || sum == "" {
 			t.Errorf("%s is %q as %s", what, sum, other)
 		}
@@ -62,7 +66,7 @@ func TestDigest(t *testing.T) {
 	if err := os.Mkdir(file, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if sum := digest(inputs); sum != "" {
+	if sum := digest(note{inputs: inputs}); sum != "" {
 		t.Errorf("a folder that is to be read comes to %q", sum)
 	}
 }
@@ -72,10 +76,10 @@ func TestFolder(t *testing.T) {
 	for _, c := range []struct {
 		environ, want string
 	}{
-		{"HOME=/home/a", "/home/a/.cache/muster/again"},
-		{"HOME=/home/a XDG_CACHE_HOME=/c", "/c/muster/again"},
-		{"XDG_CACHE_HOME=/c HOME=/home/a", "/c/muster/again"},
-		{"XDG_CACHE_HOME=c HOME=/home/a", "/home/a/.cache/muster/again"},
+		{"HOME=/home/a", "/home/a/.cache/muster"},
+		{"HOME=/home/a XDG_CACHE_HOME=/c", "/c/muster"},
+		{"XDG_CACHE_HOME=/c HOME=/home/a", "/c/muster"},
+		{"XDG_CACHE_HOME=c HOME=/home/a", "/home/a/.cache/muster"},
 		{"XDG_CACHE_HOME=/c MUSTER_NO_CACHE=1", ""},
 		{"HOME=a", ""}, {"", ""},
 	} {
@@ -88,7 +92,7 @@ func TestFolder(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	whole := note{
 		inputs: []Input{{"/a", true}, {"/b", false}}, given: "g", socket: "/s", words: []string{"shop"},
-		questions: []question{{"GET", "/networks", "x\ny"}}, said: "up to date\n",
+		questions: []question{{"GET", "/networks", "x\ny"}}, said: "up to date\n", view: "{}",
 	}
 	f.Add(whole.text())
 	f.Add("1\n4\ntrue2\n/a")
@@ -109,10 +113,10 @@ func FuzzParse(f *testing.F) {
 func TestNote(t *testing.T) {
 	whole := note{
 		inputs: []Input{{"/a\n", true}, {"/b", false}}, given: "g", socket: "/s", words: []string{"shop", ""},
-		questions: []question{{"GET", "/networks", "x\ny"}}, said: "up to date\n",
+		questions: []question{{"GET", "/networks", "x\ny"}}, said: "up to date\n", view: "{}",
 	}.text()
 	n, ok := parse(whole)
-	if !ok || n.text() != whole || len(n.inputs) != 2 || n.inputs[0] != (Input{"/a\n", true}) || n.said != "up to date\n" {
+	if !ok || n.text() != whole || len(n.inputs) != 2 || n.inputs[0] != (Input{"/a\n", true}) || n.said != "up to date\n" || n.view != "{}" {
 		t.Errorf("%v %+v", ok, n)
 	}
 	for cut := range whole {

@@ -10,7 +10,8 @@ import (
 // pending is a question that was asked, and not taken yet.
 type pending struct {
 	question
-	fd int
+	socket string
+	fd     int
 }
 
 // fresh is how long after it was asked an answer is as good as a new one: a command may wait for its standard input before it looks.
@@ -19,11 +20,8 @@ const fresh = 3 * time.Second
 // Ahead gives the connection on which the answer to a question comes that was asked at the start of this run, if it was; once. The answer is
 // one of HTTP/1.0: its end is that of the connection.
 func Ahead(socket, method, path string) (answer io.ReadCloser, ok bool) {
-	if socket != begun.note.socket || time.Since(begun.at) > fresh {
-		return nil, false
-	}
-	i := slices.IndexFunc(begun.ahead, func(p pending) bool { return p.method == method && p.path == path })
-	if i < 0 {
+	i := slices.IndexFunc(begun.ahead, func(p pending) bool { return p.socket == socket && p.method == method && p.path == path })
+	if i < 0 || time.Since(begun.at) > fresh {
 		return nil, false
 	}
 	fd := begun.ahead[i].fd
@@ -40,7 +38,13 @@ func AskNext(socket string, asked []Exchange) {
 		n.questions = append(n.questions, question{method: e.Method, path: e.Path})
 	}
 	slices.SortFunc(n.questions, func(a, b question) int { return strings.Compare(a.method+a.path, b.method+b.path) })
-	if n.text() != begun.note.text() {
-		keep(n)
-	}
+	begun.asks.keep(n)
+}
+
+// without is a note that asks for less: for what was not asked yet.
+func (n note) without(asked []pending) note {
+	n.questions = slices.DeleteFunc(slices.Clone(n.questions), func(q question) bool {
+		return slices.ContainsFunc(asked, func(p pending) bool { return p.socket == n.socket && p.method == q.method && p.path == q.path })
+	})
+	return n
 }

@@ -15,10 +15,7 @@ import (
 // image, of which no plan makes anything, and networks and volumes that have none of the words in them: they are of others.
 func answerSum(e Exchange, words []string) string {
 	sum := sha256.New()
-	cache.Put(sum, e.Method, e.Path, strconv.Itoa(e.Status))
-	for _, key := range []string{"Api-Version", "Builder-Version", "Docker-Experimental", "Ostype", "Server", "Swarm", "Libpod-Api-Version"} {
-		cache.Put(sum, e.Header(key))
-	}
+	cache.Put(sum, e.Method, e.Path, strconv.Itoa(e.Status), engineSum(e))
 	path, _, _ := strings.Cut(e.Path, "?")
 	others := len(words) > 0 && (strings.HasSuffix(path, "/networks") || strings.HasSuffix(path, "/volumes"))
 	around, parts := split(e.Body)
@@ -38,6 +35,15 @@ func answerSum(e Exchange, words []string) string {
 	}
 	slices.Sort(kept)
 	cache.Put(sum, kept...)
+	return string(sum.Sum(nil))
+}
+
+// engineSum is what an engine says of itself.
+func engineSum(e Exchange) string {
+	sum := sha256.New()
+	for _, key := range []string{"Api-Version", "Builder-Version", "Docker-Experimental", "Ostype", "Server", "Swarm", "Libpod-Api-Version"} {
+		cache.Put(sum, e.Header(key))
+	}
 	return string(sum.Sum(nil))
 }
 

@@ -3,6 +3,7 @@ package again
 import (
 	"net/http"
 	"testing"
+	"time"
 )
 
 // What changes while nothing does is left out of an answer, and nothing else.
@@ -86,4 +87,31 @@ func FuzzSplit(f *testing.F) {
 		timeless([]byte(text))
 		unused([]byte(text))
 	})
+}
+
+// Only a whole list is shown, and only by a view that can be read.
+func TestShown(t *testing.T) {
+	const ids = `{"All":true,"As":"ids"}`
+	const one = `[{"Id":"1","Names":["/a"],"Labels":{"com.docker.compose.oneoff":"False","com.docker.compose.service":"a"}}]`
+	for _, c := range []struct {
+		view, body string
+		status     int
+		want       string
+		ok         bool
+	}{
+		{ids, one, 200, "1\n", true},
+		{ids, "[]", 200, "", true},
+		{ids, one, 500, "", false},
+		{ids, one[:20], 200, "", false},
+		{ids, `{"message":"no"}`, 200, "", false},
+		{"", one, 200, "", false},
+		{"{}", one, 200, "", false},
+		{`{"As":"ids","Undeclared":["a"]}`, one, 200, "", true},
+		{`{"As":"ids","Undeclared":["b"]}`, one, 200, "", false},
+	} {
+		text, ok := shown(c.view, Exchange{Status: c.status, Body: []byte(c.body)}, time.Now())
+		if ok != c.ok || string(text) != c.want {
+			t.Errorf("%s of %s: %q, %v", c.view, c.body, text, ok)
+		}
+	}
 }

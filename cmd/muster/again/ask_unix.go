@@ -42,7 +42,7 @@ func askAll(n note) (asked []pending) {
 	for _, q := range n.questions {
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		if err == nil {
-			asked = append(asked, pending{q, fd})
+			asked = append(asked, pending{q, n.socket, fd})
 		}
 		if err != nil || !ask(fd, n.socket, q) {
 			drop(asked)

@@ -22,7 +22,8 @@ type note struct {
 	// words are the names of the networks and volumes that count, and of the project, which their labels have.
 	words     []string
 	questions []question
-	said      string // on the standard error output
+	said      string // on the standard error output, by an up
+	view      string // of the engine's list, by a ps: a [listing.View]
 }
 
 // question is one to the engine, with the digest of what it answered.
@@ -54,6 +55,7 @@ func (n note) text() string {
 		put(q.answer)
 	}
 	put(n.said)
+	put(n.view)
 	return out.String()
 }
 
@@ -87,7 +89,7 @@ func parse(text string) (n note, ok bool) {
 	for range number() {
 		n.questions = append(n.questions, question{get(), get(), get()})
 	}
-	n.said = get()
+	n.said, n.view = get(), get()
 	if !ok || text != "" {
 		return note{}, false
 	}
