@@ -101,7 +101,7 @@ func show(n note) {
 	}
 	asked := begun.ahead
 	begun.ahead = nil
-	answer, ok := hear(asked[0].fd)
+	answer, ok := hear(asked[0].fd, 1<<20)
 	drop(asked)
 	if !ok {
 		return
@@ -130,7 +130,7 @@ func shown(view string, e Exchange, now time.Time) (text []byte, ok bool) {
 	if e.Status != 200 || json.Unmarshal([]byte(view), &v) != nil {
 		return nil, false
 	}
-	list, err := listing.Decode(e.Body)
+	list, err := listing.Decode(e.Body, v.As)
 	if err != nil || v.Mistaken(list) {
 		return nil, false
 	}

@@ -26,7 +26,7 @@ func answersAgain(n note) bool {
 	asked := askAll(n)
 	defer drop(asked)
 	for _, p := range asked {
-		answer, ok := hear(p.fd)
+		answer, ok := hear(p.fd, 64<<10)
 		if !ok {
 			return false
 		}
@@ -88,9 +88,9 @@ func ask(fd int, socket string, q question) bool {
 	return true
 }
 
-// hear reads an answer to its end.
-func hear(fd int) (answer []byte, ok bool) {
-	answer = make([]byte, 0, 64<<10)
+// hear reads an answer to its end. It begins with that much room, of which only what is written to is taken from the kernel.
+func hear(fd, room int) (answer []byte, ok bool) {
+	answer = make([]byte, 0, room)
 	for {
 		if len(answer) == cap(answer) {
 			answer = slices.Grow(answer, len(answer))

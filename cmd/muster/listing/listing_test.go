@@ -19,7 +19,7 @@ const list = `[
 ]`
 
 func TestDecode(t *testing.T) {
-	got, err := Decode([]byte(list))
+	got, err := Decode([]byte(list), JSON)
 	if err != nil || len(got) != 3 {
 		t.Fatalf("%v, %v", got, err)
 	}
@@ -36,14 +36,16 @@ func TestDecode(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "{}", "[", `[{"Id":1}]`, list + "x", `{"message":"no"}`, `[{"Ports":[{"PrivatePort":70000}]}]`} {
-		if got, err := Decode([]byte(bad)); err == nil {
-			t.Errorf("%q is %v", bad, got)
+		for _, as := range []Form{JSON, Table} {
+			if got, err := Decode([]byte(bad), as); err == nil {
+				t.Errorf("%q as %s is %v", bad, as, got)
+			}
 		}
 	}
 }
 
 func TestView(t *testing.T) {
-	of, err := Decode([]byte(list))
+	of, err := Decode([]byte(list), JSON)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,17 +83,29 @@ func TestView(t *testing.T) {
 	}
 }
 
+// same says whether two containers are, as far as all forms know them.
+func same(a, b Container) bool {
+	return a.ID == b.ID && a.Name == b.Name && a.Service == b.Service && a.OneOff == b.OneOff && a.Image == b.Image && a.Command == b.Command && a.Status == b.Status &&
+		a.Since == b.Since && a.Health == b.Health && a.ExitCode == b.ExitCode && a.Created.Equal(b.Created) && slices.Equal(a.Ports, b.Ports)
+}
+
 // Whatever an engine answers, it can be shown or it is none.
 func FuzzDecode(f *testing.F) {
-	for _, text := range []string{list, "[]", "null", "[null]", `[{"Labels":{"com.docker.compose.oneoff":"True"},"Names":["/a"],"Command":"é\"","Mounts":[{}],"Ports":[{}]}]`} {
+	for _, text := range []string{list, "[]", "null", "[null]", `[{"Labels":{ "com.docker.compose.oneoff" : "\u0054rue" , "a\"":null, "b": 1 } }]`, `[{"Labels":{"com.docker.compose.oneoff":null,"com.docker.compose.container-number":"1"}}]`,
+		`[{"Labels":{"com.docker.compose.oneoff":"True"},"labels":{}}]`, `[{"Labels":{}},{"Labels":null},{"Labels":[]}]`, `[{"Labels":{"com.docker.compose.oneoff":"True","com.docker.compose.oneoff":"False"},"Names":["/a"],"Command":"é\"","Mounts":[{}],"Ports":[{}]}]`} {
 		f.Add([]byte(text))
+		f.Add([]byte(strings.ReplaceAll(text, "compose.", `com\u0070ose.`)))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		of, err := Decode(body)
+		whole, err := Decode(body, JSON)
 		if err != nil {
 			return
 		}
 		for _, as := range []Form{Table, JSON, IDs, Services} {
+			of, err := Decode(body, as)
+			if err != nil || !slices.EqualFunc(of, whole, same) {
+				t.Errorf("%q: %v, %+v as %s, and all of it %+v", body, err, of, as, whole)
+			}
 			for _, whole := range []bool{true, false} {
 				v := View{Project: "shop", All: true, Whole: whole, As: as}
 				rows := v.Rows(of, time.Unix(0, 0))
