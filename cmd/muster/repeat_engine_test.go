@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -112,6 +113,14 @@ func TestEngineUpAgain(t *testing.T) {
 		}
 	}
 	settle()
+	before := environ
+	for _, socket := range []string{"@docker_cli_1", "@docker_cli_2"} {
+		environ = append(slices.Clone(before), "DOCKER_CLI_PLUGIN_SOCKET="+socket)
+		if said, early := up(); !early {
+			t.Errorf("with another socket of docker it does not answer early, and says\n%s", said)
+		}
+	}
+	environ = before
 	other := r.project + "-other"
 	t.Cleanup(func() { removeProject(host, other) })
 	cmd := r.command("up", "-d")

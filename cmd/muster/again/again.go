@@ -72,8 +72,11 @@ func init() {
 	switch {
 	case slices.Contains(os.Args[1:], "up"):
 		begun.whole = find("again", os.Args, os.Environ())
-		begun.sum = digest(begun.whole.note)
-		if n := begun.whole.note; n.given == "" || n.given != begun.sum || !answersAgain(n) {
+		n := begun.whole.note
+		asked := askAll(n) // the engine works on it meanwhile
+		begun.sum = digest(n)
+		if n.given == "" || n.given != begun.sum || !answersAgain(n, asked) {
+			drop(asked)
 			return
 		}
 		if _, err := os.Stderr.WriteString(begun.whole.note.said); err != nil {
@@ -137,6 +140,9 @@ func shown(view string, e Exchange, now time.Time) (text []byte, ok bool) {
 	return v.Text(v.Rows(list, now))
 }
 
+// fleeting begins a variable that is another one each time: where docker listens for its plugin, to tell it that it ends.
+const fleeting = "DOCKER_CLI_PLUGIN_SOCKET="
+
 // find looks for the note of a command.
 func find(kind string, args, environ []string) (p place) {
 	dir := folder(environ)
@@ -151,7 +157,7 @@ func find(kind string, args, environ []string) (p place) {
 	key := sha256.New()
 	cache.Put(key, program, cwd)
 	cache.Put(key, args...)
-	cache.Put(key, slices.Sorted(slices.Values(environ))...)
+	cache.Put(key, slices.DeleteFunc(slices.Sorted(slices.Values(environ)), func(kv string) bool { return strings.HasPrefix(kv, fleeting) })...)
 	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
 		cache.Put(key, terminal(f))
 	}

@@ -5,7 +5,7 @@ package again
 import "io"
 
 // answersAgain is always no: there is no way to ask an engine that is set up early enough.
-func answersAgain(note) bool { return false }
+func answersAgain(note, []pending) bool { return false }
 
 func askAll(note) []pending { return nil }
 

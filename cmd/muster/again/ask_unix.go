@@ -20,13 +20,11 @@ const patience = 3
 // maxAnswer bounds an answer.
 const maxAnswer = 64 << 20
 
-// answersAgain asks the engine what it was asked before and says whether it answers the same. All is asked before the first answer is read, so that the
+// answersAgain says whether the engine answers all that a note has with the same as before. All was asked before the first answer is read, so that the
 // engine works on them at a time, and this program needs no threads for that.
-func answersAgain(n note) bool {
-	asked := askAll(n)
-	defer drop(asked)
+func answersAgain(n note, asked []pending) bool {
 	for _, p := range asked {
-		answer, ok := hear(p.fd, 64<<10)
+		answer, ok := hear(p.fd, 1<<20)
 		if !ok {
 			return false
 		}
