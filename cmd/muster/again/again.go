@@ -104,7 +104,7 @@ func show(n note) {
 	}
 	asked := begun.ahead
 	begun.ahead = nil
-	answer, ok := hear(asked[0].fd, 1<<20)
+	answer, ok := hear(asked[0].fd, make([]byte, 0, 1<<20))
 	drop(asked)
 	if !ok {
 		return

@@ -13,6 +13,6 @@ func drop([]pending) {}
 
 func connection(int) (io.ReadCloser, bool) { return nil, false }
 
-func hear(int, int) ([]byte, bool) { return nil, false }
+func hear(int, []byte) ([]byte, bool) { return nil, false }
 
 func understood(question, []byte) (Exchange, bool) { return Exchange{}, false }

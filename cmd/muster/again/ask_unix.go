@@ -23,11 +23,13 @@ const maxAnswer = 64 << 20
 // answersAgain says whether the engine answers all that a note has with the same as before. All was asked before the first answer is read, so that the
 // engine works on them at a time, and this program needs no threads for that.
 func answersAgain(n note, asked []pending) bool {
+	room := make([]byte, 0, 1<<20)
 	for _, p := range asked {
-		answer, ok := hear(p.fd, 1<<20)
+		answer, ok := hear(p.fd, room)
 		if !ok {
 			return false
 		}
+		room = answer[:0]
 		if e, ok := understood(p.question, answer); !ok || answerSum(e, n.words) != p.answer {
 			return false
 		}
@@ -86,12 +88,13 @@ func ask(fd int, socket string, q question) bool {
 	return true
 }
 
-// hear reads an answer to its end. It begins with that much room, of which only what is written to is taken from the kernel.
-func hear(fd, room int) (answer []byte, ok bool) {
-	answer = make([]byte, 0, room)
+// hear reads an answer to its end, into the room that there is and as much more as it takes. Of what is new only what is written to is taken from the
+// kernel.
+func hear(fd int, room []byte) (answer []byte, ok bool) {
+	answer = room[:0]
 	for {
 		if len(answer) == cap(answer) {
-			answer = slices.Grow(answer, len(answer))
+			answer = slices.Grow(answer, max(len(answer), 64<<10))
 		}
 		n, err := retried(func() (int, error) { return syscall.Read(fd, answer[len(answer):cap(answer)]) })
 		if err != nil || len(answer) > maxAnswer {
