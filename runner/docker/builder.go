@@ -184,15 +184,30 @@ func (e *Engine) dialContainer(ctx context.Context, name string) (net.Conn, erro
 	if err != nil {
 		return nil, e.wrap(ctx, err, "find container", name)
 	}
-	if !is.State.Running {
-		if err := e.client.ContainerStart(ctx, name, container.StartOptions{}); err != nil {
-			return nil, e.wrap(ctx, err, "start container", name)
-		}
-		if err := e.awaitBuildKit(ctx, name); err != nil {
-			return nil, err
-		}
+	if is.State.Running {
+		return e.dialExec(ctx, name, "buildctl", "dial-stdio")
 	}
-	return e.dialExec(ctx, name, "buildctl", "dial-stdio")
+	if err := e.client.ContainerStart(ctx, name, container.StartOptions{}); err != nil {
+		return nil, e.wrap(ctx, err, "start container", name)
+	}
+	if err := e.awaitBuildKit(ctx, name); err != nil {
+		return nil, err
+	}
+	conn, err := e.dialExec(ctx, name, "buildctl", "dial-stdio")
+	if err != nil && e.hasEnded(ctx, name) { // it may have done so in the midst of the first answer
+		err = endedAtOnce(name)
+	}
+	return conn, err
+}
+
+// hasEnded says whether a container is there and does not run.
+func (e *Engine) hasEnded(ctx context.Context, name string) bool {
+	is, err := e.client.ContainerInspect(ctx, name)
+	return err == nil && !is.State.Running
+}
+
+func endedAtOnce(name string) error {
+	return fmt.Errorf("container %s has ended as soon as it was started", name)
 }
 
 // awaitBuildKit waits until the BuildKit of a container that has just been started answers.
@@ -206,8 +221,8 @@ func (e *Engine) awaitBuildKit(ctx context.Context, name string) error {
 		if err == nil {
 			return nil
 		}
-		if is, gone := e.client.ContainerInspect(ctx, name); gone == nil && !is.State.Running {
-			return fmt.Errorf("container %s has ended as soon as it was started", name)
+		if e.hasEnded(ctx, name) {
+			return endedAtOnce(name)
 		}
 		select {
 		case <-ctx.Done():
