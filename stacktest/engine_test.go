@@ -266,6 +266,7 @@ services:
   web:
     image: "${BUSYBOX_IMAGE}"
     command: [sh, -c, "echo no such table; exit 4"]
+    healthcheck: {test: [CMD, "false"]} # without one it is ready where the machine takes long to come to its end
 `)
 	var s *session
 	r := record(t, "TestOrders", func(t testing.TB) {
