@@ -38,13 +38,23 @@ func newFaultRig(t *testing.T, file string) *faultRig {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	if err := os.WriteFile(filepath.Join(r.dir, "compose.yaml"), []byte(file), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	r.write("compose.yaml", file)
 	first := r.project // a test may go on with another one
 	t.Cleanup(func() { removeProject(host, first) })
 	r.must("up", "-d")
 	return r
+}
+
+// write writes a file of the stack, in folders that are made for it.
+func (r *faultRig) write(name, text string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func (r *faultRig) command(args ...string) *exec.Cmd {

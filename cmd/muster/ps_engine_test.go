@@ -50,17 +50,7 @@ func TestEnginePsAgain(t *testing.T) {
 	r.must("pause", "held")
 	r.must("kill", "gone")
 	file := strings.Replace(shownFile, "  orphan: {<<: *service, networks: [back]}\n", "", 1)
-	write := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(r.dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("compose.yaml", file)
+	r.write("compose.yaml", file)
 	between, other := listenBetween(t, strings.TrimPrefix(host, "unix://")), listenBetween(t, strings.TrimPrefix(host, "unix://"))
 	environ := []string{"DOCKER_HOST=unix://" + between.socket}
 	at := between
@@ -129,17 +119,19 @@ func TestEnginePsAgain(t *testing.T) {
 		early bool
 		after string // whether it can be early then
 	}{
-		{"the file", func() { write("compose.yaml", file+"# more\n") }, once, ""},
-		{"a service that is not up", func() { write("compose.yaml", strings.Replace(file, "services:", "services:\n  more: {image: x}", 1)) }, once, ""},
-		{"an override that appears", func() { write("compose.override.yaml", "services: {more: {image: x}}\n") }, once, ""},
+		{"the file", func() { r.write("compose.yaml", file+"# more\n") }, once, ""},
+		{"a service that is not up", func() {
+			r.write("compose.yaml", strings.Replace(file, "services:", "services:\n  more: {image: x}", 1))
+		}, once, ""},
+		{"an override that appears", func() { r.write("compose.override.yaml", "services: {more: {image: x}}\n") }, once, ""},
 		{"one that goes", func() { _ = os.Remove(filepath.Join(r.dir, "compose.override.yaml")) }, once, ""},
-		{"a file that goes before", func() { write("compose.yml", file) }, once, ""},
-		{".env", func() { write(".env", "A=1\n") }, once, ""},
+		{"a file that goes before", func() { r.write("compose.yml", file) }, once, ""},
+		{".env", func() { r.write(".env", "A=1\n") }, once, ""},
 		{"the environment", func() { environ = append(environ, "UNUSED=1") }, once, ""},
-		{"docker's configuration", func() { write(".docker/config.json", `{"psFormat": "json"}`) }, once, ""},
-		{"a template in it", func() { write(".docker/config.json", `{"psFormat": "{{.Name}}"}`) }, once, never},
-		{"headers in it", func() { write(".docker/config.json", `{"HttpHeaders": {"X": "1"}}`) }, once, never},
-		{"nothing in it", func() { write(".docker/config.json", "{}") }, once, ""},
+		{"docker's configuration", func() { r.write(".docker/config.json", `{"psFormat": "json"}`) }, once, ""},
+		{"a template in it", func() { r.write(".docker/config.json", `{"psFormat": "{{.Name}}"}`) }, once, never},
+		{"headers in it", func() { r.write(".docker/config.json", `{"HttpHeaders": {"X": "1"}}`) }, once, never},
+		{"nothing in it", func() { r.write(".docker/config.json", "{}") }, once, ""},
 		{"a container that was stopped", func() { r.must("stop", "web") }, seen, ""},
 		{"one that was started", func() { r.must("start", "web") }, seen, ""},
 		{"one that goes on", func() { r.must("unpause", "held") }, seen, ""},

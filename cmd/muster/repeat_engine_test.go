@@ -37,20 +37,10 @@ func TestEngineUpAgain(t *testing.T) {
 		t.Skipf("Podman's answers are not always the same (%v)", err)
 	}
 	r := newFaultRig(t, "services: {web: {image: '${BUSYBOX_IMAGE}', command: [sleep, '600'], init: true, stop_grace_period: 0s}}\n")
-	write := func(name, text string) {
-		t.Helper()
-		path := filepath.Join(r.dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("compose.yaml", repeatedFile)
-	write(".env", "FROM_DOTENV=1\n")
-	write("web.env", "FROM_FILE=1\n")
-	write("web.conf", "1\n")
+	r.write("compose.yaml", repeatedFile)
+	r.write(".env", "FROM_DOTENV=1\n")
+	r.write("web.env", "FROM_FILE=1\n")
+	r.write("web.conf", "1\n")
 	between := listenBetween(t, strings.TrimPrefix(host, "unix://"))
 	var environ []string
 	up := func(args ...string) (said string, early bool) {
@@ -84,20 +74,20 @@ func TestEngineUpAgain(t *testing.T) {
 		do   func()
 		idle bool // there is nothing to do all the same
 	}{
-		{"the file", func() { write("compose.yaml", strings.Replace(repeatedFile, `A: "1"`, `A: "2"`, 1)) }, false},
-		{"an override that appears", func() { write("compose.override.yaml", "services: {web: {environment: {B: '1'}}}\n") }, false},
+		{"the file", func() { r.write("compose.yaml", strings.Replace(repeatedFile, `A: "1"`, `A: "2"`, 1)) }, false},
+		{"an override that appears", func() { r.write("compose.override.yaml", "services: {web: {environment: {B: '1'}}}\n") }, false},
 		{"an override that goes", func() {
 			if err := os.Remove(filepath.Join(r.dir, "compose.override.yaml")); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
-		{"a file that goes before", func() { write("compose.yml", "services: {}\n") }, true},
-		{".env", func() { write(".env", "FROM_DOTENV=2\n") }, false},
-		{"an env file", func() { write("web.env", "FROM_FILE=2\n") }, false},
-		{"a config", func() { write("web.conf", "2\n") }, false},
+		{"a file that goes before", func() { r.write("compose.yml", "services: {}\n") }, true},
+		{".env", func() { r.write(".env", "FROM_DOTENV=2\n") }, false},
+		{"an env file", func() { r.write("web.env", "FROM_FILE=2\n") }, false},
+		{"a config", func() { r.write("web.conf", "2\n") }, false},
 		{"the environment", func() { environ = []string{"FROM_PROCESS=1"} }, false},
 		{"an unused variable", func() { environ = append(environ, "UNUSED=1") }, true},
-		{"docker's configuration", func() { write(".docker/config.json", "{}\n") }, true},
+		{"docker's configuration", func() { r.write(".docker/config.json", "{}\n") }, true},
 		{"a container that was stopped", func() { r.must("stop", "web") }, false},
 		{"one that was paused", func() { r.must("pause", "web") }, false},
 		{"one that was killed", func() { r.must("kill", "web") }, false},
@@ -144,12 +134,7 @@ func TestEngineAskedAhead(t *testing.T) {
 	const file = "services: {web: {image: '${BUSYBOX_IMAGE}', command: [sleep, '600'], init: true, stop_grace_period: 0s}}\n"
 	r := newFaultRig(t, file)
 	r.must("up", "-d", "--scale", "web=2")
-	named := func(name string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(r.dir, "compose.yaml"), []byte("name: "+name+"\n"+file), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	named := func(name string) { r.write("compose.yaml", "name: "+name+"\n"+file) }
 	named(r.project)
 	between := listenBetween(t, strings.TrimPrefix(host, "unix://"))
 	look := func(args ...string) (said string, early bool) {
