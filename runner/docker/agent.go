@@ -183,15 +183,14 @@ func (e *Engine) makeAgentImage(ctx context.Context, program string) (ref string
 		return "", fmt.Errorf("make an agent: %w", err)
 	}
 	defer f.Close()
-	sum := sha256.New()
-	size, err := io.Copy(sum, f)
+	digest, size, err := summed(f)
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		return "", fmt.Errorf("make an agent: %w", err)
 	}
-	ref = agentRef(hex.EncodeToString(sum.Sum(nil)))
+	ref = agentRef(digest)
 	if err := e.importAgent(ctx, ref, f, size); err != nil {
 		return "", e.wrap(ctx, err, "make image", ref)
 	}
@@ -207,9 +206,15 @@ func programDigest(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
+	digest, _, err := summed(f)
+	return digest, err
+}
+
+// summed reads to the end, and gives the digest of that in hexadecimal digits and how many bytes it is.
+func summed(r io.Reader) (digest string, size int64, err error) {
 	sum := sha256.New()
-	_, err = io.Copy(sum, f)
-	return hex.EncodeToString(sum.Sum(nil)), err
+	size, err = io.Copy(sum, r)
+	return hex.EncodeToString(sum.Sum(nil)), size, err
 }
 
 // ownProgram is muster's own program for an engine.

@@ -79,7 +79,7 @@ func init() {
 			drop(asked)
 			return
 		}
-		if _, err := os.Stderr.WriteString(begun.whole.note.said); err != nil {
+		if _, err := os.Stderr.WriteString(n.said); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
