@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,15 +29,24 @@ type faultRig struct {
 	dir     string
 }
 
+// staticMuster builds what can run in a container, once for all tests: each time takes seconds.
+var staticMuster = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(built, "muster")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+	if said, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build muster: %w\n%s", err, said)
+	}
+	return program, nil
+})
+
 func newFaultRig(t *testing.T, file string) *faultRig {
 	host := testEngine(t)
 	t.Parallel()
 	r := &faultRig{t: t, host: host, project: projectName(t), dir: t.TempDir()}
-	r.muster = filepath.Join(r.dir, "muster")
-	build := exec.Command("go", "build", "-o", r.muster, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	var err error
+	if r.muster, err = staticMuster(); err != nil {
+		t.Fatal(err)
 	}
 	r.write("compose.yaml", file)
 	first := r.project // a test may go on with another one

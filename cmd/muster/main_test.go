@@ -32,9 +32,25 @@ import (
 // which is most of the time of a short command.
 const raceOptions = "GORACE"
 
+// built is a folder for what tests build for one another.
+var built string
+
+// tests are those of the package, with such a folder.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	var err error
+	if built, err = os.MkdirTemp("", "muster-built-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(built) }()
+	return t.M.Run()
+}
+
 func TestMain(m *testing.M) {
 	_ = os.Setenv(raceOptions, "atexit_sleep_ms=0")
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tests{m}, map[string]func(){
 		"muster": func() { os.Exit(musterUnderTest()) },
 		// By the names that docker runs it by.
 		"docker-muster":  func() { os.Exit(start(os.Args)) },
