@@ -36,10 +36,15 @@ demo: build ## bring examples/shop up and show that it answers
 
 test: setup test-unit test-engine test-oldest ## set all up, then run all tests
 
+# What starts muster hundreds of times on the engine in memory. With the race detector each start takes three times as long, which is
+# nearly all of the time: races are looked for in the tests within a process, and in the same program on an engine.
+SCRIPTS = ^TestScripts$$
+
 # The planner has no goroutines, and its stories take many times as long with the race detector. Those who call it are watched.
 test-unit: ## run the tests that need no engine, with the race detector
 	env -u MUSTER_TEST_ENGINE go test $(TEST_FLAGS) ./planner
-	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE $(TEST) $$(go list ./... | grep -v /planner$$)) &&) true
+	env -u MUSTER_TEST_ENGINE go test $(TEST_FLAGS) -run '$(SCRIPTS)' ./cmd/muster
+	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE $(TEST) -skip '$(SCRIPTS)' $$(go list ./... | grep -v /planner$$)) &&) true
 
 test-fast: ## the same without the race detector, for when it has to be quick
 	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE go test ./...) &&) true
