@@ -73,6 +73,15 @@ const (
 	shortScript = "testdata/far/short.txtar"
 )
 
+// relayedScript is what is done where the far end is a relay of the test's own: the engine, which is asked by its socket then,
+// takes no part in how it is reached. With -short the whole day is done by ssh only, whose far end is a docker command.
+func relayedScript() string {
+	if testing.Short() {
+		return shortScript
+	}
+	return dayScript
+}
+
 // reached is how a script comes to an engine.
 type reached struct {
 	environ map[string]string
@@ -105,13 +114,13 @@ func byTCP(t *testing.T, socket string) reached {
 		t.Fatal(err)
 	}
 	forward(t, listener, socket)
-	return reached{environ: map[string]string{"DOCKER_HOST": "tcp://" + listener.Addr().String()}, scripts: []string{dayScript}}
+	return reached{environ: map[string]string{"DOCKER_HOST": "tcp://" + listener.Addr().String()}, scripts: []string{relayedScript()}}
 }
 
 func byTLS(t *testing.T, socket string) reached {
 	address, keys := serveTLS(t, socket)
 	variables := map[string]string{"DOCKER_HOST": address, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": keys}
-	return reached{environ: variables, scripts: []string{dayScript}}
+	return reached{environ: variables, scripts: []string{relayedScript()}}
 }
 
 func byTLSContext(t *testing.T, socket string) reached {
