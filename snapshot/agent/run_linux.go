@@ -123,6 +123,9 @@ func (r *reading) Read(p []byte) (int, error) {
 // fill unpacks the archive, from its file or from what the agent is told. What it fails to fill it leaves empty: whoever does it otherwise finds nothing there
 // that is not of the archive.
 func fill(volumes *os.Root, spec Spec, told io.Reader, left *atomic.Bool, out io.Writer) error {
+	if err := settle(volumes, spec.Volume); err != nil {
+		return err
+	}
 	root, err := volumes.OpenRoot(filepath.Join(spec.Volume, content))
 	if err != nil {
 		return err

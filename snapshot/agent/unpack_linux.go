@@ -87,9 +87,15 @@ func within(name string) string {
 	return rest
 }
 
+// file makes a file, which is written at once or, a small one, beside others. One at a time is made: a file system lets a folder have only one made at
+// a time, and those that wait for that keep a processor busy.
 func (u *unpacker) file(head *tar.Header, in io.Reader) error {
+	f, err := u.make(head.Name)
+	if err != nil {
+		return err
+	}
 	if head.Size > small {
-		return u.write(head, in, u.buffer)
+		return f.fill(head, in, u.buffer)
 	}
 	var text []byte
 	select {
@@ -99,11 +105,11 @@ func (u *unpacker) file(head *tar.Header, in io.Reader) error {
 	}
 	text = text[:head.Size]
 	if _, err := io.ReadFull(in, text); err != nil {
-		return err
+		return errors.Join(err, f.close())
 	}
 	u.writing.Go(func() error {
 		defer u.release(text)
-		if err := u.write(head, bytes.NewReader(text), nil); err != nil {
+		if err := f.fill(head, bytes.NewReader(text), nil); err != nil {
 			return fmt.Errorf("%s: %w", head.Name, err)
 		}
 		return nil
@@ -119,21 +125,35 @@ func (u *unpacker) release(text []byte) {
 	}
 }
 
-func (u *unpacker) write(head *tar.Header, text io.Reader, buffer []byte) error {
-	return u.in(head.Name, func(folder int, name string) error {
-		fd, err := unix.Openat(folder, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-		if err != nil {
-			return err
-		}
-		f := os.NewFile(uintptr(fd), name)
-		_, err = io.CopyBuffer(struct{ io.Writer }{f}, text, buffer) // the file alone would take another buffer
-		err = errors.Join(err, dress(fd, head), f.Close())
-		if err != nil {
-			return err
-		}
-		return unix.UtimesNanoAt(folder, name, times(head), unix.AT_SYMLINK_NOFOLLOW)
-	})
+// made is a new file, open, and the folder that it is in.
+type made struct{ file, folder *os.File }
+
+func (u *unpacker) make(name string) (made, error) {
+	folder, err := u.folderOf(name)
+	if err != nil {
+		return made{}, err
+	}
+	base := path.Base(name)
+	fd, err := unix.Openat(int(folder.Fd()), base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return made{}, errors.Join(err, folder.Close())
+	}
+	return made{os.NewFile(uintptr(fd), base), folder}, nil
 }
+
+// fill writes the file and closes it.
+func (m made) fill(head *tar.Header, text io.Reader, buffer []byte) error {
+	_, err := io.CopyBuffer(struct{ io.Writer }{m.file}, text, buffer) // the file alone would take another buffer
+	if err == nil {
+		err = dress(int(m.file.Fd()), head)
+	}
+	if err == nil {
+		err = unix.UtimesNanoAt(int(m.folder.Fd()), m.file.Name(), times(head), unix.AT_SYMLINK_NOFOLLOW)
+	}
+	return errors.Join(err, m.close())
+}
+
+func (m made) close() error { return errors.Join(m.file.Close(), m.folder.Close()) }
 
 // dress gives an open file or folder its owner, attributes and mode, in this order: a change of the owner takes from the others.
 func dress(fd int, head *tar.Header) error {
@@ -212,20 +232,27 @@ func (u *unpacker) folder(head *tar.Header) error {
 	return unix.UtimesNanoAt(int(f.Fd()), ".", times(head), 0)
 }
 
-// in does something in the folder of a name, which is made where the archive did not have it.
+// in does something in the folder of a name.
 func (u *unpacker) in(name string, do func(folder int, name string) error) error {
-	parent := path.Dir(name)
-	folder, err := u.root.Open(parent)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = u.root.MkdirAll(parent, 0o755); err == nil {
-			folder, err = u.root.Open(parent)
-		}
-	}
+	folder, err := u.folderOf(name)
 	if err != nil {
 		return err
 	}
 	defer folder.Close()
 	return do(int(folder.Fd()), path.Base(name))
+}
+
+// folderOf opens the folder of a name, which is made where the archive did not have it.
+func (u *unpacker) folderOf(name string) (*os.File, error) {
+	parent := path.Dir(name)
+	folder, err := u.root.Open(parent)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return folder, err
+	}
+	if err := u.root.MkdirAll(parent, 0o755); err != nil {
+		return nil, err
+	}
+	return u.root.Open(parent)
 }
 
 func times(head *tar.Header) []unix.Timespec {
