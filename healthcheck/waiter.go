@@ -35,6 +35,10 @@ type Target struct {
 	// that. It counts with Healthy, Ready and Stable. The waits for one container share the
 	// first that one of them has.
 	Check *Check
+	// Asked is how long after the beginning of a wait the check was asked that succeeded, when the container was started last. Nothing
+	// is asked for most of that, half a second at most: a check that fails keeps the start up that it waits for. 0 where it is not known,
+	// or was not started just now.
+	Asked time.Duration
 	// OrCompleted: where running for long is waited for (ready, stable, running), having
 	// exited with 0 is as good.
 	OrCompleted bool
@@ -48,6 +52,8 @@ type Options struct {
 	// Report is told what a wait is at. It is called
 	// from the one goroutine that serves all waits and must not block for long.
 	Report func(name string, a Attempt)
+	// Passed is told what [Target.Asked] is to be the next time, once a check of ours has succeeded. It is called as Report is.
+	Passed func(name string, asked time.Duration)
 	// LogLines is how many of a failed container's last lines go into its [Failure]; 0 is 10.
 	LogLines int
 }

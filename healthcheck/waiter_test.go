@@ -480,6 +480,40 @@ func TestProbing(t *testing.T) {
 	}
 }
 
+// What is known of the last start spares the checks that would fail, and never keeps readiness back for long.
+func TestAskedWhenItIsWorthIt(t *testing.T) {
+	const takes = 80 * time.Millisecond
+	for _, test := range []struct {
+		ready, asked time.Duration
+		probes       int
+		passed       time.Duration // for the next start
+	}{
+		{0, 0, 1, 0},
+		{360 * time.Millisecond, 400 * time.Millisecond, 1, 360 * time.Millisecond},
+		{0, 400 * time.Millisecond, 1, 360 * time.Millisecond},                      // less each time
+		{0, time.Minute, 1, 500 * time.Millisecond},                                 // a start that took longer
+		{430 * time.Millisecond, 400 * time.Millisecond, 2, 484 * time.Millisecond}, // a little too early
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			f.takes = takes
+			f.readyAt["c"] = test.ready + takes
+			var passed []time.Duration
+			w := waiter(t, f, Options{Passed: func(name string, asked time.Duration) { passed = append(passed, asked) }})
+			f.set("c", checked("starting"))
+			if err := w.Wait(t.Context(), Target{Name: "c", Condition: Healthy, Asked: test.asked}); err != nil {
+				t.Fatal(err)
+			}
+			if f.probes != test.probes {
+				t.Errorf("%+v: probed at %v", test, f.probedAt)
+			}
+			if diff := cmp.Diff([]time.Duration{test.passed}, passed); diff != "" {
+				t.Errorf("%+v: %s", test, diff)
+			}
+		})
+	}
+}
+
 func TestProbeIsBoundedByTheChecksTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

@@ -21,6 +21,7 @@ type graph struct {
 	// group does. What is removed to make room at the group's beginning is not.
 	final    []bool
 	awaits   bool
+	starts   map[string]bool // containers that a step starts
 	rollouts []planner.Rollout
 }
 
@@ -29,7 +30,7 @@ func newGraph(plan planner.Plan) (*graph, error) {
 	n := len(plan.Steps)
 	g := &graph{steps: plan.Steps, next: make([][]int, n), needs: make([]int, n),
 		later: make([][]int, n), after: make([]int, n), rollouts: plan.Rollouts,
-		chain: make([]time.Duration, n), groups: map[string][]int{}, final: make([]bool, n)}
+		chain: make([]time.Duration, n), groups: map[string][]int{}, final: make([]bool, n), starts: map[string]bool{}}
 	index := make(map[planner.StepID]int, n)
 	for i, step := range plan.Steps {
 		if _, twice := index[step.ID]; twice {
@@ -52,6 +53,12 @@ func newGraph(plan planner.Plan) (*graph, error) {
 			g.groups[step.Group] = append(g.groups[step.Group], i)
 		}
 		g.awaits = g.awaits || waits(step)
+		switch a := step.Action.(type) {
+		case planner.StartContainer:
+			g.starts[a.Name] = true
+		case planner.RestartContainer:
+			g.starts[a.Name] = true
+		}
 	}
 	for _, r := range plan.Rollouts {
 		if r.Back == nil {

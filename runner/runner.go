@@ -46,6 +46,11 @@ type Options struct {
 	Health healthcheck.Engine
 	// ProbeEngineOnly leaves the containers' health checks to the engine.
 	ProbeEngineOnly bool
+	// Asked is how long after its start a service's check was asked that succeeded, when it was started last; see
+	// [healthcheck.Target]. It may be nil.
+	Asked func(service string) time.Duration
+	// Passed is told that of each container that this run has started, as Events is. It may be nil.
+	Passed func(service string, asked time.Duration)
 	// UndoTimeout bounds the taking back of one group, which goes on after
 	// a cancellation; 0 is one minute.
 	UndoTimeout time.Duration

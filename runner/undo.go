@@ -210,7 +210,11 @@ func (w *walk) apply(ctx context.Context, a planner.Action, report func(Progress
 	}()
 	switch a := a.(type) {
 	case planner.Await:
-		return w.waiter.Wait(ctx, targetOf(a))
+		t := targetOf(a)
+		if w.o.Asked != nil && w.graph.starts[a.Name] {
+			t.Asked = w.o.Asked(a.Service)
+		}
+		return w.waiter.Wait(ctx, t)
 	case planner.Delay:
 		return pass(ctx, a.For)
 	}

@@ -90,7 +90,7 @@ func (w *walk) startWaiter(ctx context.Context) (stop func(), err error) {
 	}
 	// Waits that a cancellation takes back still need the events.
 	ctx = context.WithoutCancel(ctx)
-	w.waiter = healthcheck.New(w.o.Health, healthcheck.Options{ProbeEngineOnly: w.o.ProbeEngineOnly, Report: w.waitReport})
+	w.waiter = healthcheck.New(w.o.Health, healthcheck.Options{ProbeEngineOnly: w.o.ProbeEngineOnly, Report: w.waitReport, Passed: w.passed})
 	if err := w.waiter.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -225,6 +225,21 @@ func (w *walk) waitReport(name string, a healthcheck.Attempt) {
 	w.tell(func() {
 		for _, i := range w.awaits[name] {
 			w.working(i, Progress{Trying: a.What, Text: a.Output, Current: int64(a.Try)})
+		}
+	})
+}
+
+// passed passes on that a check has succeeded; it is called from the waiter's goroutine.
+func (w *walk) passed(container string, asked time.Duration) {
+	if w.o.Passed == nil || !w.graph.starts[container] {
+		return
+	}
+	w.tell(func() {
+		for _, i := range w.awaits[container] {
+			if a, ok := w.graph.steps[i].Action.(planner.Await); ok {
+				w.o.Passed(a.Service, asked)
+				return
+			}
 		}
 	})
 }

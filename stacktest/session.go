@@ -34,6 +34,8 @@ type session struct {
 	begun bool
 	// changing lets one plan at a time be made and carried out.
 	changing sync.Mutex
+	// asked has for each service how long after its last start its check was asked that succeeded; see [runner.Options].
+	asked sync.Map
 }
 
 func newSession(file string, given []Option) *session {
@@ -196,7 +198,15 @@ func (s *session) change(
 }
 
 func (s *session) run(ctx context.Context, plan planner.Plan) error {
-	return runner.Run(ctx, plugin.Wrap(s.on, plugin.Options{Environ: s.o.environ}), plan, runner.Options{Health: s.on.Health(s.want.Name)})
+	return runner.Run(ctx, plugin.Wrap(s.on, plugin.Options{Environ: s.o.environ}), plan, runner.Options{
+		Health: s.on.Health(s.want.Name),
+		Asked: func(service string) time.Duration {
+			last, _ := s.asked.Load(service)
+			asked, _ := last.(time.Duration)
+			return asked
+		},
+		Passed: func(service string, asked time.Duration) { s.asked.Store(service, asked) },
+	})
 }
 
 // end removes all that was made and gives back what was taken.

@@ -26,6 +26,8 @@ type board struct {
 	// successors maps the name of a successor to the one that it will have.
 	successors map[string]string
 	replaced   map[string]bool // names of containers that get a successor
+	// asked is by service; see [timeline.Record]. Of replicas it is the first that counts.
+	asked map[string]time.Duration
 }
 
 // row is one service, or another resource, on its way.
@@ -53,7 +55,7 @@ type stepView struct {
 func newBoard(plan planner.Plan, have planner.State, goal string, now time.Time) *board {
 	b := &board{
 		project: plan.Project, goal: goal, began: now,
-		steps: map[planner.StepID]*stepView{}, successors: map[string]string{}, replaced: map[string]bool{},
+		steps: map[planner.StepID]*stepView{}, successors: map[string]string{}, replaced: map[string]bool{}, asked: map[string]time.Duration{},
 	}
 	touched := map[string]bool{}
 	for _, s := range plan.Steps {
@@ -124,6 +126,13 @@ func (b *board) find(name string, kind planner.Kind) *row {
 		return nil
 	}
 	return b.rows[i]
+}
+
+// passed notes how long after its start a service's check was asked that succeeded.
+func (b *board) passed(service string, asked time.Duration) {
+	if _, known := b.asked[service]; !known {
+		b.asked[service] = asked
+	}
 }
 
 // take notes an event.

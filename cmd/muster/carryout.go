@@ -4,11 +4,13 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
 	"github.com/musterhq/muster/runner/plugin"
+	"github.com/musterhq/muster/timeline"
 )
 
 // job is one run of a plan with what its display needs to know.
@@ -53,10 +55,16 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	if j.witness != nil {
 		j.witness.Engine, health = health, j.witness
 	}
+	before := sync.OnceValue(func() timeline.Record {
+		last, _, _ := p.lastStart(on, b.project) // without it the waits only take a little longer
+		return last
+	})
 	d.begin(b)
 	err = runner.Run(ctx, plugin.Wrap(on, plugin.Options{Environ: p.pluginEnviron()}), j.plan, runner.Options{
 		Parallel: parallel,
 		Health:   health, ProbeEngineOnly: engineOnly,
+		Asked:  func(service string) time.Duration { return before().Asked[service] },
+		Passed: func(service string, asked time.Duration) { b.passed(service, asked) },
 		Events: func(e runner.Event) {
 			j.witness.did(e)
 			if j.look.hushes(e) {
@@ -73,7 +81,7 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 	})
 	lines.end()
 	d.end(b)
-	p.keepTimeline(ctx, on, b, j.look, err != nil)
+	p.keepTimeline(ctx, on, b, j.look, err != nil, before)
 	return b, err
 }
 

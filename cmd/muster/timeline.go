@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -124,7 +126,7 @@ func remembered(ctx context.Context, on engine, name string) (timeline.Record, e
 
 // keepTimeline adds a run to the command's record and, once containers have been started, keeps it and passes it on
 // to whoever asked for it. What cannot be kept is only a pity.
-func (p *program) keepTimeline(ctx context.Context, on engine, b *board, l look, failed bool) {
+func (p *program) keepTimeline(ctx context.Context, on engine, b *board, l look, failed bool, before func() timeline.Record) {
 	r := &p.timing.record
 	if r.Spans == nil {
 		r.Project, r.Command, r.Began = b.project, p.command, b.began
@@ -134,6 +136,13 @@ func (p *program) keepTimeline(ctx context.Context, on engine, b *board, l look,
 	if !r.Started() {
 		return
 	}
+	if r.Asked == nil {
+		r.Asked = before().Asked
+	}
+	if r.Asked == nil {
+		r.Asked = map[string]time.Duration{}
+	}
+	maps.Copy(r.Asked, b.asked)
 	if dir, err := p.stateDir(); err == nil {
 		_ = timelines(dir).Keep(engineKey(on.Host()), *r)
 	}
