@@ -77,7 +77,7 @@ type FillVolume struct {
 }
 
 // BeginFill lets an engine begin with the [FillVolume] of the same volume, whose end that waits for. An engine that cannot do it so that an
-// [ExchangeVolume] may follow says so now, as long as nothing is stopped for it.
+// [ExchangeVolume] may follow says so now, as long as nothing has changed but what runs.
 type BeginFill struct {
 	Name     string `json:"name"`
 	Snapshot string `json:"snapshot"` // its name, for people

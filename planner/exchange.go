@@ -49,13 +49,12 @@ func (b *builder) stopsEarly(all []*migration, users []*Container) bool {
 	return sum <= unpackedBeside && !slices.ContainsFunc(users, func(c *Container) bool { return c.up() && len(b.preStop(c)) > 0 })
 }
 
-// exchange writes the steps for the volumes that stay; those that start their containers are the services'. The engine has begun to fill all copies before
-// anything is stopped, so that it can, and is done with that where there is much in them. All that has a volume is stopped before any is
-// exchanged: a service may have several of them.
+// exchange writes the steps for the volumes that stay; those that start their containers are the services'. All copies are there before
+// anything is stopped, and filled where there is much in them. All that has a volume is stopped before any is exchanged: a service may have several of them.
 func (b *builder) exchange() {
 	const group = "restore"
 	var all []*migration
-	var begun, filled []StepID
+	var copies, filled []StepID
 	together := &migration{}
 	for _, name := range keys(b.migrations) {
 		m := b.migrations[name]
@@ -71,16 +70,17 @@ func (b *builder) exchange() {
 		}
 		fill := b.fill(m, m.kept)
 		fill.ForExchange = true
+		there := b.createCopy(m, group)
 		begin := b.graph.add(Step{
 			Action: BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum},
-			Needs:  []StepID{b.createCopy(m, group), b.copyImageStep(m)}, Because: m.why, Group: group,
+			Needs:  []StepID{there, b.copyImageStep(m)}, Because: m.why, Group: group,
 		})
-		begun = append(begun, begin)
+		copies = append(copies, there)
 		filled = append(filled, b.graph.add(Step{Action: fill, Needs: []StepID{begin}, Because: m.why, Group: group}))
 	}
 	first := filled
 	if b.stopsEarly(all, together.users) {
-		first = begun
+		first = copies
 	}
 	stopped := b.stopUsers(together, group, first)
 	for _, m := range all {

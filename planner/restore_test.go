@@ -125,7 +125,7 @@ func TestRestoreStopsEarly(t *testing.T) {
 			if !is || stop.Name != "shop-web-1" {
 				continue
 			}
-			if early := slices.Contains(step.Needs, "begin to fill volume shop_data.restored-20261129-010307"); early != c.early {
+			if early := slices.Contains(step.Needs, "create volume shop_media.restored-20261129-010307"); early != c.early {
 				t.Errorf("%+v: it is stopped after %v", c, step.Needs)
 			}
 			if last := slices.Contains(step.Needs, "fill volume shop_media.restored-20261129-010307"); last == c.early {

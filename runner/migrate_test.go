@@ -252,8 +252,8 @@ func exchange(t *testing.T, want *project.Project, size int64) (*memory.Engine, 
 	return e, plan
 }
 
-// What was stopped beside the unpacking runs again, with what it had, where that fails, or is interrupted, after the stop or during it; and nothing is left of
-// what was begun. Where the engine cannot even begin, nothing is stopped.
+// What was stopped beside the unpacking runs again, with what it had, where that fails, or cannot even begin, or is interrupted, after the stop or during it;
+// and nothing is left of what was begun.
 func TestFillFailsBesideTheStop(t *testing.T) {
 	want := dataStack(project.Volume{Name: "p_data"})
 	for _, c := range []struct {
@@ -265,7 +265,7 @@ func TestFillFailsBesideTheStop(t *testing.T) {
 		{"after the stop", "FillVolume", time.Second, time.Minute, 0, 2},
 		{"during the stop", "FillVolume", time.Minute, time.Second, 0, 1},
 		{"interrupted", "", time.Second, time.Minute, 10 * time.Second, 2},
-		{"cannot begin", "BeginFill", time.Second, time.Second, 0, 0},
+		{"cannot begin", "BeginFill", time.Second, time.Second, 0, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			e, plan := exchange(t, want, 1)

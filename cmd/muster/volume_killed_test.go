@@ -55,8 +55,8 @@ func TestEngineRestoreKilled(t *testing.T) {
 			r.must("volume", "snapshot", "seeded")
 			volume := r.project + "_data"
 			begun := " Volume " + volume + ".restored-* Filling"
-			if by == "agent" { // it stops beside the filling
-				begun = " Volume " + volume + ".restored-* Preparing"
+			if by == "agent" { // it stops beside that
+				begun = " Volume " + volume + ".restored-* Creating"
 			}
 			kills := []restoreKill{
 				{begun, []string{"new"}, []string{"up", "-d"}},

@@ -72,8 +72,10 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 		return err
 	}
 	defer on.Close()
+	can := make(chan error, 1)
+	go func() { can <- canExchange(ctx, on, want, from) }() // it takes the engine long to say what it is
 	have, err := on.Observe(ctx, planner.ScopeOf(want))
-	if err != nil {
+	if err = errors.Join(err, <-can); err != nil {
 		return err
 	}
 	services, runs := usersOf(want, have, sortedKeys(from))
@@ -81,12 +83,6 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 	how, err := p.policy(want, o, services)
 	if err != nil {
 		return err
-	}
-	for key, r := range from {
-		if r.Exchange, err = on.CanExchange(ctx, want.Volumes[key].Name); err != nil {
-			return err
-		}
-		from[key] = r
 	}
 	how.Restore, how.IgnoreOrphans = from, true
 	for _, name := range services { // what is down stays down
@@ -122,6 +118,17 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 		return err
 	}
 	fmt.Fprintf(p.err, "%s of %s is back: %s\n", name, when(s.Taken), sizesText(s))
+	return nil
+}
+
+// canExchange notes of each volume whether it can be given the data in one step.
+func canExchange(ctx context.Context, on engine, want *project.Project, from map[string]planner.Restore) (err error) {
+	for key, r := range from {
+		if r.Exchange, err = on.CanExchange(ctx, want.Volumes[key].Name); err != nil {
+			return err
+		}
+		from[key] = r
+	}
 	return nil
 }
 
