@@ -51,14 +51,11 @@ func crashAfter() string {
 // the call, and after it has carried it out. The next run of the same command finishes the work, whatever was left: no
 // temporary name, no volume lost, nothing left to do.
 //
-// Every call is tried where MUSTER_TEST_SWEEP is "all", else every eleventh point, and with -short every twenty-third: what is
-// there after a kill is muster's doing, and hardly the engine's.
+// Every call is tried where MUSTER_TEST_SWEEP is "all", else every eleventh point.
 func TestEngineKilled(t *testing.T) {
+	sameOnAnyEngine(t, "scripts shop and failing, TestEngineLimits, and TestActionsAreIdempotent of runner/docker")
 	host := testEngine(t)
 	every := 11
-	if testing.Short() {
-		every = 23
-	}
 	if os.Getenv("MUSTER_TEST_SWEEP") == "all" {
 		every = 1
 	}

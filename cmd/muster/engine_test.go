@@ -34,6 +34,15 @@ func testEngine(t *testing.T) string {
 	return host
 }
 
+// sameOnAnyEngine leaves a test out with -short, which is how the oldest engine is tested: what it tests is muster's own doing, and
+// others, which it names, ask the engine for the same there.
+func sameOnAnyEngine(t *testing.T, others string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the same on any engine; what it asks of one, these do too: " + others)
+	}
+}
+
 // projectName is one that no other test has.
 func projectName(t *testing.T) string {
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))

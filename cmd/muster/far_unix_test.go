@@ -50,6 +50,9 @@ func TestFarEngine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if strings.HasSuffix(name, " context") {
+				sameOnAnyEngine(t, "the way without a context")
+			}
 			far := reach(t, socket)
 			testscript.Run(t, testscript.Params{
 				Files:               far.scripts,

@@ -113,6 +113,7 @@ func TestEngineLimits(t *testing.T) {
 
 // An up that has nothing to do asks the engine as often for a large project as for a small one.
 func TestEngineCallsOfNothingToDo(t *testing.T) {
+	sameOnAnyEngine(t, "TestEngineLimits, and TestObserveTakesAFixedNumberOfCalls of runner/docker")
 	host := testEngine(t)
 	counted := func(services ...string) int64 {
 		o := newOnFile(t, host)

@@ -54,6 +54,7 @@ func (c *probeCounter) add(command string, n int) {
 // TestEngineProbesAreFew: a container is asked one thing at a time, and nothing more once it is ready, though
 // its neighbour is not.
 func TestEngineProbesAreFew(t *testing.T) {
+	sameOnAnyEngine(t, "scripts ready and shop")
 	host := testEngine(t)
 	o := newOnFile(t, host)
 	o.write(`services:

@@ -69,6 +69,10 @@ func TestEngineUpAgain(t *testing.T) {
 		}
 		t.Fatalf("it never answers early; it says\n%s", usual)
 	}
+	if testing.Short() {
+		settle()
+		return // what it goes by is the program's doing, and not the engine's
+	}
 	for _, c := range []struct {
 		what string
 		do   func()
@@ -130,6 +134,7 @@ func TestEngineUpAgain(t *testing.T) {
 
 // A command that only looks has asked before it is set up what it asked the last time, and shows what there is now.
 func TestEngineAskedAhead(t *testing.T) {
+	sameOnAnyEngine(t, "TestEnginePsAgain and TestEngineUpAgain")
 	host := testEngine(t)
 	const file = "services: {web: {image: '${BUSYBOX_IMAGE}', command: [sleep, '600'], init: true, stop_grace_period: 0s}}\n"
 	r := newFaultRig(t, file)

@@ -195,6 +195,7 @@ func TestEngineExecTerminal(t *testing.T) {
 
 // TestEngineExecDetach: the keys that detach end muster and not the command.
 func TestEngineExecDetach(t *testing.T) {
+	sameOnAnyEngine(t, "TestEngineExecTerminal")
 	t.Parallel()
 	host, project, dir := stackOf(t, shellStack)
 	for _, c := range []struct{ flag, keys string }{{"", "\x10\x11"}, {"--detach-keys=ctrl-x", "\x18"}} {
@@ -221,6 +222,7 @@ func TestEngineExecDetach(t *testing.T) {
 
 // TestEngineExecTerminated: a signal from outside leaves the terminal as it was.
 func TestEngineExecTerminated(t *testing.T) {
+	sameOnAnyEngine(t, "TestEngineExecTerminal")
 	t.Parallel()
 	host, project, dir := stackOf(t, shellStack)
 	u := atTerminal(t, host, project, dir, "exec", "-e", "PS1=ready:", "web", "sh")
