@@ -13,6 +13,7 @@ import (
 // TestWorktrees: three worktrees of the shop, whose file publishes one and the same port, are up at once; each answers, and each has
 // its own data. One that is removed is cleared away, and the others are not.
 func TestWorktrees(t *testing.T) {
+	sameOnAnyEngine(t, "TestShop, and scripts expires and test of cmd/muster")
 	t.Parallel()
 	s := newShop(t)
 	dir := t.TempDir()

@@ -70,6 +70,15 @@ func newStack(t testing.TB, example, portVariable string) *stack {
 	return s
 }
 
+// sameOnAnyEngine leaves a test out with -short, which is how the oldest engine is tested: what it tests is muster's own doing, and
+// others, which it names, ask the engine for the same there.
+func sameOnAnyEngine(t *testing.T, others string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the same on any engine; what it asks of one, these do too: " + others)
+	}
+}
+
 // onPodman says whether the engine is Podman.
 func (s *stack) onPodman() bool {
 	s.t.Helper()

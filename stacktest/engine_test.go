@@ -52,6 +52,15 @@ func onEngine(t *testing.T) (host string, with []Option) {
 	return host, []Option{Env("XDG_STATE_HOME=" + t.TempDir()), at(host)}
 }
 
+// SameOnAnyEngine leaves a test out with -short, which is how the oldest engine is tested: what it tests is muster's own doing, and
+// others, which it names, ask the engine for the same there.
+func SameOnAnyEngine(t *testing.T, others string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the same on any engine; what it asks of one, these do too: " + others)
+	}
+}
+
 // at opens the engine at an address.
 func at(host string) Option {
 	return func(o *options) {
@@ -150,6 +159,7 @@ func record(t *testing.T, name string, test func(testing.TB)) *recorder {
 
 // TestEngineParallel: stacks of one file are up at a time, each with its own port, data and names; after the tests nothing is left.
 func TestEngineParallel(t *testing.T) {
+	SameOnAnyEngine(t, "TestEngineServices and TestEngineRestore")
 	t.Parallel()
 	host, with := onEngine(t)
 	path := written(t, file)
@@ -236,6 +246,7 @@ func TestEngineServices(t *testing.T) {
 
 // TestEngineTestFails: a test that fails has what the services said, in its log and in a folder, and leaves nothing.
 func TestEngineTestFails(t *testing.T) {
+	SameOnAnyEngine(t, "TestEngineServices")
 	t.Parallel()
 	host, with := onEngine(t)
 	path, folder, name := written(t, file), t.TempDir(), ""
@@ -258,6 +269,7 @@ func TestEngineTestFails(t *testing.T) {
 
 // TestEngineNotReady: the test is told which service did not become ready and why, and nothing is left.
 func TestEngineNotReady(t *testing.T) {
+	SameOnAnyEngine(t, "script failing of cmd/muster")
 	t.Parallel()
 	host, with := onEngine(t)
 	path := written(t, `
@@ -347,6 +359,7 @@ func TestHelperKilled(t *testing.T) {
 
 // TestEngineKilled: what a test process leaves that is killed with SIGKILL, the next Up of the same stack removes; what a living one has, it leaves alone.
 func TestEngineKilled(t *testing.T) {
+	SameOnAnyEngine(t, "TestEngineServices, and script expires of cmd/muster")
 	t.Parallel()
 	host, _ := onEngine(t)
 	path, home := written(t, file), t.TempDir()
@@ -390,6 +403,7 @@ func TestEngineKilled(t *testing.T) {
 
 // TestEngineShared: all tests have the same stack, which is up until Run ends.
 func TestEngineShared(t *testing.T) {
+	SameOnAnyEngine(t, "TestEngineServices")
 	t.Parallel()
 	host, with := onEngine(t)
 	shared := Shared(written(t, file), append(with, Services("shell"))...)

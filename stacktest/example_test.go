@@ -79,6 +79,7 @@ func ExampleStack_Restore() {
 
 // TestEngineExamples runs the examples of the docs that are a test each.
 func TestEngineExamples(test *testing.T) {
+	stacktest.SameOnAnyEngine(test, "TestEngineServices, TestEngineFault and TestEngineRestore")
 	host := os.Getenv("MUSTER_TEST_ENGINE")
 	if host == "" || os.Getenv("BUSYBOX_IMAGE") == "" {
 		test.Skip("MUSTER_TEST_ENGINE does not name an engine to test on, or BUSYBOX_IMAGE no image")

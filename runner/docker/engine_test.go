@@ -44,6 +44,15 @@ func newRig(t *testing.T) *rig {
 	return openRig(t, host)
 }
 
+// sameOnAnyEngine leaves a test out with -short, which is how the oldest engine is tested: what it tests is muster's own doing, and
+// others, which it names, ask the engine for the same there.
+func sameOnAnyEngine(t *testing.T, others string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the same on any engine; what it asks of one, these do too: " + others)
+	}
+}
+
 func openRig(t *testing.T, host string) *rig {
 	t.Helper()
 	e, err := Open(Options{Host: host, ConfigDir: t.TempDir()})

@@ -28,6 +28,7 @@ func (r *rig) checked(service string, flags ...string) planner.CreateContainer {
 // Services that each need 300 ms, one after the other: with the default
 // interval the engine alone would say so half a minute later, each time.
 func TestAChainIsReadyWhenItIs(t *testing.T) {
+	sameOnAnyEngine(t, "TestAFailedWaitTellsWhy, and scripts ready and shop of cmd/muster")
 	r := newRig(t)
 	const links, ready = 5, 300 * time.Millisecond
 	var plan planner.Plan
