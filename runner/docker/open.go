@@ -76,6 +76,8 @@ type Engine struct {
 	bridges map[string]bool
 	// movers are the agents that fill a volume, or have done so, and wait, by its name.
 	movers map[string]*mover
+	// leaving are those that have done all that they were made for.
+	leaving []*mover
 	// own is muster's own program for this engine, once it was asked for.
 	own ownProgram
 	// left are the stops that were interrupted, by the container's name.
@@ -136,7 +138,10 @@ func (e *Engine) Close() error {
 	for _, m := range e.movers {
 		m.end()
 	}
-	e.movers = nil
+	for _, m := range e.leaving {
+		m.end()
+	}
+	e.movers, e.leaving = nil, nil
 	return e.client.Close()
 }
 

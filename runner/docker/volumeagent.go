@@ -45,6 +45,10 @@ type mover struct {
 	size    int64           // of that
 }
 
+// lingers is how long an agent stays at most that has done its work. To end a container takes an engine a quarter of a second of a processor,
+// which whatever is started with the data wants for itself.
+const lingers = 5 * time.Second
+
 // quitWithin bounds the wait for an agent that was told to end.
 const quitWithin = 10 * time.Second
 
@@ -297,7 +301,7 @@ func (e *Engine) moveByAgent(ctx context.Context, source, target string, report 
 	m := e.kept(source)
 	err = ErrNoAgent
 	if m != nil {
-		err = m.move(ctx, target, report)
+		err = e.letMove(ctx, m, target, report)
 	}
 	if !errors.Is(err, ErrNoAgent) {
 		return err
@@ -309,12 +313,24 @@ func (e *Engine) moveByAgent(ctx context.Context, source, target string, report 
 	if err := m.expect(agent.Filled, report); err != nil {
 		return err
 	}
-	return m.move(ctx, target, report)
+	return e.letMove(ctx, m, target, report)
 }
 
-// move tells the agent where its volume's data belongs, and lets it go.
+// letMove tells an agent where its volume's data belongs, and lets it go: in a while, or when this engine is closed.
+func (e *Engine) letMove(ctx context.Context, m *mover, target string, report func(runner.Progress)) error {
+	if err := m.move(ctx, target, report); err != nil {
+		m.end()
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leaving = append(e.leaving, m)
+	time.AfterFunc(lingers, m.end)
+	return nil
+}
+
+// move tells the agent where its volume's data belongs.
 func (m *mover) move(ctx context.Context, target string, report func(runner.Progress)) error {
-	defer m.end()
 	defer context.AfterFunc(ctx, m.end)()
 	if _, err := fmt.Fprintln(m.session, agent.MoveTo+target); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoAgent, err)

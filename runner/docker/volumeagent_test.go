@@ -184,6 +184,15 @@ func TestExchangeVolume(t *testing.T) {
 	if err := r.Apply(r.ctx, planner.RemoveVolume{Name: fill.Name}, nil); err != nil {
 		t.Error(err)
 	}
+	if len(r.leaving) != 2 {
+		t.Errorf("%d agents are left to end in a while", len(r.leaving))
+	}
+	for _, m := range r.leaving {
+		m.end()
+		if code, err := m.session.ExitCode(r.ctx); err != nil || code != 0 {
+			t.Errorf("let go, it ends with code %d, %v", code, err)
+		}
+	}
 }
 
 // renew removes a volume and makes it anew.

@@ -73,8 +73,10 @@ func Run(text string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	// Whoever is told so goes on, and finds less to remove with the volume. It starts a service with the new data meanwhile, which comes first: this
-	// takes what processors that leaves.
-	return atLeisure(func() error { return clearAside(volumes, spec.Volume) })
+	// takes what processors that leaves, and to end, which keeps an engine busy, waits until the input does.
+	err = atLeisure(func() error { return clearAside(volumes, spec.Volume) })
+	_, _ = io.Copy(io.Discard, told)
+	return err
 }
 
 // lowest is the priority, from -20 to 19, of what may take as long as it likes.
