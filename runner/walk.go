@@ -235,11 +235,8 @@ func (w *walk) passed(container string, asked time.Duration) {
 		return
 	}
 	w.tell(func() {
-		for _, i := range w.awaits[container] {
-			if a, ok := w.graph.steps[i].Action.(planner.Await); ok {
-				w.o.Passed(a.Service, asked)
-				return
-			}
+		if steps := w.awaits[container]; len(steps) > 0 {
+			w.o.Passed(w.graph.steps[steps[0]].Action.Resource().Service, asked)
 		}
 	})
 }

@@ -44,7 +44,7 @@ func (s *Stack) Snapshot(name string, volumes ...string) {
 	}
 }
 
-// restore does it in one step where the engine can; where that fails, before anything is touched, by volumes that are made anew.
+// restore does it in one step where the engine can; where that fails, before any data is touched, by volumes that are made anew.
 func (s *session) restore(ctx context.Context, from map[string]planner.Restore) error {
 	how := planner.Policy{Restore: from, Services: s.users(from), NoDeps: true, Wait: true, WaitTimeout: s.o.wait}
 	for key, r := range from {

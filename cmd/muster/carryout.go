@@ -64,7 +64,7 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 		Parallel: parallel,
 		Health:   health, ProbeEngineOnly: engineOnly,
 		Asked:  func(service string) time.Duration { return before().Asked[service] },
-		Passed: func(service string, asked time.Duration) { b.passed(service, asked) },
+		Passed: b.passed,
 		Events: func(e runner.Event) {
 			j.witness.did(e)
 			if j.look.hushes(e) {

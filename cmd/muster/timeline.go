@@ -137,10 +137,8 @@ func (p *program) keepTimeline(ctx context.Context, on engine, b *board, l look,
 		return
 	}
 	if r.Asked == nil {
-		r.Asked = before().Asked
-	}
-	if r.Asked == nil {
 		r.Asked = map[string]time.Duration{}
+		maps.Copy(r.Asked, before().Asked)
 	}
 	maps.Copy(r.Asked, b.asked)
 	if dir, err := p.stateDir(); err == nil {

@@ -106,7 +106,7 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 	}
 	b := bringing{want: want, how: how, look: l, goal: "ready", again: "muster volume restore " + name, consent: c}
 	_, err = p.bring(ctx, on, b)
-	if errors.Is(err, docker.ErrNoAgent) { // nothing has changed yet
+	if errors.Is(err, docker.ErrNoAgent) { // no data has changed yet, and what ran runs again
 		p.warn(fmt.Sprintf("the volumes are made anew, since the engine could not exchange their data: %v", errors.Unwrap(err)))
 		for key, r := range from {
 			r.Exchange = false

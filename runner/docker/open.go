@@ -76,8 +76,8 @@ type Engine struct {
 	bridges map[string]bool
 	// movers are the agents that fill a volume, or have done so, and wait, by its name.
 	movers map[string]*mover
-	// leaving are those that have done all that they were made for.
-	leaving []*mover
+	// leaving are those that have done all that they were made for, and end in a while.
+	leaving map[*mover]bool
 	// own is muster's own program for this engine, once it was asked for.
 	own ownProgram
 	// left are the stops that were interrupted, by the container's name.
@@ -138,7 +138,7 @@ func (e *Engine) Close() error {
 	for _, m := range e.movers {
 		m.end()
 	}
-	for _, m := range e.leaving {
+	for m := range e.leaving {
 		m.end()
 	}
 	e.movers, e.leaving = nil, nil

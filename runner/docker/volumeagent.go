@@ -324,8 +324,16 @@ func (e *Engine) letMove(ctx context.Context, m *mover, target string, report fu
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.leaving = append(e.leaving, m)
-	time.AfterFunc(lingers, m.end)
+	if e.leaving == nil {
+		e.leaving = map[*mover]bool{}
+	}
+	e.leaving[m] = true
+	time.AfterFunc(lingers, func() {
+		m.end()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.leaving, m)
+	})
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,10 +174,14 @@ func TestExchangeVolume(t *testing.T) {
 		}
 	}
 	r.movers[fill.Name].end() // another one does it, too
+	left := map[*mover]bool{}
 	for range 2 {
 		if err := r.Apply(r.ctx, exchange, nil); err != nil {
 			t.Fatal(err)
 		}
+		r.mu.Lock()
+		maps.Copy(left, r.leaving)
+		r.mu.Unlock()
 		if diff := cmp.Diff(r.contents(from), r.contents(exchange.Name)); diff != "" {
 			t.Errorf("(-snapshot +volume):\n%s", diff)
 		}
@@ -184,10 +189,10 @@ func TestExchangeVolume(t *testing.T) {
 	if err := r.Apply(r.ctx, planner.RemoveVolume{Name: fill.Name}, nil); err != nil {
 		t.Error(err)
 	}
-	if len(r.leaving) != 2 {
-		t.Errorf("%d agents are left to end in a while", len(r.leaving))
+	if len(left) != 2 {
+		t.Errorf("%d agents are left to end in a while", len(left))
 	}
-	for _, m := range r.leaving {
+	for m := range left {
 		m.end()
 		if code, err := m.session.ExitCode(r.ctx); err != nil || code != 0 {
 			t.Errorf("let go, it ends with code %d, %v", code, err)

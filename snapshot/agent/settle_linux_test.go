@@ -3,7 +3,6 @@ package agent
 import (
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 )
 
@@ -45,11 +44,11 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-func inode(t *testing.T, path string) uint64 {
+func inode(t *testing.T, path string) string {
 	t.Helper()
 	is, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return is.Sys().(*syscall.Stat_t).Ino
+	return number(is)
 }
