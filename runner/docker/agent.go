@@ -2,14 +2,17 @@ package docker
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -210,11 +213,38 @@ func programDigest(path string) (string, error) {
 	return digest, err
 }
 
-// summed reads to the end, and gives the digest of that in hexadecimal digits and how many bytes it is.
-func summed(r io.Reader) (digest string, size int64, err error) {
+// summed gives the digest of a program in hexadecimal digits, and how many bytes it is. Where Go's linker has written down a digest of all that it wrote,
+// that stands for it: to read a program takes longer than much of what an agent does.
+func summed(program *os.File) (digest string, size int64, err error) {
 	sum := sha256.New()
-	size, err = io.Copy(sum, r)
-	return hex.EncodeToString(sum.Sum(nil)), size, err
+	if id := buildID(program); len(id) > 0 {
+		is, err := program.Stat()
+		if err != nil {
+			return "", 0, err
+		}
+		size = is.Size()
+		fmt.Fprintf(sum, "%d bytes of %s", size, id)
+	} else if size, err = io.Copy(sum, program); err != nil {
+		return "", 0, err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), size, nil
+}
+
+// buildID is what Go's linker tells a program from others by; the last part of it is a digest of the program. Empty where there is none.
+func buildID(program io.ReaderAt) []byte {
+	f, err := elf.NewFile(program)
+	if err != nil {
+		return nil
+	}
+	note := f.Section(".note.go.buildid")
+	if note == nil {
+		return nil
+	}
+	id, err := note.Data()
+	if err != nil || bytes.Count(id, []byte("/")) < 3 { // action/main/main/content
+		return nil
+	}
+	return id
 }
 
 // ownProgram is muster's own program for an engine.
@@ -234,20 +264,47 @@ func (e *Engine) agentProgram(ctx context.Context) (ownProgram, error) {
 	if own.path != "" {
 		return own, nil
 	}
-	v, err := e.client.ServerVersion(ctx)
-	if err != nil {
-		return ownProgram{}, e.wrap(ctx, err, "ask", "the engine what it runs on")
+	if isStatic(e.muster) {
+		own = ownOf(e.muster)
 	}
-	path, err := AgentProgram(e.muster, v.Os, v.Arch)
-	if err != nil {
-		return ownProgram{}, err
+	if !e.hasRun(ctx, own) {
+		v, err := e.client.ServerVersion(ctx)
+		if err != nil {
+			return ownProgram{}, e.wrap(ctx, err, "ask", "the engine what it runs on")
+		}
+		path, err := AgentProgram(e.muster, v.Os, v.Arch)
+		if err != nil {
+			return ownProgram{}, err
+		}
+		if path != own.path {
+			own = ownOf(path)
+		}
 	}
-	own = ownProgram{path: path, digest: sync.OnceValues(func() (string, error) { return programDigest(path) })}
-	go func() { _, _ = own.digest() }() // whoever needs it sees the error
 	e.mu.Lock()
 	e.own = own
 	e.mu.Unlock()
 	return own, nil
+}
+
+// ownOf begins to take the digest of a program.
+func ownOf(path string) ownProgram {
+	own := ownProgram{path: path, digest: sync.OnceValues(func() (string, error) { return programDigest(path) })}
+	go func() { _, _ = own.digest() }() // whoever needs it sees the error
+	return own
+}
+
+// hasRun says that the engine is known to be of this program's system and architecture, since it has the image that was made of it. To ask an engine what it is
+// takes it long: it starts others to ask them.
+func (e *Engine) hasRun(ctx context.Context, own ownProgram) bool {
+	if own.path == "" {
+		return false
+	}
+	sum, err := own.digest()
+	if err != nil {
+		return false
+	}
+	is, err := e.client.ImageInspect(ctx, agentRef(sum))
+	return err == nil && is.Os == runtime.GOOS && is.Architecture == runtime.GOARCH
 }
 
 // importAgent makes an image of the one file.

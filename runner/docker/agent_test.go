@@ -195,3 +195,18 @@ func TestAgentProgram(t *testing.T) {
 		t.Errorf("%s, %v", path, err)
 	}
 }
+
+// Programs that differ in anything have different digests, whether or not the linker has written one down.
+func TestProgramDigest(t *testing.T) {
+	seen := map[string]string{}
+	for _, flags := range []string{"-X main.version=1", "-X main.version=2", "-buildid= -X main.version=1", "-buildid= -X main.version=2", "-s -X main.version=1"} {
+		digest, err := programDigest(agentProgram(t, "-ldflags="+flags))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same, seen := seen[digest]; seen {
+			t.Errorf("%q and %q have the digest %s", flags, same, digest)
+		}
+		seen[digest] = flags
+	}
+}
