@@ -6,6 +6,8 @@ import (
 
 	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
 	"github.com/musterhq/muster/runner/docker"
 )
@@ -26,8 +28,9 @@ type engine interface {
 	Close() error
 	// ReadVolume writes a volume's archive, through a container of an image that is never started.
 	ReadVolume(ctx context.Context, volume, image string, to io.Writer) error
-	// CanExchange says whether the engine can be expected to give a volume in one step what another one has.
-	CanExchange(ctx context.Context, volume string) (bool, error)
+	// PrepareRestore notes of each volume that is to be restored, by its key, whether the engine can be expected to give it the data in one step. With start,
+	// what does that is started already; done ends what was not needed.
+	PrepareRestore(ctx context.Context, want *project.Project, from map[string]planner.Restore, start bool) (done func(), err error)
 	// NetworkAgent starts muster's own program in the network of a container.
 	NetworkAgent(ctx context.Context, container string, args []string) (fault.Agent, error)
 }

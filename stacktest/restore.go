@@ -47,14 +47,11 @@ func (s *Stack) Snapshot(name string, volumes ...string) {
 // restore does it in one step where the engine can; where that fails, before any data is touched, by volumes that are made anew.
 func (s *session) restore(ctx context.Context, from map[string]planner.Restore) error {
 	how := planner.Policy{Restore: from, Services: s.users(from), NoDeps: true, Wait: true, WaitTimeout: s.o.wait}
-	for key, r := range from {
-		var err error
-		if r.Exchange, err = s.on.CanExchange(ctx, s.want.Volumes[key].Name); err != nil {
-			return err
-		}
-		from[key] = r
+	done, err := s.on.PrepareRestore(ctx, s.want, from, true)
+	defer done()
+	if err == nil {
+		err = s.bring(ctx, how)
 	}
-	err := s.bring(ctx, how)
 	if !errors.Is(err, docker.ErrNoAgent) {
 		return err
 	}

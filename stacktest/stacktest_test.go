@@ -11,6 +11,7 @@ import (
 	"github.com/musterhq/muster/fault"
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner/docker"
 	"github.com/musterhq/muster/runner/memory"
 )
@@ -23,7 +24,13 @@ func (e memoryEngine) Host() string                     { return "unix:///run/te
 func (e memoryEngine) ReadVolume(context.Context, string, string, io.Writer) error {
 	return errors.New("volumes in memory have no files")
 }
-func (e memoryEngine) CanExchange(context.Context, string) (bool, error) { return true, nil }
+func (e memoryEngine) PrepareRestore(_ context.Context, _ *project.Project, from map[string]planner.Restore, _ bool) (func(), error) {
+	for key, r := range from {
+		r.Exchange = true
+		from[key] = r
+	}
+	return func() {}, nil
+}
 
 func (e memoryEngine) NetworkAgent(context.Context, string, []string) (fault.Agent, error) {
 	return nil, errors.New("nothing runs in memory")

@@ -161,8 +161,14 @@ func (e memoryEngine) ReadVolume(_ context.Context, volume, _ string, to io.Writ
 	return err
 }
 
-// CanExchange says so of all volumes.
-func (e memoryEngine) CanExchange(context.Context, string) (bool, error) { return true, nil }
+// PrepareRestore says that all volumes can be exchanged.
+func (e memoryEngine) PrepareRestore(_ context.Context, _ *project.Project, from map[string]planner.Restore, _ bool) (func(), error) {
+	for key, r := range from {
+		r.Exchange = true
+		from[key] = r
+	}
+	return func() {}, nil
+}
 
 func (e memoryEngine) Health(string) healthcheck.Engine { return e.Engine }
 func (e memoryEngine) Host() string                     { return "unix:///run/muster-test.sock" }

@@ -72,10 +72,17 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 		return err
 	}
 	defer on.Close()
-	can := make(chan error, 1)
-	go func() { can <- canExchange(ctx, on, want, from) }() // it takes the engine long to say what it is
+	prepared := make(chan error, 1)
+	done := func() {}
+	go func() {
+		var err error
+		done, err = on.PrepareRestore(ctx, want, from, o.yes && !p.globals.dryRun)
+		prepared <- err
+	}()
 	have, err := on.Observe(ctx, planner.ScopeOf(want))
-	if err = errors.Join(err, <-can); err != nil {
+	err = errors.Join(err, <-prepared)
+	defer done()
+	if err != nil {
 		return err
 	}
 	services, runs := usersOf(want, have, sortedKeys(from))
@@ -118,17 +125,6 @@ func (p *program) volumeRestore(ctx context.Context, o policyFlags, name string,
 		return err
 	}
 	fmt.Fprintf(p.err, "%s of %s is back: %s\n", name, when(s.Taken), sizesText(s))
-	return nil
-}
-
-// canExchange notes of each volume whether it can be given the data in one step.
-func canExchange(ctx context.Context, on engine, want *project.Project, from map[string]planner.Restore) (err error) {
-	for key, r := range from {
-		if r.Exchange, err = on.CanExchange(ctx, want.Volumes[key].Name); err != nil {
-			return err
-		}
-		from[key] = r
-	}
 	return nil
 }
 
@@ -200,7 +196,7 @@ func (p *program) fromSnapshot(ctx context.Context, on observer, want *project.P
 // volumeAgentCommand is what runs beside the volumes of an engine.
 func (p *program) volumeAgentCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: agent.Command, Hidden: true, Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return agent.Run(args[0], p.in, p.out) },
+		Use: agent.Command, Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return agent.Run(p.in, p.out) },
 	}
 }

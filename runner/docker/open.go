@@ -74,6 +74,8 @@ type Engine struct {
 	buildkit bool
 	// bridges are the networks, by ID, of which it was found out whether their bridge is on this machine.
 	bridges map[string]bool
+	// ready are the agents that were begun to be started before it is known what they shall do, by what they see.
+	ready map[sight]func() (*mover, error)
 	// movers are the agents that fill a volume, or have done so, and wait, by its name.
 	movers map[string]*mover
 	// leaving are those that have done all that they were made for, and end in a while.

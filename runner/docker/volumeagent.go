@@ -11,9 +11,11 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
 	"github.com/musterhq/muster/snapshot"
 	"github.com/musterhq/muster/snapshot/agent"
@@ -35,7 +37,7 @@ var volumeCapabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "
 // ErrNoAgent says that no agent can do something to a volume, so that it has to be done otherwise.
 var ErrNoAgent = errors.New("no agent can do this")
 
-// mover is an agent that has a volume's data, and waits to be told where it belongs.
+// mover is an agent that waits to be told what it shall do; or has a volume's data, and waits to be told where it belongs.
 type mover struct {
 	session *Session
 	out     *io.PipeReader
@@ -52,7 +54,10 @@ const lingers = 5 * time.Second
 // quitWithin bounds the wait for an agent that was told to end.
 const quitWithin = 10 * time.Second
 
-// volumeAgent starts one. It sees the file where one is named, of this machine.
+// sight is what an agent sees of the engine's machine: the folder of all volumes, and the file of a snapshot, if one is named.
+type sight struct{ volumes, file string }
+
+// volumeAgent is one that is told what it shall do: one that was made ready for that, or else a new one. It sees the file where one is named, of this machine.
 func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) (*mover, error) {
 	if e.muster == "" || e.isPodman() {
 		return nil, ErrNoAgent
@@ -61,24 +66,72 @@ func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) 
 	if err != nil {
 		return nil, err
 	}
-	spec.Volumes = volumesPath
-	folders := []AgentFolder{{Source: folder, Path: volumesPath}}
-	if file != "" {
-		spec.File = snapshotPath
-		folders = append(folders, AgentFolder{Source: file, Path: snapshotPath, ReadOnly: true})
+	sees := sight{folder, file}
+	start := e.unready(sees)
+	if start == nil {
+		start = func() (*mover, error) { return e.startVolumeAgent(ctx, sees) }
 	}
-	text, err := json.Marshal(spec)
+	m, err := start()
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.Agent(context.WithoutCancel(ctx), AgentSpec{Args: []string{agent.Command, string(text)}, Capabilities: volumeCapabilities, Folders: folders})
+	return m, m.tell(spec)
+}
+
+// startVolumeAgent starts one that waits to be told what it shall do.
+func (e *Engine) startVolumeAgent(ctx context.Context, sees sight) (*mover, error) {
+	folders := []AgentFolder{{Source: sees.volumes, Path: volumesPath}}
+	if sees.file != "" {
+		folders = append(folders, AgentFolder{Source: sees.file, Path: snapshotPath, ReadOnly: true})
+	}
+	s, err := e.Agent(context.WithoutCancel(ctx), AgentSpec{Args: []string{agent.Command}, Capabilities: volumeCapabilities, Folders: folders})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAgent, err)
 	}
 	out, say := io.Pipe()
-	m := &mover{session: s, out: out, said: bufio.NewReader(out), sees: file != "", size: spec.Size}
+	m := &mover{session: s, out: out, said: bufio.NewReader(out), sees: sees.file != ""}
 	go func() { _ = say.CloseWithError(s.Copy(say, &m.errs)) }() // until the agent ends, or end is called
 	return m, nil
+}
+
+// tell says what it shall do.
+func (m *mover) tell(spec agent.Spec) error {
+	m.size, spec.Volumes = spec.Size, volumesPath
+	if m.sees {
+		spec.File = snapshotPath
+	}
+	text, err := json.Marshal(spec)
+	if err == nil {
+		_, err = m.session.Write(append(text, '\n'))
+	}
+	if err != nil {
+		m.end()
+		return fmt.Errorf("%w: %w", ErrNoAgent, err)
+	}
+	return nil
+}
+
+// makeReady begins to start an agent before it is known what it shall do.
+func (e *Engine) makeReady(ctx context.Context, sees sight) {
+	start := sync.OnceValues(func() (*mover, error) { return e.startVolumeAgent(ctx, sees) })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ready == nil {
+		e.ready = map[sight]func() (*mover, error){}
+	}
+	if e.ready[sees] == nil {
+		e.ready[sees] = start
+		go func() { _, _ = start() }() // whoever needs it sees the error
+	}
+}
+
+// unready takes one that was made ready, and may still be starting; nil where there is none.
+func (e *Engine) unready(sees sight) func() (*mover, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	start := e.ready[sees]
+	delete(e.ready, sees)
+	return start
 }
 
 // volumesFolder is the folder that has a folder for each volume, where that is known.
@@ -258,22 +311,58 @@ func (e *Engine) moveVolume(ctx context.Context, a planner.MoveVolume, report fu
 	return e.copyVolume(ctx, planner.CopyVolume(a), report)
 }
 
-// CanExchange says whether an agent can be expected to give a volume in one step what another one has.
-func (e *Engine) CanExchange(ctx context.Context, volume string) (bool, error) {
+// PrepareRestore notes of each volume that is to be restored, by its key, whether an agent can be expected to give it the data in one step. With start such
+// agents are started already, while all else is found out; done ends those that were not needed, and may be called whatever the error.
+func (e *Engine) PrepareRestore(ctx context.Context, want *project.Project, from map[string]planner.Restore, start bool) (done func(), err error) {
+	var ready []sight
+	done = func() { e.dismiss(ctx, ready) }
+	for key, r := range from {
+		folder, err := e.exchangeFolder(ctx, want.Volumes[key].Name)
+		if err != nil {
+			return done, err
+		}
+		r.Exchange = folder != ""
+		from[key] = r
+		if !start || !r.Exchange {
+			continue
+		}
+		sees := sight{volumes: folder}
+		if isLocal(e.host) {
+			sees.file = r.File
+		}
+		ready = append(ready, sees)
+		e.makeReady(ctx, sees)
+	}
+	return done, nil
+}
+
+// dismiss ends agents that were made ready and not needed.
+func (e *Engine) dismiss(ctx context.Context, ready []sight) {
+	for _, sees := range ready {
+		if start := e.unready(sees); start != nil {
+			if m, err := start(); err == nil {
+				m.quit(ctx)
+			}
+		}
+	}
+}
+
+// exchangeFolder is the folder of all volumes where an agent can be expected to give this one in one step what another one has; or else empty.
+func (e *Engine) exchangeFolder(ctx context.Context, volume string) (string, error) {
 	if err := e.connect(ctx); err != nil {
-		return false, err
+		return "", err
 	}
 	if e.muster == "" || e.isPodman() {
-		return false, nil
+		return "", nil
 	}
 	if _, err := e.agentProgram(ctx); err != nil {
-		return false, nil //nolint:nilerr // that there is none is the answer
+		return "", nil //nolint:nilerr // that there is none is the answer
 	}
-	_, err := e.volumesFolder(ctx, volume)
+	folder, err := e.volumesFolder(ctx, volume)
 	if gone(err) || errors.Is(err, ErrNoAgent) {
-		return false, nil
+		return "", nil
 	}
-	return err == nil, err
+	return folder, err
 }
 
 // exchangeVolume lets an agent do it, or nobody: what goes through archives has no one step.

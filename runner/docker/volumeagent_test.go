@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/snapshot"
 )
 
@@ -131,11 +132,9 @@ func TestExchangeVolume(t *testing.T) {
 	fill.ForExchange = true
 	can := func(volume string) bool {
 		t.Helper()
-		yes, err := r.CanExchange(r.ctx, volume)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return yes
+		from, done := r.prepare(volume, fill, false)
+		done()
+		return from.Exchange
 	}
 	if can(exchange.Name) {
 		t.Error("it can be exchanged by nobody")
@@ -209,10 +208,82 @@ func (r *rig) renew(name string) {
 	r.another(strings.TrimPrefix(name, r.project+"_"))
 }
 
+// prepare is what is found out about a restore of one volume.
+func (r *rig) prepare(volume string, fill planner.FillVolume, start bool) (planner.Restore, func()) {
+	r.t.Helper()
+	want := &project.Project{Volumes: map[string]project.Volume{"data": {Name: volume}}}
+	from := map[string]planner.Restore{"data": {Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum}}
+	done, err := r.PrepareRestore(r.ctx, want, from, start)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return from["data"], done
+}
+
+// agentsOf are the containers of agents of one program.
+func (r *rig) agentsOf(program string) []string {
+	r.t.Helper()
+	sum, err := programDigest(program)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	_, tag, _ := strings.Cut(agentRef(sum), ":")
+	agents, err := r.client.ContainerList(r.ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelAgent+"="+tag))})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var names []string
+	for _, a := range agents {
+		names = append(names, a.Names...)
+	}
+	return names
+}
+
+// What was begun before it was known what for fills a volume, and ends where it has nothing to fill.
+func TestPrepareRestore(t *testing.T) {
+	r, from, fill := snapshotRig(t)
+	r.muster = agentProgram(t, "-ldflags=-X main.version="+r.project)
+	exchange := planner.ExchangeVolume{Name: r.another("used"), From: fill.Name}
+	fill.ForExchange = true
+	for _, host := range []string{"ssh://elsewhere", r.host} {
+		local := r.host
+		r.host = host
+		_, done := r.prepare(exchange.Name, fill, true)
+		done()
+		if left := r.agentsOf(r.muster); len(left) > 0 {
+			t.Errorf("at %s %v wait for nothing", host, left)
+		}
+		_, done = r.prepare(exchange.Name, fill, true)
+		for _, a := range []planner.Action{planner.BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum}, fill} {
+			if err := r.Apply(r.ctx, a, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done()
+		if by := r.agentsOf(r.muster); len(by) != 1 {
+			t.Errorf("at %s the volume is filled by %v", host, by)
+		}
+		r.host = local
+		if err := r.Apply(r.ctx, exchange, nil); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(r.contents(from), r.contents(exchange.Name)); diff != "" {
+			t.Errorf("at %s (-snapshot +volume):\n%s", host, diff)
+		}
+		r.mu.Lock()
+		left := maps.Clone(r.leaving)
+		r.mu.Unlock()
+		for m := range left {
+			m.quit(r.ctx)
+		}
+		r.renew(fill.Name)
+	}
+}
+
 // What is given up before it is filled, or is interrupted in the midst of it, can be removed at once: nobody writes it any more.
 func TestFillVolumeIsGivenUp(t *testing.T) {
 	r, _, fill := snapshotRig(t)
-	r.muster = agentProgram(t)
+	r.muster = agentProgram(t, "-ldflags=-X main.version="+r.project)
 	begin := planner.BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum}
 	for _, c := range []struct{ what, host string }{{"begun", r.host}, {"begun elsewhere", "ssh://elsewhere"}, {"interrupted", "ssh://elsewhere"}} {
 		local := r.host
@@ -229,12 +300,8 @@ func TestFillVolumeIsGivenUp(t *testing.T) {
 		}
 		r.host = local
 		r.renew(fill.Name)
-		agents, err := r.client.ContainerList(r.ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelAgent))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if slices.ContainsFunc(agents, func(a container.Summary) bool { return strings.Contains(a.Command, fill.Name) }) || len(r.movers) > 0 {
-			t.Errorf("%s: of %v one fills it, and %d wait", c.what, agents, len(r.movers))
+		if left := r.agentsOf(r.muster); len(left) > 0 || len(r.movers) > 0 {
+			t.Errorf("%s: %v are left, and %d wait", c.what, left, len(r.movers))
 		}
 		if has := r.contents(fill.Name); len(has) != 1 {
 			t.Errorf("%s: the volume has %v", c.what, has)

@@ -25,10 +25,18 @@ import (
 // content is the folder of a volume's folder that has its data.
 const content = "_data"
 
-// Run does what a [Spec] in JSON says, and then what it is told on in, until that ends.
-func Run(text string, in io.Reader, out io.Writer) error {
+// Run does what the [Spec] on in says, and then what follows it, until that ends. Where it ends before that, there is nothing to do.
+func Run(in io.Reader, out io.Writer) error {
+	told := bufio.NewReaderSize(in, 1<<20)
+	text, err := told.ReadBytes('\n')
+	if errors.Is(err, io.EOF) {
+		return nil // nobody needed it after all
+	}
+	if err != nil {
+		return err
+	}
 	var spec Spec
-	if err := json.Unmarshal([]byte(text), &spec); err != nil {
+	if err := json.Unmarshal(text, &spec); err != nil {
 		return err
 	}
 	// Whatever an archive, or a name, says: nothing beside the volumes is touched.
@@ -37,7 +45,6 @@ func Run(text string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer volumes.Close()
-	told := bufio.NewReaderSize(in, 1<<20)
 	var left atomic.Bool
 	more := make(chan struct{})
 	if spec.File != "" {

@@ -78,7 +78,7 @@ func runSpec(spec Spec, in io.Reader) (string, error) {
 		return "", err
 	}
 	var out strings.Builder
-	err = Run(string(text), in, &out)
+	err = Run(io.MultiReader(bytes.NewReader(append(text, '\n')), in), &out)
 	return out.String(), err
 }
 

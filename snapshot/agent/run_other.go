@@ -8,6 +8,6 @@ import (
 )
 
 // Run is for containers.
-func Run(string, io.Reader, io.Writer) error {
+func Run(io.Reader, io.Writer) error {
 	return errors.New("snapshots are unpacked within Linux containers")
 }

@@ -2,11 +2,11 @@
 // place. It runs in a container of the engine, with the folder that has the volumes, and ends when its input does.
 package agent
 
-// Command is the hidden command of muster that calls [Run]; its only argument is a [Spec] as JSON.
+// Command is the hidden command of muster that calls [Run].
 const Command = "volume-agent"
 
-// Spec says what the agent does. It is told the rest on its input: first the packed archive where it does not see that, then a line with
-// what to do with what it has unpacked.
+// Spec says what the agent does. It is the first line of its input, as JSON, so that an agent can be started before that is known. The rest follows: the
+// packed archive where it does not see that, then a line with what to do with what it has unpacked.
 type Spec struct {
 	// Volumes is the folder that has a folder for each volume, where the agent sees it.
 	Volumes string `json:"volumes"`

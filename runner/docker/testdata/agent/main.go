@@ -24,8 +24,8 @@ func main() {
 		_, _ = io.Copy(os.Stdout, os.Stdin)
 		return
 	}
-	if len(os.Args) > 2 && os.Args[1] == agent.Command {
-		if err := agent.Run(os.Args[2], os.Stdin, os.Stdout); err != nil {
+	if len(os.Args) > 1 && os.Args[1] == agent.Command {
+		if err := agent.Run(os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
