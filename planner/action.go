@@ -244,6 +244,9 @@ type RemoveContainer struct {
 	Service string `json:"service"`
 	// Volumes removes its anonymous volumes with it.
 	Volumes bool `json:"volumes,omitempty"`
+	// Inherited names those of them that it may have got from its predecessor: an engine takes only those for its own with which it was made first. What
+	// another container has stays.
+	Inherited []string `json:"inherited,omitempty"`
 }
 
 // RenameContainer gives a container its name. "Already so" is success.

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -280,6 +281,47 @@ func (b *builder) unmark(s *service, made StepID) []StepID {
 // anonymousMounts are those of volumes whose names the engine has made up.
 func anonymousMounts(c *Container) []Mount {
 	return slices.DeleteFunc(slices.Clone(c.Mounts), func(m Mount) bool { return m.Type != "volume" || !Nameless(m.Name) })
+}
+
+// Inherited are the anonymous volumes of a container that it may have got from its predecessor: those at places for which the service that it was made from names
+// no volume. Of a container that muster did not make, nothing says that.
+func Inherited(c Container) []string {
+	var codec specCodec
+	return inherited(&c, &codec)
+}
+
+func inherited(c *Container, codec *specCodec) []string {
+	mounts := anonymousMounts(c)
+	if len(mounts) == 0 || c.foreign() {
+		return nil
+	}
+	var spec struct {
+		Volumes []struct{ Source, Target string }
+	}
+	text, err := codec.decode(c.Labels[LabelSpec])
+	if err != nil || json.Unmarshal(text, &spec) != nil {
+		return nil
+	}
+	named := map[string]bool{}
+	for _, v := range spec.Volumes {
+		named[v.Target] = v.Source != ""
+	}
+	var names []string
+	for _, m := range mounts {
+		if !named[m.Target] {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// removal removes a container, and with volumes its anonymous ones.
+func (b *builder) removal(c *Container, name, service string, volumes bool) RemoveContainer {
+	a := RemoveContainer{Name: name, Service: service, Volumes: volumes}
+	if volumes {
+		a.Inherited = inherited(c, &b.codec)
+	}
+	return a
 }
 
 // writeAnonymous is the value of [LabelAnonymous]: a line a mount, with the container's name, the volume's, and the target.

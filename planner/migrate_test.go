@@ -1,6 +1,11 @@
 package planner
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 // Once the old volume is gone, what was begun is carried on although nobody asks for it any more; before, it is
 // refused as if it had never begun, and the volume is whole.
@@ -87,6 +92,28 @@ func TestMigrationToAnother(t *testing.T) {
 		}
 		if w.data["shop_data"] != s.world.data["shop_data"] {
 			t.Errorf("cut after %d: the volume has %q", cut, w.data["shop_data"])
+		}
+	}
+}
+
+// What goes with a container besides what the engine takes for its own are volumes for which the file has no name, where muster has made it.
+func TestInherited(t *testing.T) {
+	var codec specCodec
+	hex := func(digit string) string { return strings.Repeat(digit, 64) }
+	c := Container{
+		Labels: map[string]string{LabelSpec: codec.encode([]byte(`{"volumes":[{"type":"volume","target":"/a"},{"type":"volume","source":"mine","target":"/b"}]}`))},
+		Mounts: []Mount{
+			{Type: "volume", Name: hex("a"), Target: "/a"}, {Type: "volume", Name: hex("b"), Target: "/b"}, // an external one may have such a name
+			{Type: "volume", Name: hex("c"), Target: "/of/the/image"}, {Type: "volume", Name: "shop_data", Target: "/d"}, {Type: "bind", Target: "/e"},
+		},
+	}
+	if d := cmp.Diff([]string{hex("a"), hex("c")}, Inherited(c)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	for what, label := range map[string]string{"another's": "", "unreadable": "?"} {
+		c.Labels[LabelSpec] = label
+		if got := Inherited(c); got != nil {
+			t.Errorf("%s: %v", what, got)
 		}
 	}
 }

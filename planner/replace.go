@@ -195,7 +195,7 @@ func (b *builder) watch(wait Await, pace Pace, needs []StepID, because []Change,
 // succeed removes the old container and gives its successor the name.
 func (b *builder) succeed(s *service, r *replica, oldName, next string, needs []StepID) {
 	r.removal = b.graph.add(Step{
-		Action: RemoveContainer{Name: oldName, Service: s.name, Volumes: b.how.RenewAnonVolumes},
+		Action: b.removal(r.old, oldName, s.name, b.how.RenewAnonVolumes),
 		Needs:  needs, Because: r.because, Impact: Replace, Rollout: r.unit.root.name,
 	})
 	if r.first == "" {

@@ -79,7 +79,7 @@ func (t *teardown) containers() {
 				need = []StepID{id}
 			}
 			id := t.graph.add(Step{
-				Action: RemoveContainer{Name: c.Name, Service: name, Volumes: t.how.Volumes}, Needs: need, Impact: Replace,
+				Action: t.removal(c, c.Name, name, t.how.Volumes), Needs: need, Impact: Replace,
 			})
 			t.removed[c.Name] = id
 		}

@@ -67,6 +67,20 @@ func removeProject(host, project string) {
 	p := inProcess(host, project, "")
 	p.environ = nil
 	run(context.Background(), p, []string{"-p", project, "--progress", "quiet", "down", "-v", "-t", "0", "--remove-orphans"})
+	on, err := openEngine(context.Background(), address{host: host})
+	if err != nil {
+		return
+	}
+	defer on.Close()
+	have, err := on.Observe(context.Background(), planner.Scope{Project: project})
+	if err != nil {
+		return
+	}
+	for _, v := range have.Volumes { // those that --migrate-volumes has kept
+		if strings.HasPrefix(v.Name, project+"_") {
+			_ = on.Apply(context.Background(), planner.RemoveVolume{Name: v.Name}, nil)
+		}
+	}
 }
 
 // speaks answers the conditions api:VERSION, whether the engine speaks that version of its API, and podman.

@@ -245,13 +245,21 @@ func (e *Engine) restart(ctx context.Context, a planner.RestartContainer) error 
 
 func (e *Engine) remove(ctx context.Context, a planner.RemoveContainer) error {
 	err := e.client.ContainerRemove(ctx, a.Name, container.RemoveOptions{Force: true, RemoveVolumes: a.Volumes})
-	if gone(err) {
-		return nil
+	switch {
+	case err != nil && strings.Contains(err.Error(), "already in progress"):
+		if err := e.removed(ctx, a.Name); err != nil {
+			return err
+		}
+	case err != nil && !gone(err):
+		return e.wrap(ctx, err, "remove container", a.Name)
 	}
-	if err != nil && strings.Contains(err.Error(), "already in progress") {
-		return e.removed(ctx, a.Name)
+	for _, name := range a.Inherited {
+		// Most are gone with the container; what another one has is not ours to remove.
+		if err := e.client.VolumeRemove(ctx, name, false); err != nil && !gone(err) && !cerrdefs.IsConflict(err) {
+			return e.wrap(ctx, err, "remove volume", name)
+		}
 	}
-	return e.wrap(ctx, err, "remove container", a.Name)
+	return nil
 }
 
 // removed waits until a removal that somebody else began is through.

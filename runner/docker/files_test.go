@@ -147,6 +147,31 @@ func TestInherit(t *testing.T) {
 	if got := strings.Join(r.output(next.Name), "|"); got != "out kept|out named|out 1" {
 		t.Error(got)
 	}
+	// It goes with the last that has it, although the engine does not take it for the successor's own.
+	is, err := r.client.ContainerInspect(r.ctx, next.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := planner.RemoveContainer{Name: next.Name, Volumes: true}
+	for _, m := range is.Mounts {
+		if planner.Nameless(m.Name) {
+			remove.Inherited = append(remove.Inherited, m.Name)
+		}
+	}
+	if len(remove.Inherited) != 1 {
+		t.Fatalf("it has %+v", is.Mounts)
+	}
+	beside := r.shell("beside", "true", nil)
+	beside.Inherit, beside.Spec.Volumes = next.Name, []types.ServiceVolumeConfig{{Type: "volume", Target: "/anonymous"}}
+	r.do(beside, remove)
+	if _, err := r.client.VolumeInspect(r.ctx, remove.Inherited[0]); err != nil {
+		t.Errorf("it is gone while another one has it: %v", err)
+	}
+	remove.Name = beside.Name
+	r.do(remove)
+	if _, err := r.client.VolumeInspect(r.ctx, remove.Inherited[0]); !gone(err) {
+		t.Errorf("it is left: %v", err)
+	}
 }
 
 // An empty command stays empty although the image has one.
