@@ -53,7 +53,7 @@ test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any 
 	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE) -race
 
 # All calls of the engine are made on the oldest one, too, but not by each test that makes them: those of what muster does by itself
-# are left out (sameOnAnyEngine in the tests, [short] in scripts). SHORT= runs them as well.
+# are left out (enginetest.SameOnAny in the tests, [short] in scripts). SHORT= runs them as well.
 SHORT = -short
 
 # Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.

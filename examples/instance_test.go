@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // TestWorktrees: three worktrees of the shop, whose file publishes one and the same port, are up at once; each answers, and each has
 // its own data. One that is removed is cleared away, and the others are not.
 func TestWorktrees(t *testing.T) {
-	sameOnAnyEngine(t, "TestShop, and scripts expires and test of cmd/muster")
+	enginetest.SameOnAny(t, "TestShop, and scripts expires and test of cmd/muster")
 	t.Parallel()
 	s := newShop(t)
 	dir := t.TempDir()

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // TestHello: what a config says is part of what a service is.
 func TestHello(t *testing.T) {
-	sameOnAnyEngine(t, "TestShop")
+	enginetest.SameOnAny(t, "TestShop")
 	t.Parallel()
 	s := newStack(t, "hello", "HELLO_PORT")
 	s.muster("up", "-d", "--wait")
@@ -32,7 +34,7 @@ func TestHello(t *testing.T) {
 
 // TestJobs: they run once, in order, and again when something about them changes.
 func TestJobs(t *testing.T) {
-	sameOnAnyEngine(t, "TestShop, and script shop of cmd/muster")
+	enginetest.SameOnAny(t, "TestShop, and script shop of cmd/muster")
 	t.Parallel()
 	s := newStack(t, "jobs", "JOBS_PORT")
 	s.muster("up", "-d", "--wait")
@@ -53,7 +55,7 @@ func TestJobs(t *testing.T) {
 
 // TestFailedJob: what needs it is not started, and the user is told why.
 func TestFailedJob(t *testing.T) {
-	sameOnAnyEngine(t, "scripts shop and failing of cmd/muster")
+	enginetest.SameOnAny(t, "scripts shop and failing of cmd/muster")
 	t.Parallel()
 	s := newStack(t, "jobs", "JOBS_PORT").with("EXPECT=nonsense")
 	code, _, stderr := s.try("up", "-d")
@@ -68,7 +70,7 @@ func TestFailedJob(t *testing.T) {
 
 // TestRolling: every replica is replaced.
 func TestRolling(t *testing.T) {
-	sameOnAnyEngine(t, "TestRollingTraffic/good")
+	enginetest.SameOnAny(t, "TestRollingTraffic/good")
 	t.Parallel()
 	s := newStack(t, "rolling", "ROLLING_PORT")
 	answer := func() string { text, _ := s.get("/"); return text }
@@ -92,7 +94,7 @@ func TestRolling(t *testing.T) {
 
 // TestTests: the tests of an example pass in a copy beside the stack that is up; one that fails is told with its artifacts, and nothing is left.
 func TestTests(t *testing.T) {
-	sameOnAnyEngine(t, "script test of cmd/muster")
+	enginetest.SameOnAny(t, "script test of cmd/muster")
 	t.Parallel()
 	s := newStack(t, "tests", "TESTS_PORT")
 	out := t.TempDir()

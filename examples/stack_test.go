@@ -25,6 +25,8 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // stack is one example on the engine under a name of its own, so that tests
@@ -43,10 +45,7 @@ type stack struct {
 // file has for the port it publishes.
 func newStack(t testing.TB, example, portVariable string) *stack {
 	t.Helper()
-	host := os.Getenv("MUSTER_TEST_ENGINE")
-	if host == "" {
-		t.Skip("set MUSTER_TEST_ENGINE to the DOCKER_HOST of an engine")
-	}
+	host := enginetest.Host(t)
 	engine, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
 		t.Fatal(err)
@@ -68,15 +67,6 @@ func newStack(t testing.TB, example, portVariable string) *stack {
 		}
 	})
 	return s
-}
-
-// sameOnAnyEngine leaves a test out with -short, which is how the oldest engine is tested: what it tests is muster's own doing, and
-// others, which it names, ask the engine for the same there.
-func sameOnAnyEngine(t *testing.T, others string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("the same on any engine; what it asks of one, these do too: " + others)
-	}
 }
 
 // onPodman says whether the engine is Podman.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // pace is the time between two requests of a client: 200 a second.
@@ -118,7 +120,7 @@ func TestRollingTraffic(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.code != 0 {
-				sameOnAnyEngine(t, "the good one, and script failing of cmd/muster")
+				enginetest.SameOnAny(t, "the good one, and script failing of cmd/muster")
 			}
 			s := newStack(t, "rolling", "ROLLING_PORT")
 			if c.reason == "unhealthy" && s.onPodman() {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
 )
@@ -40,15 +41,7 @@ volumes: {data: {}}
 // onEngine is the address of the engine to test on, and options to use it with a home of the test's own; without an engine the test is skipped.
 func onEngine(t *testing.T) (host string, with []Option) {
 	t.Helper()
-	host = os.Getenv("MUSTER_TEST_ENGINE")
-	if host == "" {
-		t.Skip("MUSTER_TEST_ENGINE does not name an engine to test on")
-	}
-	for _, image := range []string{"TESTAPP_IMAGE", "BUSYBOX_IMAGE"} {
-		if os.Getenv(image) == "" {
-			t.Skipf("%s does not name an image to test with", image)
-		}
-	}
+	host = enginetest.Host(t, "TESTAPP_IMAGE", "BUSYBOX_IMAGE")
 	return host, []Option{Env("XDG_STATE_HOME=" + t.TempDir()), at(host)}
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -53,7 +54,7 @@ func crashAfter() string {
 //
 // Every call is tried where MUSTER_TEST_SWEEP is "all", else every eleventh point.
 func TestEngineKilled(t *testing.T) {
-	sameOnAnyEngine(t, "scripts shop and failing, TestEngineLimits, and TestActionsAreIdempotent of runner/docker")
+	enginetest.SameOnAny(t, "scripts shop and failing, TestEngineLimits, and TestActionsAreIdempotent of runner/docker")
 	host := testEngine(t)
 	every := 11
 	if os.Getenv("MUSTER_TEST_SWEEP") == "all" {

@@ -16,31 +16,14 @@ import (
 	"github.com/docker/docker/api/types/versions"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
 // testEngine is the address of the engine to test on; without one the test is skipped.
 func testEngine(t *testing.T) string {
 	t.Helper()
-	host := os.Getenv("MUSTER_TEST_ENGINE")
-	if host == "" {
-		t.Skip("MUSTER_TEST_ENGINE does not name an engine to test on")
-	}
-	for _, image := range []string{"TESTAPP_IMAGE", "BUSYBOX_IMAGE"} {
-		if os.Getenv(image) == "" {
-			t.Skipf("%s does not name an image to test with", image)
-		}
-	}
-	return host
-}
-
-// sameOnAnyEngine leaves a test out with -short, which is how the oldest engine is tested: what it tests is muster's own doing, and
-// others, which it names, ask the engine for the same there.
-func sameOnAnyEngine(t *testing.T, others string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("the same on any engine; what it asks of one, these do too: " + others)
-	}
+	return enginetest.Host(t, "TESTAPP_IMAGE", "BUSYBOX_IMAGE")
 }
 
 // projectName is one that no other test has.

@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // TestFarEngine does a day's work on an engine that is reached as one on another machine is: by tcp, with TLS, by ssh, named
@@ -51,7 +53,7 @@ func TestFarEngine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if strings.HasSuffix(name, " context") {
-				sameOnAnyEngine(t, "the way without a context")
+				enginetest.SameOnAny(t, "the way without a context")
 			}
 			far := reach(t, socket)
 			testscript.Run(t, testscript.Params{

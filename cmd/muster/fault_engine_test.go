@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -177,7 +178,7 @@ func faultFile() string {
 
 // What one service asks of another suffers, nobody else does, and nothing of it stays, also where muster is killed.
 func TestEngineNetworkFaults(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineNetworkFaultsOverIPv6, and TestEngineFault of stacktest")
+	enginetest.SameOnAny(t, "TestEngineNetworkFaultsOverIPv6, and TestEngineFault of stacktest")
 	r := newFaultRig(t, faultFile())
 	const late = 4 * time.Second
 

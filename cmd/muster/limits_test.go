@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -113,7 +114,7 @@ func TestEngineLimits(t *testing.T) {
 
 // An up that has nothing to do asks the engine as often for a large project as for a small one.
 func TestEngineCallsOfNothingToDo(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineLimits, and TestObserveTakesAFixedNumberOfCalls of runner/docker")
+	enginetest.SameOnAny(t, "TestEngineLimits, and TestObserveTakesAFixedNumberOfCalls of runner/docker")
 	host := testEngine(t)
 	counted := func(services ...string) int64 {
 		o := newOnFile(t, host)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -62,7 +63,7 @@ func states(t *testing.T, host, project string) []string {
 
 // TestEngineMenuDetach: d leaves, and the containers run on.
 func TestEngineMenuDetach(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineInterrupt and TestEngineWatchSync")
+	enginetest.SameOnAny(t, "TestEngineInterrupt and TestEngineWatchSync")
 	u, host, project, _ := menuStage(t)
 	u.sees("d detach   w watch files   Ctrl-C stop")
 	if !u.isRaw() {
@@ -84,7 +85,7 @@ func TestEngineMenuDetach(t *testing.T) {
 
 // TestEngineMenuWatch: w begins to watch files, and w again ends it. Ctrl-C stops, as without the menu.
 func TestEngineMenuWatch(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineInterrupt and TestEngineWatchSync")
+	enginetest.SameOnAny(t, "TestEngineInterrupt and TestEngineWatchSync")
 	u, host, project, dir := menuStage(t)
 	u.sees("w watch files")
 	u.typed("w")
@@ -111,7 +112,7 @@ func TestEngineMenuWatch(t *testing.T) {
 
 // TestEngineMenuNotWanted: without the menu the terminal is left alone.
 func TestEngineMenuNotWanted(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineInterrupt and TestEngineWatchSync")
+	enginetest.SameOnAny(t, "TestEngineInterrupt and TestEngineWatchSync")
 	u, _, _, _ := menuStage(t, "--menu=false")
 	u.sees("is up")
 	if u.isRaw() {
@@ -125,7 +126,7 @@ func TestEngineMenuNotWanted(t *testing.T) {
 
 // TestEngineMenuQuestion: while files are watched, a change may be asked about. What is typed then is the answer, and an interruption is a no.
 func TestEngineMenuQuestion(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineInterrupt and TestEngineWatchSync")
+	enginetest.SameOnAny(t, "TestEngineInterrupt and TestEngineWatchSync")
 	u, _, _, dir := menuStage(t)
 	write := func(name, text string) {
 		t.Helper()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // probeCounter stands before an engine and counts the commands that are run in containers, by the container's name or ID.
@@ -54,7 +56,7 @@ func (c *probeCounter) add(command string, n int) {
 // TestEngineProbesAreFew: a container is asked one thing at a time, and nothing more once it is ready, though
 // its neighbour is not.
 func TestEngineProbesAreFew(t *testing.T) {
-	sameOnAnyEngine(t, "scripts ready and shop")
+	enginetest.SameOnAny(t, "scripts ready and shop")
 	host := testEngine(t)
 	o := newOnFile(t, host)
 	o.write(`services:

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // repeatedFile has one of each that an up goes by.
@@ -134,7 +136,7 @@ func TestEngineUpAgain(t *testing.T) {
 
 // A command that only looks has asked before it is set up what it asked the last time, and shows what there is now.
 func TestEngineAskedAhead(t *testing.T) {
-	sameOnAnyEngine(t, "TestEnginePsAgain and TestEngineUpAgain")
+	enginetest.SameOnAny(t, "TestEnginePsAgain and TestEngineUpAgain")
 	host := testEngine(t)
 	const file = "services: {web: {image: '${BUSYBOX_IMAGE}', command: [sleep, '600'], init: true, stop_grace_period: 0s}}\n"
 	r := newFaultRig(t, file)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 const runStack = `
@@ -54,7 +56,7 @@ func TestEngineRunTerminal(t *testing.T) {
 
 // TestEngineRunDetach: the keys that detach leave the container running.
 func TestEngineRunDetach(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineRunTerminal and TestEngineRunBackground")
+	enginetest.SameOnAny(t, "TestEngineRunTerminal and TestEngineRunBackground")
 	t.Parallel()
 	host, project, dir := stackOf(t, shellStack)
 	u := atTerminal(t, host, project, dir, "run", "--name", project+"-kept", "web", "sh", "-c", "echo be\"\"gun; exec sleep 1000")

@@ -16,13 +16,14 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
 // TestEngineSecretsStayHidden: what a secret says is in its file in the container, and in nothing that muster prints or leaves
 // on the engine, and in the arguments of no process.
 func TestEngineSecretsStayHidden(t *testing.T) {
-	sameOnAnyEngine(t, "script read_only, and TestFiles of runner/docker")
+	enginetest.SameOnAny(t, "script read_only, and TestFiles of runner/docker")
 	host := testEngine(t)
 	t.Parallel()
 	const value, filed, changed = "xyzzy-by-variable", "xyzzy-by-file", "xyzzy-changed"

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/stacktest"
 )
 
@@ -28,7 +29,7 @@ func TestHelperKilledStack(t *testing.T) {
 
 // TestEngineStackOfKilledTest: gc removes what a Go test has left that was killed with SIGKILL, all of it, and nothing of one that runs.
 func TestEngineStackOfKilledTest(t *testing.T) {
-	sameOnAnyEngine(t, "scripts expires and test")
+	enginetest.SameOnAny(t, "scripts expires and test")
 	t.Parallel()
 	host, dir, self := testEngine(t), t.TempDir(), ""
 	file := filepath.Join(dir, "compose.yaml")

@@ -17,6 +17,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // typist is a user at a terminal in which muster runs.
@@ -195,7 +197,7 @@ func TestEngineExecTerminal(t *testing.T) {
 
 // TestEngineExecDetach: the keys that detach end muster and not the command.
 func TestEngineExecDetach(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineExecTerminal")
+	enginetest.SameOnAny(t, "TestEngineExecTerminal")
 	t.Parallel()
 	host, project, dir := stackOf(t, shellStack)
 	for _, c := range []struct{ flag, keys string }{{"", "\x10\x11"}, {"--detach-keys=ctrl-x", "\x18"}} {
@@ -222,7 +224,7 @@ func TestEngineExecDetach(t *testing.T) {
 
 // TestEngineExecTerminated: a signal from outside leaves the terminal as it was.
 func TestEngineExecTerminated(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineExecTerminal")
+	enginetest.SameOnAny(t, "TestEngineExecTerminal")
 	t.Parallel()
 	host, project, dir := stackOf(t, shellStack)
 	u := atTerminal(t, host, project, dir, "exec", "-e", "PS1=ready:", "web", "sh")

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
 // TestEngineTestEndsEarly: a run of tests that is interrupted removes all that it made; of one that is killed, gc does. The copy
 // of another program, which still runs, is left alone.
 func TestEngineTestEndsEarly(t *testing.T) {
-	sameOnAnyEngine(t, "scripts test and expires")
+	enginetest.SameOnAny(t, "scripts test and expires")
 	host := testEngine(t)
 	const file = `
 services:

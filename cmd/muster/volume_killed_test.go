@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -35,7 +36,7 @@ type restoreKill struct {
 // also where it is started anew; afterwards the next up, or the next restore, has what the snapshot has. And nothing is left
 // of what was begun.
 func TestEngineRestoreKilled(t *testing.T) {
-	sameOnAnyEngine(t, "script snapshot, TestEngineRestore of stacktest, and TestFillAndMoveVolume, TestExchangeVolume and TestFillVolumeIsGivenUp of runner/docker")
+	enginetest.SameOnAny(t, "script snapshot, TestEngineRestore of stacktest, and TestFillAndMoveVolume, TestExchangeVolume and TestFillVolumeIsGivenUp of runner/docker")
 	if podman, err := speaks(t, testEngine(t), "podman"); err != nil || podman {
 		t.Skipf("Podman packs and fills no volumes (%v)", err)
 	}
@@ -99,7 +100,7 @@ func TestEngineRestoreKilled(t *testing.T) {
 
 // TestEngineRestoreKilledAndGone: what a restore left that was killed goes with its instance, once nobody needs that any more.
 func TestEngineRestoreKilledAndGone(t *testing.T) {
-	sameOnAnyEngine(t, "script snapshot, TestEngineRestore of stacktest, and TestFillAndMoveVolume, TestExchangeVolume and TestFillVolumeIsGivenUp of runner/docker, and script expires")
+	enginetest.SameOnAny(t, "script snapshot, TestEngineRestore of stacktest, and TestFillAndMoveVolume, TestExchangeVolume and TestFillVolumeIsGivenUp of runner/docker, and script expires")
 	if podman, err := speaks(t, testEngine(t), "podman"); err != nil || podman {
 		t.Skipf("Podman packs and fills no volumes (%v)", err)
 	}

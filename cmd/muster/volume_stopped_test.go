@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/musterhq/muster/internal/enginetest"
 )
 
 // TestEngineRestoreTakenBack: what is stopped beside the unpacking runs again, in the same container and with what it had, where the snapshot is damaged, and
 // after Ctrl-C; and nothing is left of what was begun.
 func TestEngineRestoreTakenBack(t *testing.T) {
-	sameOnAnyEngine(t, "script snapshot, TestEngineRestore of stacktest, and TestFillAndMoveVolume, TestExchangeVolume and TestFillVolumeIsGivenUp of runner/docker")
+	enginetest.SameOnAny(t, "script snapshot, TestEngineRestore of stacktest, and TestFillAndMoveVolume, TestExchangeVolume and TestFillVolumeIsGivenUp of runner/docker")
 	if podman, err := speaks(t, testEngine(t), "podman"); err != nil || podman {
 		t.Skipf("Podman packs and fills no volumes (%v)", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
@@ -284,7 +285,7 @@ services:
 
 // A change of any file that the stack is made from is applied as one of the Compose file is.
 func TestEngineWatchFiles(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineWatchRebuild and script read_only")
+	enginetest.SameOnAny(t, "TestEngineWatchRebuild and script read_only")
 	st := newWatchStage(t, `
 include: [more.yaml]
 services:
@@ -330,7 +331,7 @@ func (st *watchStage) read(name string) string {
 
 // A change of the Compose file is applied, and one that is no good leaves all as it is.
 func TestEngineWatchComposeFile(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineWatchSync and TestEngineWatchRebuild")
+	enginetest.SameOnAny(t, "TestEngineWatchSync and TestEngineWatchRebuild")
 	const file = `
 services:
   web:
@@ -360,7 +361,7 @@ services:
 
 // An image that has nothing but its program, and a root file system that is read-only with a volume where the files go.
 func TestEngineWatchScratch(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineWatchSync, and TestSyncScratch of runner/docker")
+	enginetest.SameOnAny(t, "TestEngineWatchSync, and TestSyncScratch of runner/docker")
 	st := newWatchStage(t, `
 services:
   web:
@@ -394,7 +395,7 @@ volumes: {data: {}}
 
 // An attached up goes on with the containers that a rebuild makes.
 func TestEngineUpWatch(t *testing.T) {
-	sameOnAnyEngine(t, "TestEngineWatchRebuild, TestEngineAttachedLosesNothing and TestEngineInterrupt")
+	enginetest.SameOnAny(t, "TestEngineWatchRebuild, TestEngineAttachedLosesNothing and TestEngineInterrupt")
 	st := newWatchStage(t, `
 services:
   web:

@@ -30,6 +30,7 @@ import (
 	"github.com/docker/docker/api/types/versions"
 
 	"github.com/musterhq/muster/hack/registry"
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
 )
@@ -205,7 +206,7 @@ func TestBuildElsewhereOnAService(t *testing.T) {
 
 // What fails elsewhere says where in the Dockerfile, and that images of the engine are not seen there.
 func TestBuildElsewhereFails(t *testing.T) {
-	sameOnAnyEngine(t, "TestBuildElsewhere and TestBuildElsewhereOnAService")
+	enginetest.SameOnAny(t, "TestBuildElsewhere and TestBuildElsewhereOnAService")
 	g := newRegistryRig(t, registry.Options{})
 	e := g.chooses("remote", startBuildKit(t), nil)
 	b := types.BuildConfig{Context: t.TempDir(), DockerfileInline: "FROM scratch\nCOPY missing /\n"}
@@ -271,7 +272,7 @@ func keys(t *testing.T) (dir string) {
 
 // A BuildKit behind TLS is reached with the keys that its builder was created with, and what is wrong with them is told.
 func TestBuilderTLS(t *testing.T) {
-	sameOnAnyEngine(t, "TestBuildElsewhere")
+	enginetest.SameOnAny(t, "TestBuildElsewhere")
 	r := newRig(t)
 	buildKitFolder(t)
 	ours, others, address := keys(t), keys(t), freePort(t)
@@ -469,7 +470,7 @@ func (g *registryRig) fromRegistry(path string, to any) {
 
 // A builder whose disk is full is told as such, and not as the engine.
 func TestBuilderDiskFull(t *testing.T) {
-	sameOnAnyEngine(t, "TestBuildElsewhere")
+	enginetest.SameOnAny(t, "TestBuildElsewhere")
 	r := newRig(t)
 	e := r.chooses("remote", startBuildKit(t, "--root", smallDisk(t)), nil)
 	big := filepath.Join(t.TempDir(), "big")

@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
@@ -36,21 +37,9 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	host := os.Getenv("MUSTER_TEST_ENGINE")
-	if host == "" {
-		t.Skip("no MUSTER_TEST_ENGINE (a DOCKER_HOST value) to test with")
-	}
+	host := enginetest.Host(t)
 	t.Parallel()
 	return openRig(t, host)
-}
-
-// sameOnAnyEngine leaves a test out with -short, which is how the oldest engine is tested: what it tests is muster's own doing, and
-// others, which it names, ask the engine for the same there.
-func sameOnAnyEngine(t *testing.T, others string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("the same on any engine; what it asks of one, these do too: " + others)
-	}
 }
 
 func openRig(t *testing.T, host string) *rig {

@@ -10,6 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/musterhq/muster/healthcheck"
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
 )
@@ -28,7 +29,7 @@ func (r *rig) checked(service string, flags ...string) planner.CreateContainer {
 // Services that each need 300 ms, one after the other: with the default
 // interval the engine alone would say so half a minute later, each time.
 func TestAChainIsReadyWhenItIs(t *testing.T) {
-	sameOnAnyEngine(t, "TestAFailedWaitTellsWhy, and scripts ready and shop of cmd/muster")
+	enginetest.SameOnAny(t, "TestAFailedWaitTellsWhy, and scripts ready and shop of cmd/muster")
 	r := newRig(t)
 	const links, ready = 5, 300 * time.Millisecond
 	var plan planner.Plan

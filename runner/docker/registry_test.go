@@ -17,6 +17,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 
 	"github.com/musterhq/muster/hack/registry"
+	"github.com/musterhq/muster/internal/enginetest"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
 )
@@ -298,10 +299,7 @@ func TestCredentialHelper(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	host := os.Getenv("MUSTER_TEST_ENGINE")
-	if host == "" {
-		t.Skip("no MUSTER_TEST_ENGINE (a DOCKER_HOST value) to test with")
-	}
+	host := enginetest.Host(t)
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH")) // so it cannot be parallel
 	at := registry.Start(t, registry.Options{Login: true})
 	g := openRig(t, host).withRegistry(at)
