@@ -1,9 +1,10 @@
 package project
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+	"slices"
+
+	"github.com/musterhq/muster/project/canonical"
 )
 
 // unspecific are the keys of a service that do not concern a container that exists: a change
@@ -29,74 +30,55 @@ func DeploySpec(s Service) ([]byte, error) { return specWithout(s, []string{"mod
 
 // specWithout leaves keys of deploy out, beside those that concern no container.
 func specWithout(s Service, ofDeploy []string) ([]byte, error) {
-	fields, err := plain(s)
+	fields, err := filled(s)
 	if err != nil {
 		return nil, fmt.Errorf("spec of service %q: %w", s.Name, err)
 	}
-	for _, key := range unspecific() {
-		delete(fields, key)
-	}
-	if deploy, ok := fields["deploy"].(map[string]any); ok {
-		for _, key := range ofDeploy {
-			delete(deploy, key)
-		}
-		if r, ok := deploy["resources"].(map[string]any); ok && len(r) == 0 {
-			delete(deploy, "resources")
-		}
-		if len(deploy) == 0 {
-			delete(fields, "deploy")
+	fields = without(fields, unspecific())
+	for i := range fields {
+		if fields[i].Name == "deploy" {
+			if fields[i].Value, err = deployWithout(fields[i].Value, ofDeploy); err != nil {
+				return nil, fmt.Errorf("spec of service %q: %w", s.Name, err)
+			}
 		}
 	}
-	return canonical(fields)
+	return canonical.Object(withoutEmpty(fields, "deploy")), nil
+}
+
+func deployWithout(deploy string, keys []string) (string, error) {
+	fields, err := canonical.Fields(deploy)
+	return string(canonical.Object(withoutEmpty(without(fields, keys), "resources"))), err
 }
 
 // NetworkSpec is the same for a network.
 func NetworkSpec(n Network) ([]byte, error) {
-	fields, err := plain(n)
+	fields, err := filled(n)
 	if err != nil {
 		return nil, fmt.Errorf("spec of network %q: %w", n.Name, err)
 	}
-	if ipam, ok := fields["ipam"].(map[string]any); ok && len(ipam) == 0 {
-		delete(fields, "ipam")
-	}
-	return canonical(fields)
+	return canonical.Object(withoutEmpty(fields, "ipam")), nil
 }
 
 // VolumeSpec is the same for a volume.
 func VolumeSpec(v Volume) ([]byte, error) {
-	fields, err := plain(v)
+	fields, err := filled(v)
 	if err != nil {
 		return nil, fmt.Errorf("spec of volume %q: %w", v.Name, err)
 	}
-	return canonical(fields)
+	return canonical.Object(fields), nil
 }
 
-// plain takes a value to maps and lists; numbers stay as they are written.
-func plain(v any) (map[string]any, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var fields map[string]any
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(&fields); err != nil {
-		return nil, err
-	}
-	return fields, nil
+// filled are the fields of a value that have one.
+func filled(v any) ([]canonical.Field, error) {
+	fields, err := canonical.Of(v)
+	return slices.DeleteFunc(fields, func(f canonical.Field) bool { return f.Value == "null" }), err
 }
 
-func canonical(fields map[string]any) ([]byte, error) {
-	for key, value := range fields {
-		if value == nil {
-			delete(fields, key)
-		}
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(fields); err != nil {
-		return nil, err
-	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+func without(fields []canonical.Field, names []string) []canonical.Field {
+	return slices.DeleteFunc(fields, func(f canonical.Field) bool { return slices.Contains(names, f.Name) })
+}
+
+// withoutEmpty leaves a field out that is an object with nothing in it.
+func withoutEmpty(fields []canonical.Field, name string) []canonical.Field {
+	return slices.DeleteFunc(fields, func(f canonical.Field) bool { return f.Name == name && f.Value == "{}" })
 }

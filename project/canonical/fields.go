@@ -1,0 +1,168 @@
+package canonical
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// Field is one of an object's.
+type Field struct {
+	Name  string
+	Value string // JSON
+}
+
+func (f Field) compare(other Field) int { return strings.Compare(f.Name, other.Name) }
+
+// Fields takes an object apart, sorted by name. The values are left as they are: whether one is right shows when it is read.
+func Fields(object string) ([]Field, error) {
+	const usual = 16
+	return appendFields(make([]Field, 0, usual), object)
+}
+
+func appendFields(to []Field, object string) ([]Field, error) {
+	r := reader{text: object}
+	fields, ok := r.object(to)
+	if r.skipBlanks(); !ok || r.at < len(object) {
+		return to, errors.New("it is no JSON object")
+	}
+	if added := fields[len(to):]; !slices.IsSortedFunc(added, Field.compare) {
+		slices.SortStableFunc(added, Field.compare)
+	}
+	return fields, nil
+}
+
+// Value is that of a field, of those that Fields answers with; empty for none.
+func Value(fields []Field, name string) string {
+	i, found := slices.BinarySearchFunc(fields, Field{Name: name}, Field.compare)
+	if !found {
+		return ""
+	}
+	return fields[i].Value
+}
+
+// unquoted reads a string.
+func unquoted(value string) (string, error) {
+	if strings.IndexByte(value, '\\') < 0 {
+		return value[1 : len(value)-1], nil
+	}
+	var text string
+	err := json.Unmarshal([]byte(value), &text)
+	return text, err
+}
+
+// reader goes through JSON, and looks no closer than it has to.
+type reader struct {
+	text string
+	at   int
+}
+
+// object adds the fields of an object.
+func (r *reader) object(to []Field) (fields []Field, ok bool) {
+	if !r.take('{') {
+		return nil, false
+	}
+	if r.take('}') {
+		return to, true
+	}
+	for {
+		f, ok := r.field()
+		if !ok {
+			return nil, false
+		}
+		if to = append(to, f); !r.take(',') {
+			return to, r.take('}')
+		}
+	}
+}
+
+func (r *reader) field() (f Field, ok bool) {
+	name, ok := r.value()
+	if !ok || name[0] != '"' || !r.take(':') {
+		return f, false
+	}
+	var err error
+	f.Name, err = unquoted(name)
+	f.Value, ok = r.value()
+	return f, ok && err == nil
+}
+
+func (r *reader) skipBlanks() {
+	for r.at < len(r.text) && strings.IndexByte(" \t\r\n", r.text[r.at]) >= 0 {
+		r.at++
+	}
+}
+
+// take goes past a sign, if that is what comes next.
+func (r *reader) take(sign byte) bool {
+	r.skipBlanks()
+	if r.at == len(r.text) || r.text[r.at] != sign {
+		return false
+	}
+	r.at++
+	return true
+}
+
+// value goes past the next value; ok is false where there is none.
+func (r *reader) value() (value string, ok bool) {
+	r.skipBlanks()
+	if r.at == len(r.text) {
+		return "", false
+	}
+	start := r.at
+	switch r.text[start] {
+	case '"':
+		ok = r.skipText()
+	case '{', '[':
+		ok = r.skipNested()
+	default:
+		ok = r.skipWord()
+	}
+	return r.text[start:r.at], ok
+}
+
+// skipText goes past a string.
+func (r *reader) skipText() bool {
+	for r.at++; r.at < len(r.text); r.at++ {
+		switch r.text[r.at] {
+		case '\\':
+			r.at++
+		case '"':
+			r.at++
+			return true
+		}
+	}
+	r.at = len(r.text)
+	return false
+}
+
+// skipNested goes past an object or a list.
+func (r *reader) skipNested() bool {
+	for depth := 0; r.at < len(r.text); {
+		switch r.text[r.at] {
+		case '"':
+			if !r.skipText() {
+				return false
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		if r.at++; depth == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// skipWord goes past a number, true, false or null.
+func (r *reader) skipWord() bool {
+	start := r.at
+	for r.at < len(r.text) && strings.IndexByte(" \t\r\n,:]}", r.text[r.at]) < 0 {
+		r.at++
+	}
+	return r.at > start
+}
