@@ -1,7 +1,6 @@
 package project
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/musterhq/muster/project/canonical"
 )
 
 // ServiceHashes are the values that docker compose's config-hash label may have for a
@@ -25,41 +26,45 @@ import (
 // stand: docker compose puts container IDs there first, and so must the caller who wants
 // to compare.
 func ServiceHashes(s Service) ([]string, error) {
-	own, fields, older, err := hashed(s)
+	own, fields, err := hashed(s)
 	if err != nil {
 		return nil, err
 	}
-	hashes := []string{hexSum(reordered(fields, older))}
-	for _, h := range []string{hexSum(reordered(fields, map[string]json.RawMessage{"pull_refresh_after": nil})), hexSum(own)} {
-		if !slices.Contains(hashes, h) {
+	older, err := olderFields(s, slices.Clone(fields))
+	if err != nil {
+		return nil, err
+	}
+	hashes := []string{hexSum(reordered(older))}
+	for _, text := range [][]byte{reordered(without(fields, []string{"pull_refresh_after"})), own} {
+		if h := hexSum(text); !slices.Contains(hashes, h) {
 			hashes = append(hashes, h)
 		}
 	}
 	return hashes, nil
 }
 
-// ServiceHash is the first of [ServiceHashes], for a third of the work.
+// ServiceHash is the first of [ServiceHashes], for two thirds of the work.
 func ServiceHash(s Service) (string, error) {
-	_, fields, older, err := hashed(s)
+	_, fields, err := hashed(s)
 	if err != nil {
 		return "", err
 	}
-	return hexSum(reordered(fields, older)), nil
+	older, err := olderFields(s, fields)
+	if err != nil {
+		return "", err
+	}
+	return hexSum(reordered(older)), nil
 }
 
-// hashed is what the hashes of a service are of: its JSON, the fields of that, and those that were others at first.
-func hashed(s Service) (own []byte, fields, older map[string]json.RawMessage, err error) {
-	s = withoutUnhashed(s)
-	if own, err = json.Marshal(s); err == nil {
-		err = json.Unmarshal(own, &fields)
-	}
-	if err == nil {
-		older, err = olderFields(s)
+// hashed is what the hashes of a service are of: its JSON, and the fields of that.
+func hashed(s Service) (own []byte, fields []canonical.Field, err error) {
+	if own, err = json.Marshal(withoutUnhashed(s)); err == nil {
+		fields, err = canonical.Fields(string(own))
 	}
 	if err != nil {
 		err = fmt.Errorf("hash service %q: %w", s.Name, err)
 	}
-	return own, fields, older, err
+	return own, fields, err
 }
 
 // withoutUnhashed drops what docker compose leaves out of the hash.
@@ -98,9 +103,9 @@ type olderVolume struct {
 	Image       *types.ServiceVolumeImage  `json:"image,omitempty"`
 }
 
-// olderFields are the fields whose JSON was another one up to compose-go 2.9.
-func olderFields(s Service) (map[string]json.RawMessage, error) {
-	fields := map[string]json.RawMessage{"label_file": nil, "pull_refresh_after": nil}
+// olderFields are the fields of a service as compose-go wrote them up to 2.9.
+func olderFields(s Service, fields []canonical.Field) ([]canonical.Field, error) {
+	fields = without(fields, []string{"label_file", "pull_refresh_after"})
 	if len(s.Volumes) == 0 {
 		return fields, nil
 	}
@@ -113,8 +118,15 @@ func olderFields(s Service) (map[string]json.RawMessage, error) {
 		}
 	}
 	data, err := json.Marshal(volumes)
-	fields["volumes"] = data
-	return fields, err
+	if err != nil {
+		return nil, fmt.Errorf("hash service %q: %w", s.Name, err)
+	}
+	for i := range fields {
+		if fields[i].Name == "volumes" {
+			fields[i].Value = string(data)
+		}
+	}
+	return fields, nil
 }
 
 // olderOrder is the order of a service's fields in compose-go up to 2.14.
@@ -132,44 +144,38 @@ func olderOrder() []string {
 		"volumes_from", "working_dir", "pre_start", "post_start", "pre_stop"}
 }
 
-// reordered writes a service's JSON in the older order. instead replaces fields; nil
-// there drops one. Fields that the older order does not know come last, by name.
-func reordered(fields, instead map[string]json.RawMessage) []byte {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	left := len(fields)
-	write := func(name string) {
-		value, ok := fields[name]
-		if !ok {
-			return
-		}
-		left--
-		if other, replaced := instead[name]; replaced {
-			if value = other; value == nil {
-				return
-			}
-		}
-		if b.Len() > 1 {
-			b.WriteByte(',')
-		}
-		b.WriteByte('"')
-		b.WriteString(name)
-		b.WriteString(`":`)
-		b.Write(value)
-	}
+// reordered writes a service's JSON in the older order. Fields that this does not know come last, by name.
+func reordered(fields []canonical.Field) []byte {
 	order := olderOrder()
-	for _, name := range order {
-		write(name)
+	size := len("{}")
+	for _, f := range fields {
+		size += len(f.Name) + len(f.Value) + len(`"":,`)
 	}
-	if left > 0 {
-		for _, name := range sortedKeys(fields) {
-			if !slices.Contains(order, name) {
-				write(name)
-			}
+	b := append(make([]byte, 0, size), '{')
+	write := func(name, value string) {
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), name...), `":`...)
+		b = append(b, value...)
+	}
+	values := make([]string, len(order))
+	for _, f := range fields {
+		if i := slices.Index(order, f.Name); i >= 0 {
+			values[i] = f.Value
 		}
 	}
-	b.WriteByte('}')
-	return b.Bytes()
+	for i, value := range values {
+		if value != "" {
+			write(order[i], value)
+		}
+	}
+	for _, f := range fields {
+		if !slices.Contains(order, f.Name) {
+			write(f.Name, f.Value)
+		}
+	}
+	return append(b, '}')
 }
 
 // NetworkHash is docker compose's config-hash of a network.
