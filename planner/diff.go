@@ -3,10 +3,13 @@ package planner
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/musterhq/muster/project/canonical"
 )
 
 // diffSpecs compares two canonical specs field by field. prefix begins every path. It returns
@@ -15,13 +18,9 @@ func diffSpecs(prefix string, from, to []byte, rule rules) ([]Change, error) {
 	if bytes.Equal(from, to) {
 		return nil, nil
 	}
-	a, err := tree(from)
+	a, b, err := differing(string(from), string(to))
 	if err != nil {
-		return nil, err
-	}
-	b, err := tree(to)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read spec: %w", err)
 	}
 	d := differ{rules: rule, prefix: prefix}
 	d.maps("", a, b)
@@ -29,12 +28,45 @@ func diffSpecs(prefix string, from, to []byte, rule rules) ([]Change, error) {
 	return d.changes, nil
 }
 
-// tree reads JSON without losing the digits of its numbers.
-func tree(text []byte) (map[string]any, error) {
-	var out map[string]any
-	decoder := json.NewDecoder(bytes.NewReader(text))
+// differing takes two specs apart, without the fields that are the same text in both: those are no change, and most are such.
+func differing(from, to string) (a, b map[string]any, err error) {
+	left, errLeft := canonical.Fields(from)
+	right, errRight := canonical.Fields(to)
+	a, b, err = map[string]any{}, map[string]any{}, errors.Join(errLeft, errRight)
+	for _, f := range left {
+		switch other := canonical.Value(right, f.Name); {
+		case err != nil || other == f.Value:
+		case f.Value[0] == '{' && strings.HasPrefix(other, "{"):
+			a[f.Name], b[f.Name], err = differing(f.Value, other)
+		default:
+			a[f.Name], err = read(f.Value)
+		}
+	}
+	for _, f := range right {
+		if _, done := b[f.Name]; err == nil && !done && canonical.Value(left, f.Name) != f.Value {
+			b[f.Name], err = read(f.Value)
+		}
+	}
+	return a, b, err
+}
+
+// read reads JSON without losing the digits of its numbers.
+func read(text string) (any, error) {
+	var out any
+	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
-	if err := decoder.Decode(&out); err != nil {
+	err := decoder.Decode(&out)
+	return out, err
+}
+
+// tree takes a spec apart.
+func tree(text []byte) (map[string]any, error) {
+	v, err := read(string(text))
+	out, ok := v.(map[string]any)
+	if err == nil && !ok {
+		err = errors.New("it is no JSON object")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
 	return out, nil

@@ -66,6 +66,9 @@ func TestFields(t *testing.T) {
 	if Value(fields, "a") != "[1, 2]" || Value(fields, "d") != "" {
 		t.Errorf("a is %s and d %q", Value(fields, "a"), Value(fields, "d"))
 	}
+	if fields, err = Fields(`{"a":1,"b":2,"a":3}`); err != nil || string(Object(fields)) != `{"a":3,"b":2}` {
+		t.Errorf("got %s, %v", Object(fields), err)
+	}
 	for _, text := range []string{
 		"", " ", "null", "[]", "{", "}", `{"`, `{"a`, `{"a\`, `{"a"`, `{"a":`, `{"a":}`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{"a":"b`, `{"a":[`, `{"a":{"b"}`,
 		`{a:1}`, `{1:1}`, `{"a" 1}`, `{"a":1 "b":2}`, `{} {}`, `{"\x":1}`, `{,}`, `{:}`,

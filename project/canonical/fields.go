@@ -15,7 +15,8 @@ type Field struct {
 
 func (f Field) compare(other Field) int { return strings.Compare(f.Name, other.Name) }
 
-// Fields takes an object apart, sorted by name. The values are left as they are: whether one is right shows when it is read.
+// Fields takes an object apart, sorted by name; of several with the same name the last counts. The values are left as they
+// are: whether one is right shows when it is read.
 func Fields(object string) ([]Field, error) {
 	const usual = 16
 	return appendFields(make([]Field, 0, usual), object)
@@ -27,8 +28,15 @@ func appendFields(to []Field, object string) ([]Field, error) {
 	if r.skipBlanks(); !ok || r.at < len(object) {
 		return to, errors.New("it is no JSON object")
 	}
-	if added := fields[len(to):]; !slices.IsSortedFunc(added, Field.compare) {
+	added := fields[len(to):]
+	if !slices.IsSortedFunc(added, Field.compare) {
 		slices.SortStableFunc(added, Field.compare)
+	}
+	fields = fields[:len(to)]
+	for i, f := range added {
+		if i+1 == len(added) || added[i+1].Name != f.Name {
+			fields = append(fields, f)
+		}
 	}
 	return fields, nil
 }
