@@ -25,7 +25,7 @@ func (b *builder) asRecorded(c *Container, now Settings) bool {
 		return false
 	}
 	was := settingsOf(recorded)
-	for _, x := range settingTable() {
+	for _, x := range b.settings {
 		r, h := x.value(was), x.value(now)
 		if !x.fits(r, h) && !(h == "" && x.picky) {
 			return false

@@ -15,6 +15,7 @@ type builder struct {
 	how      Policy
 	codec    specCodec
 	graph    *graph
+	settings []setting
 	services map[string]*service
 	// providers are the chosen services that are run by a program of theirs.
 	providers map[string]project.Service
@@ -115,7 +116,7 @@ func (b *builder) lay() {
 
 func newBuilder(want *project.Project, have State, how Policy) *builder {
 	return &builder{
-		want: withHookResources(want), have: newIndex(have), how: how, graph: newGraph(),
+		want: withHookResources(want), have: newIndex(have), how: how, graph: newGraph(), settings: settingTable(),
 		services:     map[string]*service{},
 		providers:    map[string]project.Service{},
 		sourceSteps:  map[string]StepID{},

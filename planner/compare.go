@@ -47,7 +47,7 @@ func (b *builder) specChanges(s *service, c *Container) (changes, beside []Chang
 	}
 	for _, d := range b.recordedChanges(s.path(""), c.Labels[LabelSpec], s.json, serviceRules{}) {
 		switch path := strings.TrimPrefix(d.Path, s.path("")); {
-		case adjustable(path):
+		case b.adjustable(path):
 		case placed(path) && s.spec.NetworkMode == "":
 			beside = append(beside, d)
 		default:

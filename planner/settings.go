@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/project/canonical"
 )
 
 // Settings are what of a container an engine can change while it runs: limits and the restart
@@ -221,22 +222,43 @@ func (x setting) key(specs ...map[string]any) string {
 }
 
 // adjustable says whether a path of a spec belongs to a setting.
-func adjustable(path string) bool {
-	for _, x := range settingTable() {
-		for _, k := range x.keys {
-			if k == path {
-				return true
+func (b *builder) adjustable(path string) bool {
+	return slices.ContainsFunc(b.settings, func(x setting) bool { return slices.Contains(x.keys, path) })
+}
+
+// asksAlike says whether a container's record has the settings of its service word for word. Most differences are elsewhere.
+func (b *builder) asksAlike(s *service, c *Container) bool {
+	label := c.Labels[LabelSpec]
+	if b.codec.says(label, s.json) {
+		return true
+	}
+	text, err := b.codec.decode(label)
+	if err != nil {
+		return false
+	}
+	recorded, err := canonical.Fields(string(text))
+	if err != nil {
+		return false
+	}
+	wanted, err := canonical.Fields(string(s.json))
+	if err != nil {
+		return false
+	}
+	for _, x := range b.settings {
+		for _, path := range x.keys {
+			if key, _, _ := strings.Cut(path, "."); canonical.Value(recorded, key) != canonical.Value(wanted, key) {
+				return false
 			}
 		}
 	}
-	return false
+	return true
 }
 
 // adjustments compare the settings of a container with those that its service wants: those that
 // the engine can change in place, and those for which it takes another container. to is how it is set
 // when only the former are changed. Where nobody has looked at the container it is as its record says.
 func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change, to Settings) {
-	if c.Settings == nil && b.codec.says(c.Labels[LabelSpec], s.json) {
+	if c.Settings == nil && b.asksAlike(s, c) {
 		return nil, nil, to
 	}
 	wanted := s.tree()
@@ -253,7 +275,7 @@ func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change,
 		was = have
 	}
 	to = have
-	for _, x := range settingTable() {
+	for _, x := range b.settings {
 		w, h, r := x.value(want), x.value(have), x.value(was)
 		switch {
 		case x.fits(w, h):

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/musterhq/muster/project"
+	"github.com/musterhq/muster/project/canonical"
 )
 
 // maxSpec bounds what a label may inflate to, in bytes: labels are written by whoever can
@@ -91,12 +92,46 @@ func (c *specCodec) says(label string, canonical []byte) bool {
 // applied is the part of a recorded service that is needed again when the file
 // is not at hand: hooks, and endpoints.
 type applied struct {
-	ContainerName string                             `json:"container_name"`
-	PostStart     []project.ServiceHook              `json:"post_start"`
-	PreStop       []project.ServiceHook              `json:"pre_stop"`
-	Ports         []project.ServicePort              `json:"ports"`
-	Networks      map[string]*project.ServiceNetwork `json:"networks"`
-	MacAddress    string                             `json:"mac_address"`
+	ContainerName string
+	PostStart     []project.ServiceHook
+	PreStop       []project.ServiceHook
+	Ports         []project.ServicePort
+	Networks      map[string]*project.ServiceNetwork
+	MacAddress    string
+}
+
+// field is where a key of the service goes; nil for one that is not needed.
+func (a *applied) field(key string) any {
+	switch key {
+	case "container_name":
+		return &a.ContainerName
+	case "post_start":
+		return &a.PostStart
+	case "pre_stop":
+		return &a.PreStop
+	case "ports":
+		return &a.Ports
+	case "networks":
+		return &a.Networks
+	case "mac_address":
+		return &a.MacAddress
+	}
+	return nil
+}
+
+// readApplied reads a spec. Most of it is passed by.
+func readApplied(spec []byte) (applied, error) {
+	var a applied
+	fields, err := canonical.Fields(string(spec))
+	for _, f := range fields {
+		if to := a.field(f.Name); to != nil && err == nil {
+			err = json.Unmarshal([]byte(f.Value), to)
+		}
+	}
+	if err != nil {
+		return applied{}, fmt.Errorf("read spec: %w", err)
+	}
+	return a, nil
 }
 
 // recorded reads back what a container was made from; the zero value where it has no record. Nobody may change it.
@@ -109,8 +144,8 @@ func (c *specCodec) recorded(labels map[string]string) applied {
 		return a
 	}
 	var a applied
-	if text, err := c.decode(label); err != nil || json.Unmarshal(text, &a) != nil {
-		a = applied{}
+	if text, err := c.decode(label); err == nil {
+		a, _ = readApplied(text) // of what cannot be read nothing is known
 	}
 	if c.read == nil {
 		c.read = map[string]applied{}
