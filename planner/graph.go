@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 )
 
@@ -92,11 +91,13 @@ func (g *graph) sort() ([]Step, bool) {
 	waiting := make([]int, len(g.steps))
 	needers := make([][]int, len(g.steps))
 	for i, s := range g.steps {
-		needs[i] = g.known(slices.Concat(s.Needs, g.wishes[s.ID], g.hopes[s.ID]), s.ID)
-		after[i] = g.known(s.After, s.ID)
+		needs[i] = g.known(s.ID, s.Needs, g.wishes[s.ID], g.hopes[s.ID])
+		after[i] = g.known(s.ID, s.After)
 		waiting[i] = len(needs[i]) + len(after[i])
-		for _, n := range slices.Concat(needs[i], after[i]) {
-			needers[place[n]] = append(needers[place[n]], i)
+		for _, list := range [][]StepID{needs[i], after[i]} {
+			for _, n := range list {
+				needers[place[n]] = append(needers[place[n]], i)
+			}
 		}
 	}
 	var ready intHeap
@@ -122,24 +123,21 @@ func (g *graph) sort() ([]Step, bool) {
 }
 
 // known sorts needs and drops doubles, blanks, the step itself and steps that the plan does not have.
-func (g *graph) known(needs []StepID, self StepID) []StepID {
-	out := make([]StepID, 0, len(needs))
-	for _, n := range needs {
-		if n != self && g.byID[n] != nil {
-			out = append(out, n)
+func (g *graph) known(self StepID, lists ...[]StepID) []StepID {
+	var out []StepID
+	for _, needs := range lists {
+		out = slices.Grow(out, len(needs))
+		for _, n := range needs {
+			if n != self && g.byID[n] != nil {
+				out = append(out, n)
+			}
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
-	unique := out[:0]
-	for i, n := range out {
-		if i == 0 || n != out[i-1] {
-			unique = append(unique, n)
-		}
-	}
-	if len(unique) == 0 {
+	if len(out) == 0 {
 		return nil
 	}
-	return unique
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // left names the steps that are not among the sorted ones.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/project/canonical"
@@ -35,6 +34,7 @@ type specCodec struct {
 	deflate *flate.Writer
 	inflate io.ReadCloser
 	buffer  bytes.Buffer
+	packed  []byte
 	// known are the texts of labels, since several rules ask for that of the same container.
 	known map[string][]byte
 	read  map[string]applied
@@ -59,7 +59,11 @@ func (c *specCodec) decode(label string) ([]byte, error) {
 	if text, ok := c.known[label]; ok {
 		return text, nil
 	}
-	packed := base64.NewDecoder(base64.StdEncoding, strings.NewReader(label))
+	var err error
+	if c.packed, err = base64.StdEncoding.AppendDecode(c.packed[:0], []byte(label)); err != nil {
+		return nil, fmt.Errorf("unpack spec label: %w", err)
+	}
+	packed := bytes.NewReader(c.packed)
 	if c.inflate == nil {
 		c.inflate = flate.NewReader(packed)
 	} else if err := c.inflate.(flate.Resetter).Reset(packed, nil); err != nil {

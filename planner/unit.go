@@ -212,14 +212,12 @@ func (b *builder) keepNames() {
 	for _, name := range b.order {
 		s := b.services[name]
 		for _, r := range s.replicas {
-			made := cmp.Or(r.create, idOf(CreateContainer{Name: successorName(r.name)}))
 			for _, p := range s.parents {
 				if len(p.to.replicas) == 0 || !inside(s, r, p.to.replicas[0]) {
 					continue
 				}
-				if commit := b.graph.byID[p.to.replicas[0].commit]; commit != nil {
-					commit.After = append(commit.After, made)
-				}
+				made := cmp.Or(r.create, idOf(CreateContainer{Name: successorName(r.name)}))
+				b.follow(p.to.replicas[0].commit, made)
 			}
 		}
 	}
