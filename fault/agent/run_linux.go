@@ -1,19 +1,16 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
 
-	"github.com/Shopify/toxiproxy/v2"
 	"github.com/Shopify/toxiproxy/v2/stream"
-	"github.com/rs/zerolog"
+	"github.com/Shopify/toxiproxy/v2/toxics"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,14 +26,17 @@ func Run(ctx context.Context, text string, in io.Reader, out io.Writer) error {
 		defer cancel()
 		_, _ = io.Copy(io.Discard, in)
 	}()
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	harm, err := toxic(spec.Toxic)
+	if err != nil {
+		return err
+	}
 	var ways []way
 	for _, text := range spec.Addresses {
 		address, err := netip.ParseAddr(text)
 		if err != nil {
 			return err
 		}
-		p, err := listen(ctx, server, address, spec)
+		p, err := listen(ctx, harm, netip.AddrPortFrom(address, uint16(spec.Port)))
 		if err != nil {
 			return fmt.Errorf("listen for connections to %s: %w", address, err)
 		}
@@ -55,30 +55,25 @@ func Run(ctx context.Context, text string, in io.Reader, out io.Writer) error {
 	return free()
 }
 
-// proxy is Toxiproxy's for one address. Its own loop is not used: it could not mark the connections that it makes.
+// proxy is that for one address, with what Toxiproxy can do to a connection. The rest of Toxiproxy is not used: it could not mark the connections that
+// it makes, and its metrics take their time whenever muster starts.
 type proxy struct {
-	*toxiproxy.Proxy
-	server   *toxiproxy.ApiServer
+	harm     *toxics.ToxicWrapper
+	upstream string
 	listener net.Listener
 }
 
-func listen(ctx context.Context, server *toxiproxy.ApiServer, to netip.Addr, spec Spec) (*proxy, error) {
+func listen(ctx context.Context, harm *toxics.ToxicWrapper, to netip.AddrPort) (*proxy, error) {
 	// Redirected connections of this host arrive at its loopback.
 	local := "127.0.0.1:0"
-	if to.Is6() {
+	if to.Addr().Is6() {
 		local = "[::1]:0"
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", local)
 	if err != nil {
 		return nil, err
 	}
-	upstream := net.JoinHostPort(to.String(), strconv.Itoa(spec.Port))
-	p := &proxy{Proxy: toxiproxy.NewProxy(server, "fault", l.Addr().String(), upstream), server: server, listener: l}
-	if _, err := p.Toxics.AddToxicJson(bytes.NewReader(spec.Toxic)); err != nil {
-		_ = l.Close()
-		return nil, err
-	}
-	return p, nil
+	return &proxy{harm: harm, upstream: to.String(), listener: l}, nil
 }
 
 func (p *proxy) serve() {
@@ -100,13 +95,12 @@ func (p *proxy) connect(client *net.TCPConn) {
 		}
 		return err
 	}}
-	upstream, err := dialer.Dial("tcp", p.Upstream)
+	upstream, err := dialer.Dial("tcp", p.upstream)
 	if err != nil {
 		_ = client.SetLinger(0)
 		_ = client.Close()
 		return
 	}
-	name := client.RemoteAddr().String()
-	p.Toxics.StartLink(p.server, name+"upstream", client, upstream, stream.Upstream)
-	p.Toxics.StartLink(p.server, name+"downstream", upstream, client, stream.Downstream)
+	p.pass(client, upstream.(*net.TCPConn), stream.Upstream)
+	p.pass(upstream.(*net.TCPConn), client, stream.Downstream)
 }
