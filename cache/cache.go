@@ -14,11 +14,13 @@ import (
 )
 
 // Put adds texts to a digest in a way that no other texts come to.
-func Put(h hash.Hash, texts ...string) {
-	_, _ = io.WriteString(h, strconv.Itoa(len(texts))+"\n")
+func Put[T string | []byte](h hash.Hash, texts ...T) {
+	var room [24]byte
+	number := func(n int) { _, _ = h.Write(append(strconv.AppendInt(room[:0], int64(n), 10), '\n')) }
+	number(len(texts))
 	for _, text := range texts {
-		_, _ = io.WriteString(h, strconv.Itoa(len(text))+"\n")
-		_, _ = io.WriteString(h, text)
+		number(len(text))
+		_, _ = h.Write([]byte(text))
 	}
 }
 

@@ -20,6 +20,7 @@ package again
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"io"
@@ -234,7 +235,8 @@ func digest(n note) string {
 		if err != nil {
 			return ""
 		}
-		cache.Put(sum, info.Mode().String(), string(text))
+		cache.Put(sum, info.Mode().String())
+		cache.Put(sum, text)
 	}
 	return string(sum.Sum(nil))
 }
@@ -262,7 +264,11 @@ func Keep(socket string, inputs []Input, words []string, asked []Exchange, said 
 	n, same := noted(inputs)
 	if same {
 		n.socket, n.words, n.said = socket, plain(words), said
-		for _, e := range asked {
+		// What the engine has most to say about takes it longest, so it is asked first, and heard last.
+		longest := func(a, b Exchange) int {
+			return cmp.Or(cmp.Compare(len(b.Body), len(a.Body)), strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
+		}
+		for _, e := range slices.SortedFunc(slices.Values(asked), longest) {
 			n.questions = append(n.questions, question{e.Method, e.Path, answerSum(e, n.words)})
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // with os, or early, and the others import no more than that; what else there is in one of them, such as a table of text/tabwriter, comes late.
 func TestImports(t *testing.T) {
 	early := []string{
-		"bytes", "crypto/sha256", "encoding/json", "errors", "hash", "io", "maps", "os", "slices", "strconv", "strings", "syscall", "time", "unicode/utf8", "unsafe",
+		"bytes", "cmp", "crypto/sha256", "encoding/json", "errors", "hash", "io", "maps", "os", "slices", "strconv", "strings", "syscall", "time", "unicode/utf8", "unsafe",
 		"github.com/docker/go-units", "github.com/musterhq/muster/cache", "github.com/musterhq/muster/cmd/muster/listing",
 		"github.com/musterhq/muster/runner/docker/entry",
 	}

@@ -2,7 +2,9 @@ package again
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
+	"hash"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,24 +20,56 @@ func answerSum(e Exchange, words []string) string {
 	cache.Put(sum, e.Method, e.Path, strconv.Itoa(e.Status), engineSum(e))
 	path, _, _ := strings.Cut(e.Path, "?")
 	others := len(words) > 0 && (strings.HasSuffix(path, "/networks") || strings.HasSuffix(path, "/volumes"))
-	around, parts := split(e.Body)
-	kept := make([]string, 0, len(parts))
-	for _, p := range parts {
+	var whole pieces
+	whole.split(e.Body)
+	var object container
+	one := sha256.New()
+	kept := make([]partSum, 0, len(whole.parts))
+	for _, p := range whole.parts {
+		one.Reset()
+		cache.Put(one, p.list)
 		switch {
 		case strings.HasSuffix(path, "/containers/json"):
-			kept = append(kept, p.list+digestParts(split(timeless(p.text))))
+			object.put(one, p.text)
 		case strings.HasSuffix(path, "/images/json"):
-			kept = append(kept, p.list+string(unused(p.text)))
+			from, to := field(p.text, "Containers") // how many have it, whoever made them
+			cache.Put(one, p.text[:from], p.text[to:])
 		case !others || mentions(p.text, words):
-			kept = append(kept, p.list+string(p.text))
+			cache.Put(one, p.text)
+		default:
+			continue
 		}
+		kept = append(kept, partSum(one.Sum(nil)))
 	}
 	if !others {
-		cache.Put(sum, string(around)) // else it has a comma for each of them
+		cache.Put(sum, whole.around) // else it has a comma for each of them
 	}
-	slices.Sort(kept)
-	cache.Put(sum, kept...)
+	slices.SortFunc(kept, func(a, b partSum) int { return bytes.Compare(a[:], b[:]) })
+	for _, k := range kept {
+		_, _ = sum.Write(k[:])
+	}
 	return string(sum.Sum(nil))
+}
+
+// partSum is what a part of an answer comes to.
+type partSum [sha256.Size]byte
+
+// container has room for what one comes to, for one after the other: of what costs time, most is memory that is new.
+type container struct {
+	text []byte
+	pieces
+}
+
+// put adds one to a digest, but for the order of its lists and for its time.
+func (c *container) put(to hash.Hash, text []byte) {
+	c.text = timeless(c.text[:0], text)
+	c.split(c.text)
+	slices.SortFunc(c.parts, func(a, b part) int { return cmp.Or(strings.Compare(a.list, b.list), bytes.Compare(a.text, b.text)) })
+	cache.Put(to, c.around)
+	for _, p := range c.parts {
+		cache.Put(to, p.list)
+		cache.Put(to, p.text)
+	}
 }
 
 // engineSum is what an engine says of itself.
@@ -44,19 +78,6 @@ func engineSum(e Exchange) string {
 	for _, key := range []string{"Api-Version", "Builder-Version", "Docker-Experimental", "Ostype", "Server", "Swarm", "Libpod-Api-Version"} {
 		cache.Put(sum, e.Header(key))
 	}
-	return string(sum.Sum(nil))
-}
-
-// digestParts puts the parts in an order.
-func digestParts(around []byte, parts []part) string {
-	sum := sha256.New()
-	texts := make([]string, len(parts))
-	for i, p := range parts {
-		texts[i] = p.list + string(p.text)
-	}
-	slices.Sort(texts)
-	cache.Put(sum, string(around))
-	cache.Put(sum, texts...)
 	return string(sum.Sum(nil))
 }
 
@@ -76,68 +97,72 @@ type part struct {
 	text []byte
 }
 
-// split takes the objects out of a JSON list, or of the lists right in an object: "[{…},{…}]", `{"Volumes":[{…}]}`. What is no JSON comes
-// back as it is, or in parts which are all there.
-func split(body []byte) (around []byte, parts []part) {
+// pieces are the objects of a JSON list, or of the lists right in an object: "[{…},{…}]", `{"Volumes":[{…}]}`; and what is around them.
+type pieces struct {
+	around []byte
+	parts  []part
+	open   []byte // the brackets that are, of use to split only
+}
+
+// split takes them apart. What is no JSON comes back as it is, or in parts which are all there.
+func (p *pieces) split(body []byte) {
+	p.around, p.parts, p.open = p.around[:0], p.parts[:0], p.open[:0]
 	level := 2 // that the objects are in
 	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
 		level = 1
 	}
-	var open []byte
 	begin, end, list := -1, 0, 0
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; c {
 		case '"':
 			i = afterString(body, i) - 1
 		case '{', '[':
-			switch depth := len(open); {
+			switch depth := len(p.open); {
 			case depth == level-1 && c == '[':
 				list++
-			case depth == level && c == '{' && open[depth-1] == '[':
+			case depth == level && c == '{' && p.open[depth-1] == '[':
 				begin = i
 			}
-			open = append(open, c)
+			p.open = append(p.open, c)
 		case '}', ']':
-			if len(open) > 0 {
-				open = open[:len(open)-1]
+			if len(p.open) > 0 {
+				p.open = p.open[:len(p.open)-1]
 			}
-			if len(open) == level && begin >= 0 {
-				around = append(around, body[end:begin]...)
-				parts = append(parts, part{strconv.Itoa(list), body[begin : i+1]})
+			if len(p.open) == level && begin >= 0 {
+				p.around = append(p.around, body[end:begin]...)
+				p.parts = append(p.parts, part{strconv.Itoa(list), body[begin : i+1]})
 				begin, end = -1, i+1
 			}
 		}
 	}
-	return append(around, body[end:]...), parts
+	p.around = append(p.around, body[end:]...)
 }
 
 // afterString is where the string ends that begins at i.
 func afterString(text []byte, i int) int {
-	for i++; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
+	for i++; ; {
+		end := bytes.IndexByte(text[i:], '"')
+		if end < 0 {
+			return len(text)
 		}
+		slash := bytes.IndexByte(text[i:i+end], '\\')
+		if slash < 0 {
+			return i + end + 1
+		}
+		i += slash + 2
 	}
-	return len(text)
 }
 
-// timeless leaves out of a container what its own Status says beside the words in parentheses: those are its health and its exit code, the rest
+// timeless appends a container without what its own Status says beside the words in parentheses: those are its health and its exit code, the rest
 // says how long ago that was. Whether it runs is in its State.
-func timeless(container []byte) []byte {
-	from, to := field(container, "Status")
-	if from == to || container[from] != '"' {
-		return container
+func timeless(to, container []byte) []byte {
+	from, end := field(container, "Status")
+	if from == end || container[from] != '"' {
+		return append(to, container...)
 	}
-	return slices.Concat(container[:from], lasting(container[from:to]), container[to:])
-}
-
-// unused leaves out of an image how many containers have it, whoever made them.
-func unused(image []byte) []byte {
-	from, to := field(image, "Containers")
-	return slices.Concat(image[:from], image[to:])
+	to = append(to, container[:from]...)
+	to = lasting(to, container[from:end])
+	return append(to, container[end:]...)
 }
 
 // field is where the value of an object's own key begins and ends; the same where it has no such key.
@@ -166,13 +191,13 @@ func field(object []byte, key string) (from, to int) {
 	return 0, 0
 }
 
-// lasting are the words in parentheses.
-func lasting(status []byte) []byte {
-	out := []byte(`"`)
-	for _, part := range strings.SplitAfter(string(status), ")") {
-		if _, inside, ok := strings.Cut(part, "("); ok {
-			out = append(out, "("+inside...)
+// lasting appends the words in parentheses.
+func lasting(to, status []byte) []byte {
+	to = append(to, '"')
+	for part := range bytes.SplitAfterSeq(status, []byte(")")) {
+		if i := bytes.IndexByte(part, '('); i >= 0 {
+			to = append(to, part[i:]...)
 		}
 	}
-	return append(out, '"')
+	return append(to, '"')
 }

@@ -76,16 +76,17 @@ func FuzzSplit(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		around, parts := split([]byte(text))
-		size := len(around)
-		for _, p := range parts {
+		var p pieces
+		p.split([]byte(text))
+		size := len(p.around)
+		for _, p := range p.parts {
 			size += len(p.text)
 		}
 		if size != len(text) {
-			t.Errorf("%q: %q and %v", text, around, parts)
+			t.Errorf("%q: %q and %v", text, p.around, p.parts)
 		}
-		timeless([]byte(text))
-		unused([]byte(text))
+		timeless(nil, []byte(text))
+		field([]byte(text), "Containers")
 	})
 }
 

@@ -24,7 +24,7 @@ const maxAnswer = 64 << 20
 // engine works on them at a time, and this program needs no threads for that.
 func answersAgain(n note, asked []pending) bool {
 	room := make([]byte, 0, 1<<20)
-	for _, p := range asked {
+	for _, p := range slices.Backward(asked) {
 		answer, ok := hear(p.fd, room)
 		if !ok {
 			return false
