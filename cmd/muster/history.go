@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -16,6 +17,10 @@ const (
 	historyRead = 64
 	historyRoom = docker.MaxLine
 )
+
+// historyAsked is how many containers are asked at a time, until the first line of one has come or it has none. Those that have none leave
+// their connection to the next one: as many as are kept.
+const historyAsked = 64
 
 // readAhead is what has been read of a container and not been printed.
 type readAhead struct {
@@ -58,11 +63,20 @@ func (r *readAhead) size(c logChunk) int64 { return int64(min(len(c.text), histo
 func (a *attachment) history(ctx context.Context, all []*followed, o logOptions) error {
 	group, ctx := errgroup.WithContext(ctx)
 	streams := make([]*readAhead, len(all))
+	asking := semaphore.NewWeighted(historyAsked)
 	for i, f := range all {
 		streams[i] = newReadAhead()
 		group.Go(func() error {
 			defer close(streams[i].chunks)
-			return a.logs.Logs(ctx, f.name, o, func(c logChunk) error { return streams[i].put(ctx, c) })
+			if err := asking.Acquire(ctx, 1); err != nil {
+				return context.Cause(ctx)
+			}
+			answered := sync.OnceFunc(func() { asking.Release(1) })
+			defer answered()
+			return a.logs.Logs(ctx, f.name, o, func(c logChunk) error {
+				answered()
+				return streams[i].put(ctx, c)
+			})
 		})
 	}
 	group.Go(func() error { return a.merge(ctx, all, streams) })

@@ -62,9 +62,10 @@ const MaxLine = 256 << 10
 // goroutine, except for Close.
 type LogStream struct {
 	close   func() error
-	in      *bufio.Reader
-	stamped bool // each message of the engine begins with its time
-	raw     bool // a terminal's output: no frames
+	from    io.Reader
+	in      *bufio.Reader // of from, once there is something: many containers have nothing to say
+	stamped bool          // each message of the engine begins with its time
+	raw     bool          // a terminal's output: no frames
 	begun   bool
 	frame   frame
 	parts   [2]pending
@@ -141,7 +142,7 @@ func (e *Engine) AttachAhead(ctx context.Context, name string) (*LogStream, erro
 }
 
 func newLogStream(in io.Reader, closer func() error, stamped bool) *LogStream {
-	return &LogStream{close: closer, in: bufio.NewReaderSize(in, 64<<10), stamped: stamped}
+	return &LogStream{close: closer, from: in, stamped: stamped}
 }
 
 // Next gives the next line; io.EOF when the output has ended. Lines of the two streams
@@ -203,10 +204,11 @@ func (s *LogStream) step() (line LogLine, ok bool, err error) {
 // begin finds out whether the output comes in frames. A frame begins with the number of a
 // stream and three zeros; a terminal's output with the engine's time, or with text.
 func (s *LogStream) begin() error {
-	first, err := s.in.Peek(1)
-	if err != nil {
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(s.from, first); err != nil {
 		return err
 	}
+	s.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(first), s.from), 64<<10)
 	s.begun = true
 	s.raw = first[0] > 2
 	if !s.raw {
