@@ -1,16 +1,15 @@
 // Package cache keeps files that may be removed at any time, and digests that tell whether they are still right.
 //
-// It is set up before nearly all else, since the package again uses it: it imports no more than os and what that needs.
+// It is set up before nearly all else, since the package ask uses it: it imports no more than os and what that needs.
 package cache
 
 import (
-	"crypto/sha256"
 	"hash"
+	"hash/fnv"
 	"io"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // Put adds texts to a digest in a way that no other texts come to.
@@ -39,12 +38,13 @@ func Program() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	head := sha256.New()
-	if _, err := io.Copy(head, io.LimitReader(f, 32<<10)); err != nil {
+	head := make([]byte, min(32<<10, info.Size()))
+	if _, err := io.ReadFull(f, head); err != nil {
 		return "", err
 	}
-	of := []string{path, strconv.FormatInt(info.Size(), 10), strconv.FormatInt(info.ModTime().UnixNano(), 10), string(head.Sum(nil))}
-	return strings.Join(of, " "), nil
+	sum := fnv.New128a() // it has to tell builds apart, and not to withstand anybody
+	_, _ = sum.Write(head)
+	return path + " " + strconv.FormatInt(info.Size(), 10) + " " + strconv.FormatInt(info.ModTime().UnixNano(), 10) + " " + string(sum.Sum(nil)), nil
 }
 
 // Keep replaces a file that nobody else can read, under another name until it is whole, as two may write at a time. Of the files of the folder it

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/cmd/muster/again"
+	"github.com/musterhq/muster/cmd/muster/ask"
 	"github.com/musterhq/muster/cmd/muster/listing"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
@@ -138,17 +139,17 @@ func (r *repeat) keepView(seen observed, view listing.View, now time.Time, text 
 }
 
 // inputs are the files that count; known is false where something else counts as well.
-func (r *repeat) inputs(of *project.Project) (inputs []again.Input, known bool) {
+func (r *repeat) inputs(of *project.Project) (inputs []ask.Input, known bool) {
 	read, looked, known := of.Inputs()
 	// What a copy of a stack is called and which ports it has is written elsewhere.
 	if !known || of.Instance != "" || of.Target != project.TargetDocker {
 		return nil, false
 	}
 	for _, path := range slices.Concat(read, r.sources) {
-		inputs = append(inputs, again.Input{Path: path, Read: true})
+		inputs = append(inputs, ask.Input{Path: path, Read: true})
 	}
 	for _, path := range looked {
-		inputs = append(inputs, again.Input{Path: path})
+		inputs = append(inputs, ask.Input{Path: path})
 	}
 	return inputs, true
 }

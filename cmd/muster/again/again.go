@@ -11,8 +11,8 @@
 //
 // The note has names of files, of services and of the project, and digests, and no content; only its user can read it.
 //
-// What a command that only looks at the stack asks the engine is noted, too. The next one asks it here, and reads the answers when the program is set
-// up and knows that it needs them: see [Ahead].
+// What a command that only looks at the stack asks the engine is noted, too. The next one asks it at its start (see the package ask), and reads the
+// answers when the program is set up and knows that it needs them: see [Ahead].
 //
 // Packages are set up in an order that the language fixes (see the package release): of those whose imports are set up, the first by its path is
 // next. So this one may import nothing but os and what that needs, or what comes early by its path, and speaks HTTP by itself.
@@ -23,7 +23,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/json"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -31,6 +30,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/cache"
+	"github.com/musterhq/muster/cmd/muster/ask"
 	"github.com/musterhq/muster/cmd/muster/listing"
 )
 
@@ -42,79 +42,52 @@ type Exchange struct {
 	Body         []byte
 }
 
-// maxInput bounds a file that counts, maxNote a note and maxNotes how many there are.
-const (
-	maxInput = 4 << 20
-	maxNote  = 1 << 20
-	maxNotes = 64
-)
+// maxInput bounds a file that counts.
+const maxInput = 4 << 20
 
-// begun is this run: where its notes are, what the inputs of the one that is there come to now, and what was asked ahead, and when.
-var begun struct {
-	whole place // what there is of this very command
-	asks  place // what commands such as this one ask; not known of up
-	sum   string
-	ahead []pending
-	at    time.Time
-}
-
-// place is where a note is kept, and the one that is there; without a name, nothing is kept.
-type place struct {
-	dir, name string
-	note      note
-}
-
-// looks are commands that may have asked ahead: those that do nothing but ask.
-var looks = []string{"ps", "images", "volumes", "top", "exec", "port"}
+// sum is what the inputs of the note that is there come to now.
+var sum string
 
 func init() {
-	// What comes after the command makes no difference to what it asks about the stack, and exec is run with anything.
-	command := slices.IndexFunc(os.Args, func(word string) bool { return slices.Contains(looks, word) })
+	begun := &ask.Begun
 	switch {
-	case slices.Contains(os.Args[1:], "up"):
-		begun.whole = find("again", os.Args, os.Environ())
-		n := begun.whole.note
-		asked := askAll(n) // the engine works on it meanwhile
-		begun.sum = digest(n)
-		if n.given == "" || n.given != begun.sum || !answersAgain(n, asked) {
-			drop(asked)
+	case begun.Command == "up":
+		n := begun.Whole.Note
+		sum = digest(n)
+		asked := begun.Asked
+		begun.Asked = nil
+		if n.Given == "" || n.Given != sum || !answersAgain(n, asked) {
+			ask.Drop(asked)
 			return
 		}
-		if _, err := os.Stderr.WriteString(n.said); err != nil {
+		if _, err := os.Stderr.WriteString(n.Said); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
-	case command > 0:
-		begun.at = time.Now()
-		if os.Args[command] == "ps" {
-			// Of its own, since there may be many: they must not put out the one that up goes by.
-			begun.whole = find("shown", os.Args, os.Environ())
-			show(begun.whole.note)
-		}
-		begun.asks = find("again", os.Args[:command+1], os.Environ())
-		begun.ahead = append(begun.ahead, askAll(begun.asks.note.without(begun.ahead))...)
+	case begun.Command == "ps":
+		show(begun.Whole.Note)
+		begun.Ahead()
 	}
 }
 
 // show prints what a ps would, and ends the program. It comes back where the usual way has to be gone.
-func show(n note) {
-	begun.ahead = askAll(n) // the engine works on it meanwhile
-	begun.sum = digest(n)
-	if begun.sum == "" || begun.sum != n.given || len(begun.ahead) != 1 {
+func show(n ask.Note) {
+	sum = digest(n)
+	asked := ask.Begun.Asked
+	if sum == "" || sum != n.Given || len(asked) != 1 {
 		return
 	}
-	asked := begun.ahead
-	begun.ahead = nil
-	answer, ok := hear(asked[0].fd, make([]byte, 0, 1<<20))
-	drop(asked)
+	ask.Begun.Asked = nil
+	answer, ok := ask.Hear(asked[0].FD, make([]byte, 0, 1<<20))
+	ask.Drop(asked)
 	if !ok {
 		return
 	}
-	e, ok := understood(asked[0].question, answer)
-	if !ok || engineSum(e) != asked[0].answer {
+	e, ok := understood(asked[0].Question, answer)
+	if !ok || engineSum(e) != asked[0].Answer {
 		return
 	}
-	text, ok := shown(n.view, e, time.Now())
+	text, ok := shown(n.View, e, time.Now())
 	if !ok {
 		return
 	}
@@ -141,83 +114,11 @@ func shown(view string, e Exchange, now time.Time) (text []byte, ok bool) {
 	return v.Text(v.Rows(list, now))
 }
 
-// fleeting begins a variable that is another one each time: where docker listens for its plugin, to tell it that it ends.
-const fleeting = "DOCKER_CLI_PLUGIN_SOCKET="
-
-// find looks for the note of a command.
-func find(kind string, args, environ []string) (p place) {
-	dir := folder(environ)
-	cwd, err := os.Getwd()
-	if dir == "" || err != nil {
-		return p
-	}
-	program, err := cache.Program()
-	if err != nil {
-		return p
-	}
-	key := sha256.New()
-	cache.Put(key, program, cwd)
-	cache.Put(key, args...)
-	cache.Put(key, slices.DeleteFunc(slices.Sorted(slices.Values(environ)), func(kv string) bool { return strings.HasPrefix(kv, fleeting) })...)
-	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
-		cache.Put(key, terminal(f))
-	}
-	p.dir, p.name = dir+"/"+kind, hex(key.Sum(nil))
-	f, err := os.Open(p.dir + "/" + p.name)
-	if err != nil {
-		return p
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxNote))
-	if err != nil {
-		return p
-	}
-	if n, ok := parse(string(data)); ok {
-		p.note = n
-	}
-	return p
-}
-
-// folder is where muster keeps things; empty is nowhere.
-func folder(environ []string) string {
-	cached, home := "", ""
-	for _, kv := range environ { // the last one counts
-		switch name, value, _ := strings.Cut(kv, "="); name {
-		case "MUSTER_NO_CACHE":
-			if value != "" {
-				return ""
-			}
-		case "XDG_CACHE_HOME":
-			cached = value
-		case "HOME":
-			home = value
-		}
-	}
-	switch {
-	case strings.HasPrefix(cached, "/"):
-		return cached + "/muster"
-	case strings.HasPrefix(home, "/"):
-		return home + "/.cache/muster"
-	}
-	return ""
-}
-
-// terminal is what can be told of a file that output goes to: whether it is a terminal, and of what size.
-func terminal(f *os.File) string {
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return "none"
-	case info.Mode()&os.ModeCharDevice == 0:
-		return "file"
-	}
-	return size(f)
-}
-
-// digest is what the inputs of a note come to now; empty where one cannot be relied on.
-func digest(n note) string {
+// digest is what the command and the inputs of a note come to now; empty where one cannot be relied on.
+func digest(n ask.Note) string {
 	sum := sha256.New()
-	for _, in := range n.inputs {
+	cache.Put(sum, ask.Begun.Whole.Of...)
+	for _, in := range n.Inputs {
 		cache.Put(sum, in.Path, strconv.FormatBool(in.Read))
 		info, err := os.Stat(in.Path)
 		if err != nil {
@@ -241,61 +142,51 @@ func digest(n note) string {
 	return string(sum.Sum(nil))
 }
 
-// hex writes bytes for a file's name; Go's own package for that comes late.
-func hex(of []byte) string {
-	const digits = "0123456789abcdef"
-	out := make([]byte, 0, 2*len(of))
-	for _, b := range of {
-		out = append(out, digits[b>>4], digits[b&15])
-	}
-	return string(out)
-}
-
 // Possible says whether a note can be kept of this run.
-func Possible() bool { return begun.whole.name != "" || begun.asks.name != "" }
+func Possible() bool { return ask.Begun.Whole.Name != "" || ask.Begun.Asks.Name != "" }
 
 // Expect notes which inputs count, for the next run.
-func Expect(inputs []Input) { begun.whole.keep(note{inputs: sorted(inputs)}) }
+func Expect(inputs []ask.Input) { ask.Begun.Whole.Keep(ask.Note{Inputs: sorted(inputs)}) }
 
 // Keep notes that this run found nothing to do, and what it asked and said. That counts where the inputs were known before this run and are still the
 // same; else only which they are is kept. words are the names of networks and volumes that count, and of the project. A note that cannot be written
 // is none.
-func Keep(socket string, inputs []Input, words []string, asked []Exchange, said string) {
+func Keep(socket string, inputs []ask.Input, words []string, asked []Exchange, said string) {
 	n, same := noted(inputs)
 	if same {
-		n.socket, n.words, n.said = socket, plain(words), said
+		n.Socket, n.Words, n.Said = socket, plain(words), said
 		// What the engine has most to say about takes it longest, so it is asked first, and heard last.
 		longest := func(a, b Exchange) int {
 			return cmp.Or(cmp.Compare(len(b.Body), len(a.Body)), strings.Compare(a.Path, b.Path), strings.Compare(a.Method, b.Method))
 		}
 		for _, e := range slices.SortedFunc(slices.Values(asked), longest) {
-			n.questions = append(n.questions, question{e.Method, e.Path, answerSum(e, n.words)})
+			n.Questions = append(n.Questions, ask.Question{Method: e.Method, Path: e.Path, Answer: answerSum(e, n.Words)})
 		}
 	}
-	begun.whole.keep(n)
+	ask.Begun.Whole.Keep(n)
 }
 
 // KeepView notes that this run has shown no more than a view of the engine's list of containers, for which it had that answer and at that time printed
 // that text. It counts as with [Keep], and where the same text can be made here.
-func KeepView(socket string, inputs []Input, view listing.View, list Exchange, now time.Time, text []byte) {
+func KeepView(socket string, inputs []ask.Input, view listing.View, list Exchange, now time.Time, text []byte) {
 	n, same := noted(inputs)
 	of, err := json.Marshal(view)
 	again, ok := shown(string(of), list, now)
 	if same && err == nil && ok && bytes.Equal(again, text) {
-		n.socket, n.view, n.questions = socket, string(of), []question{{list.Method, list.Path, engineSum(list)}}
+		n.Socket, n.View, n.Questions = socket, string(of), []ask.Question{{Method: list.Method, Path: list.Path, Answer: engineSum(list)}}
 	} else {
-		n.given = ""
+		n.Given = ""
 	}
-	begun.whole.keep(n)
+	ask.Begun.Whole.Keep(n)
 }
 
 // noted is a note with the inputs, and says whether they were known before this run and are still the same.
-func noted(inputs []Input) (n note, same bool) {
-	n.inputs = sorted(inputs)
-	if sum := digest(n); sum != "" && sum == begun.sum && slices.Equal(n.inputs, begun.whole.note.inputs) {
-		n.given = sum
+func noted(inputs []ask.Input) (n ask.Note, same bool) {
+	n.Inputs = sorted(inputs)
+	if now := digest(n); now != "" && now == sum && slices.Equal(n.Inputs, ask.Begun.Whole.Note.Inputs) {
+		n.Given = now
 	}
-	return n, n.given != ""
+	return n, n.Given != ""
 }
 
 // plain gives words that stand in JSON as they are; where one may be written in another way, none, and all networks and volumes count.
@@ -310,20 +201,13 @@ func plain(words []string) []string {
 	return words
 }
 
-func sorted(inputs []Input) []Input {
+func sorted(inputs []ask.Input) []ask.Input {
 	inputs = slices.Clone(inputs)
-	slices.SortFunc(inputs, func(a, b Input) int {
+	slices.SortFunc(inputs, func(a, b ask.Input) int {
 		if a.Path == b.Path && a.Read != b.Read {
 			return strings.Compare(strconv.FormatBool(a.Read), strconv.FormatBool(b.Read))
 		}
 		return strings.Compare(a.Path, b.Path)
 	})
 	return slices.Compact(inputs)
-}
-
-// keep writes a note, where it is another one than before.
-func (p *place) keep(n note) {
-	if text := n.text(); p.name != "" && len(text) < maxNote && text != p.note.text() {
-		_ = cache.Keep(p.dir, p.name, []byte(text), maxNotes)
-	}
 }

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package again
+package ask
 
 import "os"
 
