@@ -55,10 +55,12 @@ func SameOnAnyEngine(t *testing.T, others string) {
 }
 
 // at opens the engine at an address.
-func at(host string) Option {
+func at(host string) Option { return opens(docker.Options{Host: host}) }
+
+func opens(with docker.Options) Option {
 	return func(o *options) {
 		o.open = func() (engine, error) {
-			on, err := docker.Open(docker.Options{Host: host})
+			on, err := docker.Open(with)
 			if err != nil {
 				return nil, err
 			}
@@ -312,8 +314,13 @@ services:
     healthcheck: {test: [CMD, test, -e, /data/rows]}
 volumes: {data: {}}
 `)
-	for by, more := range map[string][]Option{"archives": nil, "agent": {withMuster(t, host)}} {
-		with := slices.Concat(with, more)
+	program := staticMuster(t)
+	for by, last := range map[string]docker.Options{
+		"archives": {VolumesBy: docker.ByArchives}, "agent": {VolumesBy: docker.ByAgent, Muster: program},
+		"itself": {Muster: program}, // or an agent, where the test is not root on the engine's machine
+	} {
+		last.Host = host
+		with := slices.Concat(with, []Option{opens(last)})
 		s := Up(t, path, with...)
 		s.Exec("db", "sh", "-c", "echo seeded > /data/rows")
 		s.Snapshot("seeded")
@@ -326,7 +333,7 @@ volumes: {data: {}}
 		if got := s.Exec("db", "cat", "/data/rows"); got != "seeded\n" {
 			t.Errorf("%s: restored, the volume has %q", by, got)
 		}
-		if has := s.Exec("db", "hostname"); (has == had) != (by == "agent") {
+		if has := s.Exec("db", "hostname"); (has == had) != (by != "archives") {
 			t.Errorf("%s: the container was %s and is %s", by, had, has)
 		}
 		other := Up(t, path, append(with, FromSnapshot("seeded"))...)

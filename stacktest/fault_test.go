@@ -13,8 +13,8 @@ import (
 	"github.com/musterhq/muster/runner/docker"
 )
 
-// withMuster is the option that has a muster which can run in a container, and the engine at an address.
-func withMuster(t *testing.T, host string) Option {
+// staticMuster is the path of a muster that can run in a container.
+func staticMuster(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "muster")
 	build := exec.Command("go", "build", "-o", program, "../cmd/muster")
@@ -22,15 +22,7 @@ func withMuster(t *testing.T, host string) Option {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	return func(o *options) {
-		o.open = func() (engine, error) {
-			on, err := docker.Open(docker.Options{Host: host, Muster: program})
-			if err != nil {
-				return nil, err
-			}
-			return dockerEngine{on}, nil
-		}
-	}
+	return program
 }
 
 // TestEngineFault: a fault is there when Fault returns, and is over once it is taken back: by undo, and by the end of the test that asked for it.
@@ -38,7 +30,7 @@ func TestEngineFault(t *testing.T) {
 	t.Parallel()
 	host, with := onEngine(t)
 	path := written(t, strings.Replace(file, "  shell:", `  caller: {image: "${TESTAPP_IMAGE}", command: [run], stop_grace_period: 0s}`+"\n  shell:", 1))
-	s := Up(t, path, append(with, withMuster(t, host))...)
+	s := Up(t, path, append(with, opens(docker.Options{Host: host, Muster: staticMuster(t)}))...)
 	status := func() planner.Status {
 		all, err := s.s.containers(t.Context(), "web")
 		if err != nil || len(all) != 1 {

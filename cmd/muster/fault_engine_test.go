@@ -28,6 +28,7 @@ type faultRig struct {
 	host    string
 	project string
 	dir     string
+	env     []string
 }
 
 // staticMuster builds what can run in a container, once for all tests: each time takes seconds.
@@ -73,6 +74,7 @@ func (r *faultRig) command(args ...string) *exec.Cmd {
 	cmd.Args[0] = "muster" // what the program of the tests goes by
 	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+r.host, "COMPOSE_PROJECT_NAME="+r.project, "HOME="+r.dir, "MUSTER_TEST_MEMORY=")
+	cmd.Env = append(cmd.Env, r.env...)
 	return cmd
 }
 

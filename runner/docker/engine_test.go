@@ -48,6 +48,7 @@ func openRig(t *testing.T, host string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.volumesBy = ByAgent
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	r := &rig{Stack: e.Stack("mt" + strings.ToLower(rand.Text()[:8])), t: t, ctx: ctx}
 	t.Cleanup(func() {

@@ -53,18 +53,39 @@ type Options struct {
 	Builder string
 	// Muster is the path of muster's own program, for what agents do on the engine's side. Where it is empty, nothing goes through them.
 	Muster string
+	// VolumesBy says what unpacks snapshots beside the volumes.
+	VolumesBy VolumesBy
+}
+
+// VolumesBy is what works on an engine's volumes. The zero value is whatever is quickest: this process where it may, or else an agent, or else archives.
+type VolumesBy string
+
+const (
+	// ByAgent is an agent in a container, or else archives.
+	ByAgent VolumesBy = "agent"
+	// ByArchives is the engine itself, through its archives.
+	ByArchives VolumesBy = "archives"
+)
+
+func (by VolumesBy) check() error {
+	switch by {
+	case "", ByAgent, ByArchives:
+		return nil
+	}
+	return &refusal{problem: fmt.Sprintf("volumes cannot be worked on by %q", string(by)), hint: "set MUSTER_VOLUMES_BY to agent or archives, or leave it out"}
 }
 
 // Engine is a connection to one container engine. It is safe for concurrent
 // use.
 type Engine struct {
-	client *client.Client
-	host   string // as the user would name it
-	secure bool   // over TLS
-	config *configfile.ConfigFile
-	dir    string // where config lies
-	muster string // the path of muster's own program, or empty
-	key    string // the name of the context or, for the default one, the address: what buildx knows it by
+	client    *client.Client
+	host      string // as the user would name it
+	secure    bool   // over TLS
+	config    *configfile.ConfigFile
+	dir       string // where config lies
+	muster    string // the path of muster's own program, or empty
+	volumesBy VolumesBy
+	key       string // the name of the context or, for the default one, the address: what buildx knows it by
 	// builder is the one that was chosen for buildx, nil where that is the engine's own.
 	builder func() (*buildx.Builder, error)
 
@@ -103,6 +124,9 @@ func Open(o Options) (*Engine, error) {
 	if o.Host != "" && o.Context != "" && len(o.Dial) == 0 {
 		return nil, errors.New("a host and a context were given: leave one out")
 	}
+	if err := o.VolumesBy.check(); err != nil {
+		return nil, err
+	}
 	dir := o.ConfigDir
 	if dir == "" {
 		dir = config.Dir()
@@ -128,7 +152,7 @@ func Open(o Options) (*Engine, error) {
 			end.context = cmp.Or(of.context, of.host)
 		}
 	}
-	e := &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file, dir: dir, muster: o.Muster, key: cmp.Or(end.context, end.host)}
+	e := &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file, dir: dir, muster: o.Muster, volumesBy: o.VolumesBy, key: cmp.Or(end.context, end.host)}
 	e.builder = sync.OnceValues(func() (*buildx.Builder, error) { return chosenBuilder(o.Builder, e.key, end, dir) })
 	return e, nil
 }

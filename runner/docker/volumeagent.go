@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/docker/docker/api/types/volume"
+
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
@@ -23,7 +25,8 @@ import (
 
 // An engine takes an archive only unpacked, hands it from process to process, and cannot let two volumes change their data. An agent that has
 // the folder of all volumes can do both: it reads the snapshot's file, or is given it as it is where the engine is on another machine, and what it
-// has unpacked it puts in the place of a volume in one step. Where there can be no agent, all goes through archives.
+// has unpacked it puts in the place of a volume in one step. Where muster itself may do all that in the folder, as root on the engine's machine, it is its own
+// agent. Where there can be no agent, all goes through archives.
 
 // Where an agent sees the folder of all volumes, and the file of the snapshot.
 const (
@@ -39,12 +42,21 @@ var ErrNoAgent = errors.New("no agent can do this")
 
 // mover is an agent that waits to be told what it shall do; or has a volume's data, and waits to be told where it belongs.
 type mover struct {
-	session *Session
+	session session
 	out     *io.PipeReader
 	said    *bufio.Reader   // of out
 	errs    strings.Builder // to be read once said has ended
-	sees    bool            // the file of the archive
-	size    int64           // of that
+	sees    sight
+	size    int64 // of that
+}
+
+// session is the connection to an agent: a [Session], or to one in this process.
+type session interface {
+	io.Writer
+	CloseWrite() error
+	Close() error
+	Copy(out, errs io.Writer) error
+	ExitCode(ctx context.Context) (int, error)
 }
 
 // lingers is how long an agent stays at most that has done its work. To end a container takes an engine a quarter of a second of a processor,
@@ -55,18 +67,26 @@ const lingers = 5 * time.Second
 const quitWithin = 10 * time.Second
 
 // sight is what an agent sees of the engine's machine: the folder of all volumes, and the file of a snapshot, if one is named.
-type sight struct{ volumes, file string }
+type sight struct {
+	volumes, file string
+	here          bool // as this process sees them
+}
 
 // volumeAgent is one that is told what it shall do: one that was made ready for that, or else a new one. It sees the file where one is named, of this machine.
 func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) (*mover, error) {
-	if e.muster == "" || e.isPodman() {
-		return nil, ErrNoAgent
-	}
-	folder, err := e.volumesFolder(ctx, spec.Volume)
+	folder, v, err := e.volumesFolder(ctx, spec.Volume)
 	if err != nil {
 		return nil, err
 	}
-	sees := sight{folder, file}
+	sees := sight{volumes: folder, file: file}
+	if e.mayHere(v) && (spec.Size == 0 || file != "" && isRoots(v)) {
+		sees.here = true
+		m := newMover(startHere(), sees)
+		return m, m.tell(spec)
+	}
+	if e.muster == "" {
+		return nil, ErrNoAgent
+	}
 	start := e.unready(sees)
 	if start == nil {
 		start = func() (*mover, error) { return e.startVolumeAgent(ctx, sees) }
@@ -76,6 +96,11 @@ func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) 
 		return nil, err
 	}
 	return m, m.tell(spec)
+}
+
+// mayHere says that this process may do what an agent does with a volume.
+func (e *Engine) mayHere(v volume.Volume) bool {
+	return e.volumesBy == "" && isLocal(e.host) && isHere(v)
 }
 
 // startVolumeAgent starts one that waits to be told what it shall do.
@@ -88,17 +113,24 @@ func (e *Engine) startVolumeAgent(ctx context.Context, sees sight) (*mover, erro
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAgent, err)
 	}
+	return newMover(s, sees), nil
+}
+
+func newMover(s session, sees sight) *mover {
 	out, say := io.Pipe()
-	m := &mover{session: s, out: out, said: bufio.NewReader(out), sees: sees.file != ""}
+	m := &mover{session: s, out: out, said: bufio.NewReader(out), sees: sees}
 	go func() { _ = say.CloseWithError(s.Copy(say, &m.errs)) }() // until the agent ends, or end is called
-	return m, nil
+	return m
 }
 
 // tell says what it shall do.
 func (m *mover) tell(spec agent.Spec) error {
 	m.size, spec.Volumes = spec.Size, volumesPath
-	if m.sees {
+	if m.sees.file != "" {
 		spec.File = snapshotPath
+	}
+	if m.sees.here {
+		spec.Volumes, spec.File = m.sees.volumes, m.sees.file
 	}
 	text, err := json.Marshal(spec)
 	if err == nil {
@@ -134,17 +166,20 @@ func (e *Engine) unready(sees sight) func() (*mover, error) {
 	return start
 }
 
-// volumesFolder is the folder that has a folder for each volume, where that is known.
-func (e *Engine) volumesFolder(ctx context.Context, volume string) (string, error) {
-	v, err := e.client.VolumeInspect(ctx, volume)
+// volumesFolder is the folder that has a folder for each volume, where that is known, and what the engine says of this one.
+func (e *Engine) volumesFolder(ctx context.Context, name string) (string, volume.Volume, error) {
+	if e.isPodman() || e.volumesBy == ByArchives {
+		return "", volume.Volume{}, ErrNoAgent
+	}
+	v, err := e.client.VolumeInspect(ctx, name)
 	if err != nil {
-		return "", e.wrap(ctx, err, "inspect volume", volume)
+		return "", v, e.wrap(ctx, err, "inspect volume", name)
 	}
 	folder, rest := path.Split(path.Dir(v.Mountpoint))
-	if v.Driver != "local" || len(v.Options) > 0 || rest != volume || path.Base(v.Mountpoint) != "_data" {
-		return "", ErrNoAgent
+	if v.Driver != "local" || len(v.Options) > 0 || rest != name || path.Base(v.Mountpoint) != "_data" {
+		return "", v, ErrNoAgent
 	}
-	return path.Clean(folder), nil
+	return path.Clean(folder), v, nil
 }
 
 // expect waits for what the agent says, and reports how far it is.
@@ -280,7 +315,7 @@ func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report f
 func (m *mover) fill(ctx context.Context, packed *snapshot.Packed, report func(runner.Progress)) error {
 	stop := context.AfterFunc(ctx, m.end)
 	var sent error
-	if !m.sees {
+	if m.sees.file == "" {
 		_, sent = io.CopyBuffer(m.session, struct{ io.Reader }{io.LimitReader(packed, m.size)}, make([]byte, 1<<20))
 	}
 	err := m.expect(agent.Filled, report)
@@ -317,13 +352,13 @@ func (e *Engine) PrepareRestore(ctx context.Context, want *project.Project, from
 	var ready []sight
 	done = func() { e.dismiss(ctx, ready) }
 	for key, r := range from {
-		folder, err := e.exchangeFolder(ctx, want.Volumes[key].Name)
+		folder, itself, err := e.exchangeFolder(ctx, want.Volumes[key].Name)
 		if err != nil {
 			return done, err
 		}
 		r.Exchange = folder != ""
 		from[key] = r
-		if !start || !r.Exchange {
+		if !start || !r.Exchange || itself {
 			continue
 		}
 		sees := sight{volumes: folder}
@@ -347,22 +382,26 @@ func (e *Engine) dismiss(ctx context.Context, ready []sight) {
 	}
 }
 
-// exchangeFolder is the folder of all volumes where an agent can be expected to give this one in one step what another one has; or else empty.
-func (e *Engine) exchangeFolder(ctx context.Context, volume string) (string, error) {
+// exchangeFolder is the folder of all volumes where an agent can be expected to give this one in one step what another one has; or else empty. itself says that
+// this process can be that agent.
+func (e *Engine) exchangeFolder(ctx context.Context, volume string) (folder string, itself bool, err error) {
 	if err := e.connect(ctx); err != nil {
-		return "", err
+		return "", false, err
 	}
-	if e.muster == "" || e.isPodman() {
-		return "", nil
+	folder, v, err := e.volumesFolder(ctx, volume)
+	if gone(err) || errors.Is(err, ErrNoAgent) {
+		return "", false, nil
+	}
+	if err != nil || e.mayHere(v) {
+		return folder, true, err
+	}
+	if e.muster == "" {
+		return "", false, nil
 	}
 	if _, err := e.agentProgram(ctx); err != nil {
-		return "", nil //nolint:nilerr // that there is none is the answer
+		return "", false, nil //nolint:nilerr // that there is none is the answer
 	}
-	folder, err := e.volumesFolder(ctx, volume)
-	if gone(err) || errors.Is(err, ErrNoAgent) {
-		return "", nil
-	}
-	return folder, err
+	return folder, false, nil
 }
 
 // exchangeVolume lets an agent do it, or nobody: what goes through archives has no one step.
@@ -380,11 +419,11 @@ func (e *Engine) exchangeVolume(ctx context.Context, a planner.ExchangeVolume, r
 
 // moveByAgent gives a volume what another one has.
 func (e *Engine) moveByAgent(ctx context.Context, source, target string, report func(runner.Progress)) error {
-	from, err := e.volumesFolder(ctx, source)
+	from, _, err := e.volumesFolder(ctx, source)
 	if err != nil {
 		return err
 	}
-	if to, err := e.volumesFolder(ctx, target); err != nil || to != from {
+	if to, _, err := e.volumesFolder(ctx, target); err != nil || to != from {
 		return errors.Join(err, ErrNoAgent)
 	}
 	m := e.kept(source)

@@ -71,14 +71,17 @@ func (r *rig) another(name string) string {
 // What a volume had is in the one that it was moved to, down to owners, modes, times and links, whether an agent does it or not; and to move
 // it once more changes nothing.
 func TestFillAndMoveVolume(t *testing.T) {
-	for _, by := range []string{"agent", "agent elsewhere", "archives"} {
+	for _, by := range []string{"itself", "agent", "agent elsewhere", "archives"} {
 		t.Run(by, func(t *testing.T) {
 			r, from, fill := snapshotRig(t)
+			if by == "itself" {
+				r.isHere(from)
+			}
 			before := r.contents(from)
 			if len(before) != 10 {
 				t.Fatalf("the volume has only %v", before)
 			}
-			if by != "archives" {
+			if strings.HasPrefix(by, "agent") {
 				r.muster = agentProgram(t)
 			}
 			if by == "agent elsewhere" {
@@ -87,8 +90,8 @@ func TestFillAndMoveVolume(t *testing.T) {
 			if err := r.Apply(r.ctx, fill, nil); err != nil {
 				t.Fatal(err)
 			}
-			if waits := r.movers[fill.Name] != nil; waits != (by != "archives") {
-				t.Errorf("an agent has done it: %v", waits)
+			if m := r.movers[fill.Name]; (m != nil) != (by != "archives") || m != nil && m.sees.here != (by == "itself") {
+				t.Errorf("it was done by %+v", m)
 			}
 			if reads := r.agentReads(fill.File); reads != (by == "agent") {
 				t.Errorf("an agent has read the file: %v", reads)
@@ -159,7 +162,7 @@ func TestExchangeVolume(t *testing.T) {
 			t.Fatal(err)
 		}
 		begun := r.movers[fill.Name]
-		if begun == nil || begun.sees == (host != local) {
+		if begun == nil || (begun.sees.file != "") == (host != local) {
 			t.Errorf("at %s it was begun by %+v", host, begun)
 		}
 		if err := r.Apply(r.ctx, fill, nil); err != nil {
@@ -206,6 +209,19 @@ func (r *rig) renew(name string) {
 		r.t.Fatal(err)
 	}
 	r.another(strings.TrimPrefix(name, r.project+"_"))
+}
+
+// isHere lets the test's own process do what agents do, if the volumes are where it could do that; or else the test is skipped.
+func (r *rig) isHere(volume string) {
+	r.t.Helper()
+	r.volumesBy = ""
+	_, v, err := r.volumesFolder(r.ctx, volume)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if !r.mayHere(v) {
+		r.t.Skip("the volumes are not where a test could do anything with them")
+	}
 }
 
 // prepare is what is found out about a restore of one volume.
@@ -280,14 +296,38 @@ func TestPrepareRestore(t *testing.T) {
 	}
 }
 
+// Where this process can be the agent itself, nothing is started.
+func TestPrepareRestoreHere(t *testing.T) {
+	r, from, fill := snapshotRig(t)
+	r.isHere(from)
+	exchange := planner.ExchangeVolume{Name: r.another("used"), From: fill.Name}
+	fill.ForExchange = true
+	is, done := r.prepare(exchange.Name, fill, true)
+	defer done()
+	if !is.Exchange || len(r.ready) > 0 {
+		t.Errorf("%+v; %d wait", is, len(r.ready))
+	}
+	for _, a := range []planner.Action{planner.BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum}, fill, exchange} {
+		if err := r.Apply(r.ctx, a, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(r.contents(from), r.contents(exchange.Name)); diff != "" {
+		t.Errorf("(-snapshot +volume):\n%s", diff)
+	}
+}
+
 // What is given up before it is filled, or is interrupted in the midst of it, can be removed at once: nobody writes it any more.
 func TestFillVolumeIsGivenUp(t *testing.T) {
 	r, _, fill := snapshotRig(t)
 	r.muster = agentProgram(t, "-ldflags=-X main.version="+r.project)
 	begin := planner.BeginFill{Name: fill.Name, Snapshot: fill.Snapshot, File: fill.File, Sum: fill.Sum}
-	for _, c := range []struct{ what, host string }{{"begun", r.host}, {"begun elsewhere", "ssh://elsewhere"}, {"interrupted", "ssh://elsewhere"}} {
+	for _, c := range []struct {
+		what, host string
+		by         VolumesBy
+	}{{"begun here", r.host, ""}, {"begun", r.host, ByAgent}, {"begun elsewhere", "ssh://elsewhere", ByAgent}, {"interrupted", "ssh://elsewhere", ByAgent}} {
 		local := r.host
-		r.host = c.host
+		r.host, r.volumesBy = c.host, c.by
 		if err := r.Apply(r.ctx, begin, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -298,7 +338,7 @@ func TestFillVolumeIsGivenUp(t *testing.T) {
 				t.Errorf("%s: %v; %d agents wait", c.what, err, len(r.movers))
 			}
 		}
-		r.host = local
+		r.host, r.volumesBy = local, ByAgent
 		r.renew(fill.Name)
 		if left := r.agentsOf(r.muster); len(left) > 0 || len(r.movers) > 0 {
 			t.Errorf("%s: %v are left, and %d wait", c.what, left, len(r.movers))
