@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -330,9 +331,16 @@ func (e *Engine) importAgent(ctx context.Context, ref string, program io.Reader,
 	return readProgress(body, func(runner.Progress) {})
 }
 
-// RemoveAgents removes the images of agents that nothing uses, but keep, and says how many those were. They are made anew when needed.
+// startsWithin is how long after it is made an agent is started at the latest, or never.
+const startsWithin = time.Minute
+
+// RemoveAgents removes the images of agents that nothing uses, but keep, and says how many those were. They are made anew when needed. Containers of agents that
+// were made by a muster which was killed before it could start them go with that.
 func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
 	if err := e.connect(ctx); err != nil {
+		return 0, err
+	}
+	if err := e.removeUnstarted(ctx, labelAgent, time.Now().Add(-startsWithin)); err != nil {
 		return 0, err
 	}
 	images, err := e.client.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelAgent))})
@@ -352,4 +360,19 @@ func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// removeUnstarted removes the containers with a label that were made before then and never started: the engine removes those of agents only when they have ended.
+func (e *Engine) removeUnstarted(ctx context.Context, label string, then time.Time) error {
+	all, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", label), filters.Arg("status", "created"))})
+	if err != nil {
+		return e.wrap(ctx, err, "list the containers of", "agents")
+	}
+	for _, c := range all {
+		if time.Unix(c.Created, 0).Before(then) {
+			// One that is started just now, or that somebody else removes, is not ours to complain about.
+			_ = e.client.ContainerRemove(ctx, c.ID, container.RemoveOptions{})
+		}
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/volume"
 
@@ -168,6 +169,33 @@ func TestAgentImages(t *testing.T) {
 	}
 	if _, err := r.RemoveAgents(r.ctx, ""); err != nil || there(refs[2]) {
 		t.Errorf("it is still there (%v)", err)
+	}
+}
+
+// An agent whose muster was killed before it could start it goes after a while; one that runs does not.
+func TestAgentIsNeverStarted(t *testing.T) {
+	r := newRig(t)
+	program := agentProgram(t, "-ldflags=-X main.version="+r.project)
+	s, err := r.Agent(r.ctx, AgentSpec{Program: program, Args: []string{"name"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sum, err := programDigest(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.createAgent(r.ctx, agentRef(sum), AgentSpec{Args: []string{"name"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, tag, _ := strings.Cut(agentRef(sum), ":")
+	for _, c := range []struct {
+		age  time.Duration
+		want int
+	}{{time.Hour, 2}, {-time.Hour, 1}} {
+		if err := r.removeUnstarted(r.ctx, labelAgent+"="+tag, time.Now().Add(-c.age)); err != nil || len(r.agentsOf(program)) != c.want {
+			t.Errorf("those older than %s removed, there are %v (%v)", c.age, r.agentsOf(program), err)
+		}
 	}
 }
 
