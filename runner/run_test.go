@@ -420,6 +420,31 @@ func TestUndoAfterCancelIsBounded(t *testing.T) {
 	})
 }
 
+// A step that was cut off is no failure, also where its end is heard of before the cancellation is: which comes first is left to chance.
+func TestCancelIsHeardLate(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			e := engine()
+			e.SetLatency("CreateNetwork", time.Hour)
+			why := errors.New("interrupted")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			ends := map[planner.StepID]runner.StepState{}
+			plan := planner.Plan{Steps: []planner.Step{step("net", planner.CreateNetwork{Name: "n"}), step("a", create("a"))}}
+			err := runner.Run(ctx, e, plan, runner.Options{Health: e, Events: func(ev runner.Event) {
+				ends[ev.Step.ID] = ev.State
+				if ev.Step.ID == "a" && ev.State == runner.Done {
+					cancel(why)
+					synctest.Wait() // until the other one has its end to tell
+				}
+			}})
+			if !errors.Is(err, why) || errors.As(err, new(*runner.StepError)) {
+				t.Errorf("got %v", err)
+			}
+			equal(t, "ends", map[planner.StepID]runner.StepState{"a": runner.Done, "net": runner.Cancelled}, ends)
+		})
+	}
+}
+
 func TestCancelledBeforehand(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

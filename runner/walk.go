@@ -243,6 +243,10 @@ func (w *walk) passed(container string, asked time.Duration) {
 
 // ended takes in how a step ended.
 func (w *walk) ended(i int, c class, err error) {
+	// A cancellation that has come but was not read yet counts already.
+	if err != nil && w.ctx.Err() != nil {
+		w.cancel()
+	}
 	step := w.graph.steps[i]
 	w.count(c, -1)
 	if a, ok := step.Action.(planner.Await); ok {
