@@ -15,9 +15,7 @@ type dockerEngine struct{ *docker.Engine }
 // openEngine prepares the connection; the first call makes it.
 func openEngine(_ context.Context, at address) (engine, error) {
 	own, _ := os.Executable() // without it there are no agents
-	e, err := docker.Open(docker.Options{
-		Host: at.host, Context: at.context, Dial: at.dial, Builder: at.builder, Muster: own, VolumesBy: docker.VolumesBy(os.Getenv("MUSTER_VOLUMES_BY")),
-	})
+	e, err := docker.Open(docker.Options{Host: at.host, Context: at.context, Dial: at.dial, Builder: at.builder, Muster: own})
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ type Options struct {
 	Builder string
 	// Muster is the path of muster's own program, for what agents do on the engine's side. Where it is empty, nothing goes through them.
 	Muster string
-	// VolumesBy says what unpacks snapshots beside the volumes.
+	// VolumesBy says what unpacks snapshots beside the volumes; empty is MUSTER_VOLUMES_BY.
 	VolumesBy VolumesBy
 }
 
@@ -124,7 +124,8 @@ func Open(o Options) (*Engine, error) {
 	if o.Host != "" && o.Context != "" && len(o.Dial) == 0 {
 		return nil, errors.New("a host and a context were given: leave one out")
 	}
-	if err := o.VolumesBy.check(); err != nil {
+	by := cmp.Or(o.VolumesBy, VolumesBy(os.Getenv("MUSTER_VOLUMES_BY")))
+	if err := by.check(); err != nil {
 		return nil, err
 	}
 	dir := o.ConfigDir
@@ -152,7 +153,7 @@ func Open(o Options) (*Engine, error) {
 			end.context = cmp.Or(of.context, of.host)
 		}
 	}
-	e := &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file, dir: dir, muster: o.Muster, volumesBy: o.VolumesBy, key: cmp.Or(end.context, end.host)}
+	e := &Engine{client: c, host: end.host, secure: end.tls != nil && !isLocal(end.host), config: file, dir: dir, muster: o.Muster, volumesBy: by, key: cmp.Or(end.context, end.host)}
 	e.builder = sync.OnceValues(func() (*buildx.Builder, error) { return chosenBuilder(o.Builder, e.key, end, dir) })
 	return e, nil
 }
