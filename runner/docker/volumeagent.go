@@ -2,15 +2,12 @@ package docker
 
 import (
 	"archive/tar"
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,49 +25,12 @@ import (
 // has unpacked it puts in the place of a volume in one step. Where muster itself may do all that in the folder, as root on the engine's machine, it is its own
 // agent. Where there can be no agent, all goes through archives.
 
-// Where an agent sees the folder of all volumes, and the file of the snapshot.
-const (
-	volumesPath  = "/volumes"
-	snapshotPath = "/snapshot"
-)
-
-// volumeCapabilities are what it takes to make any file, of any owner.
-var volumeCapabilities = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"}
-
 // ErrNoAgent says that no agent can do something to a volume, so that it has to be done otherwise.
 var ErrNoAgent = errors.New("no agent can do this")
-
-// mover is an agent that waits to be told what it shall do; or has a volume's data, and waits to be told where it belongs.
-type mover struct {
-	session session
-	out     *io.PipeReader
-	said    *bufio.Reader   // of out
-	errs    strings.Builder // to be read once said has ended
-	sees    sight
-	size    int64 // of that
-}
-
-// session is the connection to an agent: a [Session], or to one in this process.
-type session interface {
-	io.Writer
-	CloseWrite() error
-	Close() error
-	Copy(out, errs io.Writer) error
-	ExitCode(ctx context.Context) (int, error)
-}
 
 // lingers is how long an agent stays at most that has done its work. To end a container takes an engine a quarter of a second of a processor,
 // which whatever is started with the data wants for itself.
 const lingers = 5 * time.Second
-
-// quitWithin bounds the wait for an agent that was told to end.
-const quitWithin = 10 * time.Second
-
-// sight is what an agent sees of the engine's machine: the folder of all volumes, and the file of a snapshot, if one is named.
-type sight struct {
-	volumes, file string
-	here          bool // as this process sees them
-}
 
 // volumeAgent is one that is told what it shall do: one that was made ready for that, or else a new one. It sees the file where one is named, of this machine.
 func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) (*mover, error) {
@@ -78,9 +38,8 @@ func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) 
 	if err != nil {
 		return nil, err
 	}
-	sees := sight{volumes: folder, file: file}
+	sees := sight{folder, file}
 	if e.mayHere(v) && (spec.Size == 0 || file != "" && isRoots(v)) {
-		sees.here = true
 		m := newMover(startHere(), sees)
 		return m, m.tell(spec)
 	}
@@ -101,46 +60,6 @@ func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) 
 // mayHere says that this process may do what an agent does with a volume.
 func (e *Engine) mayHere(v volume.Volume) bool {
 	return e.volumesBy == "" && isLocal(e.host) && isHere(v)
-}
-
-// startVolumeAgent starts one that waits to be told what it shall do.
-func (e *Engine) startVolumeAgent(ctx context.Context, sees sight) (*mover, error) {
-	folders := []AgentFolder{{Source: sees.volumes, Path: volumesPath}}
-	if sees.file != "" {
-		folders = append(folders, AgentFolder{Source: sees.file, Path: snapshotPath, ReadOnly: true})
-	}
-	s, err := e.Agent(context.WithoutCancel(ctx), AgentSpec{Args: []string{agent.Command}, Capabilities: volumeCapabilities, Folders: folders})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoAgent, err)
-	}
-	return newMover(s, sees), nil
-}
-
-func newMover(s session, sees sight) *mover {
-	out, say := io.Pipe()
-	m := &mover{session: s, out: out, said: bufio.NewReader(out), sees: sees}
-	go func() { _ = say.CloseWithError(s.Copy(say, &m.errs)) }() // until the agent ends, or end is called
-	return m
-}
-
-// tell says what it shall do.
-func (m *mover) tell(spec agent.Spec) error {
-	m.size, spec.Volumes = spec.Size, volumesPath
-	if m.sees.file != "" {
-		spec.File = snapshotPath
-	}
-	if m.sees.here {
-		spec.Volumes, spec.File = m.sees.volumes, m.sees.file
-	}
-	text, err := json.Marshal(spec)
-	if err == nil {
-		_, err = m.session.Write(append(text, '\n'))
-	}
-	if err != nil {
-		m.end()
-		return fmt.Errorf("%w: %w", ErrNoAgent, err)
-	}
-	return nil
 }
 
 // makeReady begins to start an agent before it is known what it shall do.
@@ -180,42 +99,6 @@ func (e *Engine) volumesFolder(ctx context.Context, name string) (string, volume
 		return "", v, ErrNoAgent
 	}
 	return path.Clean(folder), v, nil
-}
-
-// expect waits for what the agent says, and reports how far it is.
-func (m *mover) expect(line string, report func(runner.Progress)) error {
-	for {
-		said, err := m.said.ReadString('\n')
-		said = strings.TrimSpace(said)
-		if err == nil && said == line {
-			return nil
-		}
-		read := runner.Progress{Text: "Filling"}
-		if _, other := fmt.Sscanf(said, agent.Read+" %d", &read.Current); err == nil && other == nil {
-			report(read)
-			continue
-		}
-		if errors.Is(err, io.EOF) {
-			said = strings.TrimSpace(said + m.errs.String())
-		}
-		m.end()
-		return fmt.Errorf("%w: it says %q", ErrNoAgent, said)
-	}
-}
-
-// quit ends it, and waits until it is gone and writes nothing any more.
-func (m *mover) quit(ctx context.Context) {
-	m.end()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quitWithin)
-	defer cancel()
-	_, _ = m.session.ExitCode(ctx)
-}
-
-// end lets it go; its container is removed by the engine.
-func (m *mover) end() {
-	_ = m.session.CloseWrite()
-	_ = m.session.Close()
-	_ = m.out.Close()
 }
 
 // beginFill has an agent begin to fill a volume. The error is ErrNoAgent where there can be none.
@@ -307,23 +190,6 @@ func (e *Engine) fillByAgent(ctx context.Context, a planner.FillVolume, report f
 	}
 	if damaged := packed.Verify(); damaged != nil {
 		return fmt.Errorf("fill volume %s: %w", a.Name, damaged)
-	}
-	return err
-}
-
-// fill sends the archive to an agent that does not see it, and waits until the volume is filled.
-func (m *mover) fill(ctx context.Context, packed *snapshot.Packed, report func(runner.Progress)) error {
-	stop := context.AfterFunc(ctx, m.end)
-	var sent error
-	if m.sees.file == "" {
-		_, sent = io.CopyBuffer(m.session, struct{ io.Reader }{io.LimitReader(packed, m.size)}, make([]byte, 1<<20))
-	}
-	err := m.expect(agent.Filled, report)
-	if !stop() && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if err == nil && sent != nil {
-		return fmt.Errorf("%w: %w", ErrNoAgent, sent)
 	}
 	return err
 }
@@ -462,21 +328,6 @@ func (e *Engine) letMove(ctx context.Context, m *mover, target string, report fu
 		defer e.mu.Unlock()
 		delete(e.leaving, m)
 	})
-	return nil
-}
-
-// move tells the agent where its volume's data belongs.
-func (m *mover) move(ctx context.Context, target string, report func(runner.Progress)) error {
-	defer context.AfterFunc(ctx, m.end)()
-	if _, err := fmt.Fprintln(m.session, agent.MoveTo+target); err != nil {
-		return fmt.Errorf("%w: %w", ErrNoAgent, err)
-	}
-	if err := m.expect(agent.Moved, report); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return err
-	}
 	return nil
 }
 

@@ -90,7 +90,7 @@ func TestFillAndMoveVolume(t *testing.T) {
 			if err := r.Apply(r.ctx, fill, nil); err != nil {
 				t.Fatal(err)
 			}
-			if m := r.movers[fill.Name]; (m != nil) != (by != "archives") || m != nil && m.sees.here != (by == "itself") {
+			if m := r.movers[fill.Name]; (m != nil) != (by != "archives") || m != nil && (m.sees.volumes != volumesPath) != (by == "itself") {
 				t.Errorf("it was done by %+v", m)
 			}
 			if reads := r.agentReads(fill.File); reads != (by == "agent") {
