@@ -107,12 +107,12 @@ func TestInherited(t *testing.T) {
 			{Type: "volume", Name: hex("c"), Target: "/of/the/image"}, {Type: "volume", Name: "shop_data", Target: "/d"}, {Type: "bind", Target: "/e"},
 		},
 	}
-	if d := cmp.Diff([]string{hex("a"), hex("c")}, Inherited(c)); d != "" {
+	if d := cmp.Diff([]string{hex("a"), hex("c")}, NewRemoveContainer(c, true).Inherited); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	for what, label := range map[string]string{"another's": "", "unreadable": "?"} {
 		c.Labels[LabelSpec] = label
-		if got := Inherited(c); got != nil {
+		if got := NewRemoveContainer(c, true).Inherited; got != nil {
 			t.Errorf("%s: %v", what, got)
 		}
 	}

@@ -2,7 +2,6 @@ package planner
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/musterhq/muster/project"
 )
@@ -104,9 +103,4 @@ func (b *builder) imageVolume(s *service, c *Container) string {
 		}
 	}
 	return ""
-}
-
-// Nameless says whether a volume has the name that an engine gives to one of nobody's: 64 hexadecimal digits.
-func Nameless(name string) bool {
-	return len(name) == 64 && strings.Trim(name, "0123456789abcdef") == ""
 }

@@ -194,8 +194,10 @@ func (b *builder) watch(wait Await, pace Pace, needs []StepID, because []Change,
 
 // succeed removes the old container and gives its successor the name.
 func (b *builder) succeed(s *service, r *replica, oldName, next string, needs []StepID) {
+	remove := b.codec.removeContainer(r.old, b.how.RenewAnonVolumes)
+	remove.Name, remove.Service = oldName, s.name
 	r.removal = b.graph.add(Step{
-		Action: b.removal(r.old, oldName, s.name, b.how.RenewAnonVolumes),
+		Action: remove,
 		Needs:  needs, Because: r.because, Impact: Replace, Rollout: r.unit.root.name,
 	})
 	if r.first == "" {

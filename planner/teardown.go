@@ -79,7 +79,7 @@ func (t *teardown) containers() {
 				need = []StepID{id}
 			}
 			id := t.graph.add(Step{
-				Action: t.removal(c, c.Name, name, t.how.Volumes), Needs: need, Impact: Replace,
+				Action: t.codec.removeContainer(c, t.how.Volumes), Needs: need, Impact: Replace,
 			})
 			t.removed[c.Name] = id
 		}

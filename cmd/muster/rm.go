@@ -88,11 +88,7 @@ func removalPlan(have planner.State, services []string, volumes bool) planner.Pl
 		if !stopped || c.OneOff || len(services) > 0 && !slices.Contains(services, c.Service) {
 			continue
 		}
-		a := planner.RemoveContainer{Name: c.Name, Service: c.Service, Volumes: volumes}
-		if volumes {
-			a.Inherited = planner.Inherited(c)
-		}
-		plan.Steps = append(plan.Steps, planner.Step{ID: planner.StepID("remove " + c.Name), Action: a})
+		plan.Steps = append(plan.Steps, planner.Step{ID: planner.StepID("remove " + c.Name), Action: planner.NewRemoveContainer(c, volumes)})
 		names = append(names, c.Name)
 	}
 	var needs []planner.StepID
