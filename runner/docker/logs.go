@@ -66,7 +66,6 @@ type LogStream struct {
 	in      *bufio.Reader // of from, once there is something: many containers have nothing to say
 	stamped bool          // each message of the engine begins with its time
 	raw     bool          // a terminal's output: no frames
-	begun   bool
 	frame   frame
 	parts   [2]pending
 	failed  error
@@ -172,7 +171,7 @@ func (s *LogStream) Next() (LogLine, error) {
 
 // step reads some of the input; ok says that a line is complete.
 func (s *LogStream) step() (line LogLine, ok bool, err error) {
-	if !s.begun {
+	if s.in == nil {
 		if err := s.begin(); err != nil {
 			return line, false, err
 		}
@@ -209,7 +208,6 @@ func (s *LogStream) begin() error {
 		return err
 	}
 	s.in = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(first), s.from), 64<<10)
-	s.begun = true
 	s.raw = first[0] > 2
 	if !s.raw {
 		head, err := s.in.Peek(4)
