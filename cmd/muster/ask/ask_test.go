@@ -1,27 +1,10 @@
 package ask
 
 import (
-	"go/build"
 	"slices"
 	"strings"
 	"testing"
 )
-
-// What is imported is set up first. These come with os, or before it.
-func TestImports(t *testing.T) {
-	early := []string{"errors", "hash", "hash/fnv", "io", "os", "slices", "strconv", "syscall", "time", "unsafe", "github.com/musterhq/muster/cache"}
-	for _, dir := range []string{".", "../../../cache"} {
-		p, err := build.ImportDir(dir, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, i := range p.Imports {
-			if !slices.Contains(early, i) {
-				t.Errorf("%s imports %s", p.Name, i)
-			}
-		}
-	}
-}
 
 // The folder is that of the user's caches.
 func TestFolder(t *testing.T) {
