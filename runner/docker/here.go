@@ -16,17 +16,26 @@ type here struct {
 	err  error // to be read once done is closed
 }
 
-func startHere() *here {
+// startHere lets the program muster do what is left to do when nobody waits for anything any more, as this process may end then; without one this process does it.
+func startHere(muster string) *here {
 	in, tell := io.Pipe()
 	out, say := io.Pipe()
 	h := &here{in: tell, out: out, done: make(chan struct{})}
 	go func() {
 		defer close(h.done)
-		h.err = agent.Run(in, say)
+		h.err = serveHere(in, say, muster)
 		_ = in.Close() // nobody waits to tell more
 		_ = say.Close()
 	}()
 	return h
+}
+
+func serveHere(in io.Reader, out io.Writer, muster string) error {
+	rest, err := agent.Serve(in, out)
+	if err != nil || rest == nil || muster != "" && goOn(muster, *rest) == nil {
+		return err
+	}
+	return rest.Clear()
 }
 
 func (h *here) Write(p []byte) (int, error) { return h.in.Write(p) }

@@ -1,12 +1,17 @@
 package docker
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/docker/docker/api/types/volume"
+
+	"github.com/musterhq/muster/snapshot/agent"
 )
 
 // isHere says that a volume of the engine is a folder of this machine that this process may do anything with, as the engine would. The address does not tell:
@@ -34,4 +39,28 @@ func isRoots(v volume.Volume) bool {
 	}
 	stat, ok := is.Sys().(*syscall.Stat_t)
 	return ok && stat.Uid == 0 && stat.Gid == 0
+}
+
+// goOn starts a program that does what is left, and goes on when this one ends.
+func goOn(muster string, rest agent.Spec) error {
+	text, err := json.Marshal(rest)
+	if err != nil {
+		return err
+	}
+	in, tell, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = tell.Write(append(text, '\n')) // there is room for it
+	if err = errors.Join(err, tell.Close()); err != nil {
+		return err
+	}
+	cmd := exec.Command(muster, agent.Command)
+	cmd.Dir, cmd.Stdin = "/", in
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no Ctrl-C is meant for it
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
 }

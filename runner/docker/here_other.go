@@ -2,8 +2,16 @@
 
 package docker
 
-import "github.com/docker/docker/api/types/volume"
+import (
+	"errors"
+
+	"github.com/docker/docker/api/types/volume"
+
+	"github.com/musterhq/muster/snapshot/agent"
+)
 
 func isHere(volume.Volume) bool { return false }
 
 func isRoots(volume.Volume) bool { return false }
+
+func goOn(string, agent.Spec) error { return errors.ErrUnsupported }

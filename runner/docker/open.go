@@ -167,6 +167,9 @@ func (e *Engine) Close() error {
 	}
 	for m := range e.leaving {
 		m.end()
+		if h, in := m.session.(*here); in {
+			<-h.done // or it would end with this process
+		}
 	}
 	e.movers, e.leaving = nil, nil
 	return e.client.Close()

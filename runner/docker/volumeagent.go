@@ -40,7 +40,7 @@ func (e *Engine) volumeAgent(ctx context.Context, spec agent.Spec, file string) 
 	}
 	sees := sight{folder, file}
 	if e.mayHere(v) && (spec.Size == 0 || file != "" && isRoots(v)) {
-		m := newMover(startHere(), sees)
+		m := newMover(startHere(e.muster), sees)
 		return m, m.tell(spec)
 	}
 	if e.muster == "" {

@@ -8,9 +8,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
@@ -311,6 +313,55 @@ func TestPrepareRestoreHere(t *testing.T) {
 		if err := r.Apply(r.ctx, a, nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if diff := cmp.Diff(r.contents(from), r.contents(exchange.Name)); diff != "" {
+		t.Errorf("(-snapshot +volume):\n%s", diff)
+	}
+}
+
+// What a volume had before is removed when nobody waits for anything any more: by a program that goes on when this one has ended, or else by this one. What an
+// agent left behind that was killed goes with it.
+func TestOldDataIsRemovedInTheEnd(t *testing.T) {
+	for by, muster := range map[string]string{"this one": "", "another": agentProgram(t)} {
+		t.Run(by, func(t *testing.T) { testOldData(t, muster) })
+	}
+}
+
+func testOldData(t *testing.T, muster string) {
+	r, from, fill := snapshotRig(t)
+	r.isHere(from)
+	r.muster = muster
+	exchange := planner.ExchangeVolume{Name: r.another("used"), From: fill.Name}
+	_, v, err := r.volumesFolder(r.ctx, exchange.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Dir(v.Mountpoint)
+	if err := os.MkdirAll(filepath.Join(folder, "old-left", "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(v.Mountpoint, "before"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.do(fill, exchange, planner.RemoveVolume{Name: fill.Name})
+	if had, err := filepath.Glob(filepath.Join(folder, "old-*", "before")); err != nil || len(had) != 1 {
+		t.Errorf("what it had before is in %v, %v", had, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	has := func() []os.DirEntry {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return entries
+	}
+	for soon := time.Now().Add(time.Minute); muster != "" && len(has()) > 1 && time.Now().Before(soon); {
+		runtime.Gosched()
+	}
+	if left := has(); len(left) != 1 {
+		t.Errorf("the volume's folder has %v", left)
 	}
 	if diff := cmp.Diff(r.contents(from), r.contents(exchange.Name)); diff != "" {
 		t.Errorf("(-snapshot +volume):\n%s", diff)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bufio"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,25 +27,38 @@ import (
 const content = "_data"
 
 // Run does what the [Spec] on in says, and then what follows it, until that ends. Where it ends before that, there is nothing to do.
+// What a volume had before is removed last, when nobody waits for anything any more.
 func Run(in io.Reader, out io.Writer) error {
+	rest, err := Serve(in, out)
+	if err != nil || rest == nil {
+		return err
+	}
+	return rest.Clear()
+}
+
+// Serve is Run but for the rest, which is left to do where it is not nil.
+func Serve(in io.Reader, out io.Writer) (rest *Spec, err error) {
 	told := bufio.NewReaderSize(in, 1<<20)
 	text, err := told.ReadBytes('\n')
 	if errors.Is(err, io.EOF) {
-		return nil // nobody needed it after all
+		return nil, nil // nobody needed it after all
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var spec Spec
 	if err := json.Unmarshal(text, &spec); err != nil {
-		return err
+		return nil, err
 	}
 	// Whatever an archive, or a name, says: nothing beside the volumes is touched.
 	volumes, err := os.OpenRoot(spec.Volumes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer volumes.Close()
+	if spec.ClearOnly {
+		return &spec, nil
+	}
 	var left atomic.Bool
 	more := make(chan struct{})
 	if spec.File != "" {
@@ -58,32 +72,43 @@ func Run(in io.Reader, out io.Writer) error {
 	}
 	if spec.Size > 0 {
 		if err := fill(volumes, spec, told, &left, out); err != nil {
-			return fmt.Errorf("fill volume %s: %w", spec.Volume, err)
+			return nil, fmt.Errorf("fill volume %s: %w", spec.Volume, err)
 		}
 	}
 	if _, err := fmt.Fprintln(out, Filled); err != nil {
-		return err
+		return nil, err
 	}
 	<-more
 	line, err := told.ReadString('\n')
 	if err != nil {
-		return nil // there is nothing more to do, or nobody to do it for
+		return nil, nil // there is nothing more to do, or nobody to do it for
 	}
 	to, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), MoveTo)
 	if !ok {
-		return fmt.Errorf("the agent knows no %q", line)
+		return nil, fmt.Errorf("the agent knows no %q", line)
 	}
 	if err := move(volumes, spec.Volume, to); err != nil {
-		return fmt.Errorf("move the data of volume %s to %s: %w", spec.Volume, to, err)
+		return nil, fmt.Errorf("move the data of volume %s to %s: %w", spec.Volume, to, err)
 	}
 	if _, err := fmt.Fprintln(out, Moved); err != nil {
+		return nil, err
+	}
+	// Whoever is told so starts what uses the new data, which comes first. To end, which keeps an engine busy, waits until the input does.
+	_, _ = io.Copy(io.Discard, told)
+	return &Spec{Volumes: spec.Volumes, Volume: to, ClearOnly: true}, nil
+}
+
+// Clear removes what the volume had before, as far as nothing else wants the processors.
+func (s Spec) Clear() error {
+	volumes, err := os.OpenRoot(s.Volumes)
+	if err != nil {
 		return err
 	}
-	// Whoever is told so goes on, and finds less to remove with the volume. It starts a service with the new data meanwhile, which comes first: this
-	// takes what processors that leaves, and to end, which keeps an engine busy, waits until the input does.
-	err = atLeisure(func() error { return clearAside(volumes, spec.Volume) })
-	_, _ = io.Copy(io.Discard, told)
-	return err
+	defer volumes.Close()
+	if err := atLeisure(func() error { return clearOld(volumes, s.Volume) }); err != nil {
+		return fmt.Errorf("remove what volume %s had before: %w", s.Volume, err)
+	}
+	return nil
 }
 
 // lowest is the priority, from -20 to 19, of what may take as long as it likes.
@@ -180,19 +205,22 @@ func unpackAll(root *os.Root, reading *reading, sum string) error {
 	return nil
 }
 
-// moving begins the name that data has, beside the place for data in its volume, while it changes places with that of another one. Its own number
-// follows, by which it is known.
-const moving = "moving-"
+// Names beside the place for data in a volume. moving begins that of data that changes places with another volume's; its own number follows, by which it is
+// known. old begins that of data that a volume had before, and is still to be removed; an engine removes it with the volume, too.
+const (
+	moving = "moving-"
+	old    = "old-"
+)
 
-// move lets two volumes change their data in one step, so that whoever is interrupted finds one or the other, and leaves the volume that it came
-// from empty; what the other one had goes with that. To do it once more changes nothing.
+// move lets two volumes change their data in one step, so that whoever is interrupted finds one or the other. The volume that it came from is empty then, and
+// what the other one had is set aside there. To do it once more changes nothing.
 func move(volumes *os.Root, from, to string) error {
 	source, err := volumes.OpenRoot(from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	target, err := volumes.Open(to)
+	target, err := volumes.OpenRoot(to)
 	if err != nil {
 		return err
 	}
@@ -201,24 +229,39 @@ func move(volumes *os.Root, from, to string) error {
 	if err != nil {
 		return err
 	}
-	folder, err := source.Open(".")
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
 	is, err := source.Lstat(data)
 	if err != nil {
 		return err
 	}
 	if data == moving+number(is) {
-		if err := unix.Renameat2(int(folder.Fd()), data, int(target.Fd()), content, unix.RENAME_EXCHANGE); err != nil {
+		if err := exchange(source, data, target, content); err != nil {
 			return err
 		}
 	}
-	if err := source.Mkdir(content, 0o755); !errors.Is(err, fs.ErrExist) {
+	if err := source.Mkdir(content, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return nil
+	// A folder stays in its place, which says that the move is done.
+	name := old + rand.Text()
+	if err := target.Mkdir(name, 0o700); err != nil {
+		return err
+	}
+	return exchange(source, data, target, name)
+}
+
+// exchange lets two folders change their places in one step.
+func exchange(a *os.Root, nameA string, b *os.Root, nameB string) error {
+	folderA, err := a.Open(".")
+	if err != nil {
+		return err
+	}
+	defer folderA.Close()
+	folderB, err := b.Open(".")
+	if err != nil {
+		return err
+	}
+	defer folderB.Close()
+	return unix.Renameat2(int(folderA.Fd()), nameA, int(folderB.Fd()), nameB, unix.RENAME_EXCHANGE)
 }
 
 // setAside gives data that is to be moved a name that says so, and answers with that.
@@ -238,23 +281,21 @@ func setAside(source *os.Root) (string, error) {
 	return name, source.Rename(content, name)
 }
 
-// clearAside removes what the data that is set aside has. Its folder stays, which says that the move is done.
-func clearAside(volumes *os.Root, volume string) error {
-	source, err := volumes.OpenRoot(volume)
+// clearOld removes what a volume had before, and what was left of that when an earlier agent was killed.
+func clearOld(volumes *os.Root, volume string) error {
+	folder, err := volumes.OpenRoot(volume)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // an engine has removed all of it
+	}
 	if err != nil {
 		return err
 	}
-	defer source.Close()
-	data, err := setAside(source)
-	if err != nil {
-		return err
+	defer folder.Close()
+	names, err := fs.Glob(folder.FS(), old+"*")
+	for _, name := range names {
+		err = errors.Join(err, folder.RemoveAll(name))
 	}
-	aside, err := source.OpenRoot(data)
-	if err != nil {
-		return err
-	}
-	defer aside.Close()
-	return empty(aside)
+	return err
 }
 
 // empty removes all that a folder has.

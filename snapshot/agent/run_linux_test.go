@@ -255,6 +255,9 @@ func TestMove(t *testing.T) {
 		if d := cmp.Diff(want, listed(t, filepath.Join(dir, "data", content))); d != "" {
 			t.Errorf("move %d (-want +got):\n%s", i+1, d)
 		}
+		if has, err := os.ReadDir(filepath.Join(dir, "data")); err != nil || len(has) != 1 {
+			t.Errorf("move %d: beside it: %v, %v", i+1, has, err)
+		}
 	}
 	if aside, err := filepath.Glob(filepath.Join(dir, "copy", moving+"*")); err != nil || len(aside) != 1 {
 		t.Errorf("set aside: %v, %v", aside, err)
@@ -263,6 +266,49 @@ func TestMove(t *testing.T) {
 	}
 	if has, err := os.ReadDir(filepath.Join(dir, "copy", content)); err != nil || len(has) > 0 {
 		t.Errorf("left: %v, %v", has, err)
+	}
+}
+
+// What a volume had before stays until nobody waits any more, and may be removed by another agent, with what was left by one that was killed.
+func TestServeLeavesTheRest(t *testing.T) {
+	dir := volumes(t, "copy", "data")
+	for name, text := range map[string]string{"copy": "new", "data": "old"} {
+		if err := os.WriteFile(filepath.Join(dir, name, content, "text"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "data", old+"killed", "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(Spec{Volumes: dir, Volume: "copy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := Serve(strings.NewReader(string(text)+"\n"+MoveTo+"data\n"), io.Discard)
+	if err != nil || rest == nil {
+		t.Fatal(rest, err)
+	}
+	had, err := filepath.Glob(filepath.Join(dir, "data", old+"*", "text"))
+	if err != nil || len(had) != 1 {
+		t.Fatal(had, err)
+	}
+	if text, err := os.ReadFile(had[0]); string(text) != "old" {
+		t.Errorf("it had %q, %v", text, err)
+	}
+	for range 2 {
+		if said, err := runSpec(*rest, strings.NewReader("")); err != nil || said != "" {
+			t.Errorf("it says %q, %v", said, err)
+		}
+		if has, err := os.ReadDir(filepath.Join(dir, "data")); err != nil || len(has) != 1 {
+			t.Errorf("left: %v, %v", has, err)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "data", content, "text")); string(text) != "new" {
+		t.Errorf("the volume has %q, %v", text, err)
+	}
+	rest.Volume = "nothing"
+	if err := rest.Clear(); err != nil {
+		t.Errorf("a volume that an engine has removed: %v", err)
 	}
 }
 

@@ -18,6 +18,8 @@ type Spec struct {
 	Sum string `json:"sum,omitempty"`
 	// File is where the agent sees the packed archive; empty where it comes on the input.
 	File string `json:"file,omitempty"`
+	// ClearOnly says that there is nothing to do but to remove what the volume had before.
+	ClearOnly bool `json:"clearOnly,omitempty"`
 }
 
 // What the agent says, a line each: once it has all that it takes to fill the volume; how many bytes of the archive it has read, once in a while, with the
