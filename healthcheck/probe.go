@@ -58,6 +58,7 @@ type probe struct {
 	errors int        // in a row
 	began  time.Time  // of the round
 	turn   time.Time  // when this turn of asking began
+	failed time.Time  // when the last turn began that failed, of this round
 	next   time.Time
 	sent   time.Time
 	cancel context.CancelFunc
@@ -90,6 +91,15 @@ func (c *container) hold() time.Duration {
 		asked = max(asked, p.Asked)
 	}
 	return min(asked-asked/10, maxHold)
+}
+
+// worth is how long after the beginning of a round it was worth asking, once that has succeeded: when it did, or, where something was asked too early, in the
+// middle between the two.
+func (p *probe) worth() time.Duration {
+	if p.failed.IsZero() {
+		return p.turn.Sub(p.began)
+	}
+	return p.failed.Add(p.turn.Sub(p.failed) / 2).Sub(p.began)
 }
 
 // mayProbe says whether a container can be asked by us at all.
@@ -132,7 +142,7 @@ func (s *scheduler) beginProbing(c *container) {
 	p.active, p.idle = true, false
 	p.round++
 	p.began = time.Now()
-	p.turn, p.next = p.began, p.began.Add(c.hold())
+	p.turn, p.failed, p.next = p.began, time.Time{}, p.began.Add(c.hold())
 	s.probes.active++
 	p.asks.newRound()
 	s.follow(c)
@@ -264,13 +274,13 @@ func (s *scheduler) proceed(c *container) {
 	case good:
 		p.good = true
 		if s.w.o.Passed != nil {
-			s.w.o.Passed(c.name, p.turn.Sub(p.began))
+			s.w.o.Passed(c.name, p.worth())
 		}
 	case ask != nil:
 		p.next = now
 	default:
 		// What is not asked because something before it waits for a line of output has no turn.
-		p.idle = !p.asks.newRound()
+		p.idle, p.failed = !p.asks.newRound(), p.turn
 		p.next = now.Add(s.pause(now.Sub(p.turn), now.Sub(p.began)))
 	}
 }

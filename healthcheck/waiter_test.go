@@ -492,7 +492,7 @@ func TestAskedWhenItIsWorthIt(t *testing.T) {
 		{360 * time.Millisecond, 400 * time.Millisecond, 1, 360 * time.Millisecond},
 		{0, 400 * time.Millisecond, 1, 360 * time.Millisecond},                      // less each time
 		{0, time.Minute, 1, 500 * time.Millisecond},                                 // a start that took longer
-		{430 * time.Millisecond, 400 * time.Millisecond, 2, 484 * time.Millisecond}, // a little too early
+		{430 * time.Millisecond, 400 * time.Millisecond, 2, 422 * time.Millisecond}, // a little too early: 360 ms were too few, 484 enough
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake()
