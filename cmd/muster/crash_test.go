@@ -106,13 +106,14 @@ type crash struct {
 }
 
 func newCrash(t *testing.T, host, before, after string) *crash {
-	s := &crash{onFile: newOnFile(t, host)}
 	on, err := openEngine(t.Context(), address{host: host})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = on.Close() })
-	s.on = on
+	s := &crash{on: on}
+	t.Cleanup(s.removeVolumes)
+	s.onFile = newOnFile(t, host)
 	if before != "" {
 		s.write(before)
 		s.onFile.run("up", "-d", "--wait")
@@ -120,6 +121,20 @@ func newCrash(t *testing.T, host, before, after string) *crash {
 	}
 	s.write(after)
 	return s
+}
+
+// removeVolumes removes the anonymous ones, which down keeps, once the containers are gone that tell whose they are.
+func (s *crash) removeVolumes() {
+	for _, c := range s.first.Containers {
+		for _, m := range c.Mounts {
+			if m.Name == "" {
+				continue
+			}
+			if err := s.on.Apply(context.Background(), planner.RemoveVolume{Name: m.Name}, nil); err != nil {
+				s.t.Error(err)
+			}
+		}
+	}
 }
 
 func (s *crash) have() planner.State {
