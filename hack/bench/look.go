@@ -32,10 +32,22 @@ func noopUp(n int) benchCase {
 		func(ctx context.Context, b *bench) error { return b.snapshot(ctx) })
 }
 
-// plan has no peer: docker compose's --dry-run walks through what it would do, and shows no difference.
+// plan has no peer: docker compose's --dry-run walks through what it would do, and shows no difference. It finds out what somebody has changed, too, which
+// no list says.
 func plan(n int) benchCase {
-	return looking("plan", n, "plan", "", "as for no-op up", func(ctx context.Context, b *bench) error { return b.snapshot(ctx) })
+	return looking("plan", n, "plan", "", "as for no-op up, then inspect each container, as many at a time as muster does",
+		func(ctx context.Context, b *bench) error {
+			if err := b.snapshot(ctx); err != nil {
+				return err
+			}
+			return each(serviceNames(n), looks, func(name string) error {
+				return b.engine.call(ctx, http.MethodGet, "/containers/"+name+"/json", nil, nil)
+			})
+		})
 }
+
+// looks is how many containers muster inspects at a time, or asks for their lines.
+const looks = 64
 
 func ps(n int) benchCase {
 	return looking("ps", n, "ps", "ps", "list the project's containers", func(ctx context.Context, b *bench) error {
@@ -63,14 +75,14 @@ func (b *bench) logs(ctx context.Context, tail string) error {
 	if err != nil {
 		return err
 	}
-	return each(names, parallel(), func(name string) error {
+	return each(names, looks, func(name string) error {
 		return b.engine.call(ctx, http.MethodGet, fmt.Sprintf("/containers/%s/logs?stdout=1&stderr=1&timestamps=1&tail=%s", name, tail), nil, nil)
 	})
 }
 
 func config(n int) benchCase {
 	return benchCase{
-		name: "config", n: n, files: plain(n), standing: true, muster: words("config -q"), compose: words("config -q"),
+		name: "config", n: n, files: plain(n), prepare: prepareUp(n), standing: true, muster: words("config -q"), compose: words("config -q"),
 		what: "none: the engine is not asked",
 	}
 }

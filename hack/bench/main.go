@@ -29,6 +29,7 @@ type bench struct {
 	folder          string // for Compose files
 	runs            int
 	environ         []string // that tools get besides
+	stands          string   // the Compose file of what was brought up for cases that change nothing; empty where nothing is
 	verbose         bool
 }
 
@@ -97,6 +98,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer os.RemoveAll(b.folder)
 	defer b.removeShopImage(context.WithoutCancel(ctx))
+	defer func() { _ = b.stand(context.WithoutCancel(ctx), benchCase{}) }()
 	before := load()
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "case\tservices\tmuster\tcompose\tfloor\tmuster/floor\tcompose/floor\tmuster/compose\t")
@@ -149,11 +151,10 @@ func (b *bench) measure(ctx context.Context, c benchCase) (times, error) {
 		tools = append(tools, floor)
 	}
 	got := times{}
+	if err := b.stand(ctx, c); err != nil {
+		return nil, err
+	}
 	if c.standing {
-		defer func() { _ = b.engine.removeProject(context.WithoutCancel(ctx), project) }()
-		if err := b.ready(ctx, c, muster); err != nil {
-			return nil, err
-		}
 		for _, t := range tools { // what a tool keeps for the next time is there
 			if _, err := b.once(ctx, c, t); err != nil {
 				return nil, fmt.Errorf("%s: %w", t, err)
@@ -174,6 +175,28 @@ func (b *bench) measure(ctx context.Context, c benchCase) (times, error) {
 		}
 	}
 	return got, nil
+}
+
+// stand brings up what a case wants that changes nothing, unless it stands from the case before, and else removes that.
+func (b *bench) stand(ctx context.Context, c benchCase) error {
+	var wanted string
+	if c.standing {
+		wanted = c.files(b, muster)
+	}
+	if wanted == b.stands {
+		return nil
+	}
+	if b.stands != "" {
+		b.stands = ""
+		if err := b.engine.removeProject(ctx, project); err != nil {
+			return err
+		}
+	}
+	if c.standing {
+		b.stands = wanted // or a part of it
+		return b.ready(ctx, c, muster)
+	}
+	return nil
 }
 
 // ready brings about what a tool begins with.
