@@ -22,16 +22,36 @@ type chosen struct {
 // oneContainer opens the engine and finds container number index of a service; 0 is the first one that runs, or else, unless
 // it has to run, the first. The caller closes the engine unless there is an error.
 func (p *program) oneContainer(ctx context.Context, service string, index int, mustRun bool) (engine, chosen, error) {
-	on, seen, err := p.glanced(ctx, []string{service})
+	on, t, err := p.openFor(ctx)
 	if err != nil {
 		return nil, chosen{}, err
 	}
-	c, err := pick(seen.have, service, index, mustRun)
+	c, err := choose(ctx, on, t, service, index, mustRun)
 	if err != nil {
 		on.Close()
 		return nil, chosen{}, err
 	}
-	return on, chosen{Container: c, project: seen}, nil
+	return on, c, nil
+}
+
+// choose looks at nothing but the service's containers. Only where it has none all of the project is looked at, to say what there is instead.
+func choose(ctx context.Context, on engine, t target, service string, index int, mustRun bool) (chosen, error) {
+	after := askAhead(on)
+	scope := t.scope()
+	scope.Service = service
+	have, err := on.Observe(ctx, scope)
+	if err != nil {
+		return chosen{}, err
+	}
+	after()
+	seen := observed{target: t, have: have}
+	if !slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == service }) {
+		if seen, err = observe(ctx, on, t, []string{service}); err != nil {
+			return chosen{}, err
+		}
+	}
+	c, err := pick(seen.have, service, index, mustRun)
+	return chosen{Container: c, project: seen}, err
 }
 
 // pick chooses among containers; see [program.oneContainer].

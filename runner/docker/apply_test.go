@@ -76,6 +76,10 @@ func TestObserveTellsWhatThereIs(t *testing.T) {
 	if len(state.Containers) != 2 {
 		t.Fatalf("%d containers", len(state.Containers))
 	}
+	one, err := r.Observe(r.ctx, planner.Scope{Project: r.project, Service: "web", Networks: []string{"bridge"}})
+	if err != nil || len(one.Containers) != 1 || one.Containers[0].Name != r.name("web") || len(one.Networks)+len(one.Volumes) > 0 {
+		t.Errorf("of web alone: %+v, %v", one, err)
+	}
 	job, web := state.Containers[0], state.Containers[1]
 	if job.Status != planner.Exited || job.ExitCode != 3 || job.Service != "job" || job.Number != 1 {
 		t.Errorf("job: %+v", job)

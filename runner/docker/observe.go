@@ -32,9 +32,12 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 	outer := ctx // the group's ends with it
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		state.Containers, err = e.containers(ctx, scope.Project)
+		state.Containers, err = e.containers(ctx, scope)
 		return err
 	})
+	if scope.Service != "" {
+		return state, group.Wait()
+	}
 	group.Go(func() (err error) {
 		state.Networks, err = e.networks(ctx, scope)
 		return err
@@ -55,11 +58,15 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 	return state, e.compareImages(outer, &state)
 }
 
-// containers lists the project's containers, stopped ones included.
-func (e *Engine) containers(ctx context.Context, project string) ([]planner.Container, error) {
-	listed, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: ofProject(project)})
+// containers lists the project's containers, or those of one service, stopped ones included.
+func (e *Engine) containers(ctx context.Context, scope planner.Scope) ([]planner.Container, error) {
+	filter := ofProject(scope.Project)
+	if scope.Service != "" {
+		filter.Add("label", planner.LabelService+"="+scope.Service)
+	}
+	listed, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filter})
 	if err != nil {
-		return nil, e.wrap(ctx, err, "list the containers of", project)
+		return nil, e.wrap(ctx, err, "list the containers of", scope.Project)
 	}
 	out := make([]planner.Container, 0, len(listed))
 	for _, s := range listed {

@@ -77,9 +77,23 @@ func init() {
 // Ahead asks what a command such as this one asks, and was not asked yet.
 func (b *Beginning) Ahead() {
 	if b.Asks.Name == "" {
-		b.Asks = find("again", os.Args[:b.typed+1], os.Environ())
+		b.Asks = find("again", os.Args[:b.counts(os.Args)], os.Environ())
 	}
 	b.Asked = append(b.Asked, All(b.Asks.Note.without(b.Asked))...)
+}
+
+// ofOne are commands that ask about one service.
+var ofOne = []string{"exec", "port"}
+
+// counts is how many words make a difference to what is asked about the stack: those up to the command, and the service of one that asks about that. It is
+// the first word that is no flag, or the value of a flag; then services that are asked about with that flag share a note.
+func (b *Beginning) counts(args []string) int {
+	n := b.typed + 1
+	if !slices.Contains(ofOne, b.Command) {
+		return n
+	}
+	i := slices.IndexFunc(args[n:], func(word string) bool { return word != "" && word[0] != '-' })
+	return n + i + 1
 }
 
 // without is a note that asks for less: for what was not asked yet.

@@ -90,3 +90,17 @@ func TestNote(t *testing.T) {
 		t.Error("more than a note is one")
 	}
 }
+
+// What a command about one service asks is known by that.
+func TestCounts(t *testing.T) {
+	for want, args := range map[int]string{
+		2: "muster ps -a web", 3: "muster exec web ls", 5: "muster exec -T --privileged web ls", 6: "muster -p shop exec -T web", 1: "port",
+	} {
+		words := strings.Fields(args)
+		b := Beginning{typed: slices.IndexFunc(words, func(word string) bool { return slices.Contains(looks, word) })}
+		b.Command = words[b.typed]
+		if got := b.counts(words); got != want {
+			t.Errorf("%s: %d words count, not %d", args, got, want)
+		}
+	}
+}
