@@ -58,6 +58,7 @@ func goOn(muster string, rest agent.Spec) error {
 	}
 	cmd := exec.Command(muster, agent.Command)
 	cmd.Dir, cmd.Stdin = "/", in
+	cmd.Env = []string{}                                 // it needs nothing, and must not take what docker told a plugin of its for itself
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no Ctrl-C is meant for it
 	if err := cmd.Start(); err != nil {
 		return err
