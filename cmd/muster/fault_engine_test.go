@@ -73,7 +73,7 @@ func (r *faultRig) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(r.t.Context(), r.muster, args...)
 	cmd.Args[0] = "muster" // what the program of the tests goes by
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+r.host, "COMPOSE_PROJECT_NAME="+r.project, "HOME="+r.dir, "MUSTER_TEST_MEMORY=")
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+r.host, "COMPOSE_PROJECT_NAME="+r.project, "HOME="+r.dir, "XDG_STATE_HOME=", "MUSTER_TEST_MEMORY=")
 	cmd.Env = append(cmd.Env, r.env...)
 	return cmd
 }

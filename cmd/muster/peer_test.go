@@ -105,7 +105,7 @@ func (r peerRun) run(t *testing.T, line string) outcome {
 	}
 	cmd := exec.Command(r.program[0], append(r.program[1:], args...)...)
 	cmd.Dir = r.dir
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+r.host, "COMPOSE_PROJECT_NAME="+r.project, "HOME="+r.dir, "DOCKER_CONFIG="+r.dir)
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+r.host, "COMPOSE_PROJECT_NAME="+r.project, "HOME="+r.dir, "XDG_STATE_HOME=", "DOCKER_CONFIG="+r.dir)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run()

@@ -39,7 +39,7 @@ func atTerminal(t *testing.T, host, project, dir string, args ...string) *typist
 	t.Helper()
 	cmd := exec.Command("muster", args...) // put into PATH by testscript.Main
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+host, "COMPOSE_PROJECT_NAME="+project, "TERM=xterm", "HOME="+dir)
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+host, "COMPOSE_PROJECT_NAME="+project, "TERM=xterm", "HOME="+dir, "XDG_STATE_HOME=")
 	screen, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 30, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
