@@ -57,6 +57,7 @@ func goOn(muster string, rest agent.Spec) error {
 		return err
 	}
 	cmd := exec.Command(muster, agent.Command)
+	cmd.Args[0] = "muster" // whatever this one is called by
 	cmd.Dir, cmd.Stdin = "/", in
 	cmd.Env = []string{}                                 // it needs nothing, and must not take what docker told a plugin of its for itself
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no Ctrl-C is meant for it
