@@ -82,7 +82,7 @@ func (b *bench) logs(ctx context.Context, tail string) error {
 
 func config(n int) benchCase {
 	return benchCase{
-		name: "config", n: n, files: plain(n), prepare: prepareUp(n), standing: true, muster: words("config -q"), compose: words("config -q"),
+		name: "config", n: n, files: plain(n), standing: true, muster: words("config -q"), compose: words("config -q"),
 		what: "none: the engine is not asked",
 	}
 }

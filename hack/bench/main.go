@@ -192,11 +192,13 @@ func (b *bench) stand(ctx context.Context, c benchCase) error {
 			return err
 		}
 	}
-	if c.standing {
-		b.stands = wanted // or a part of it
-		return b.ready(ctx, c, muster)
+	if !c.standing {
+		return nil
 	}
-	return nil
+	if c.prepare != nil {
+		b.stands = wanted // or a part of it
+	}
+	return b.ready(ctx, c, muster)
 }
 
 // ready brings about what a tool begins with.
