@@ -35,9 +35,9 @@ type Target struct {
 	// that. It counts with Healthy, Ready and Stable. The waits for one container share the
 	// first that one of them has.
 	Check *Check
-	// Asked is how long after the beginning of a wait the check was asked that succeeded, when the container was started last. Nothing
-	// is asked for most of that, half a second at most: a check that fails keeps the start up that it waits for. 0 where it is not known,
-	// or was not started just now.
+	// Asked is how long after the beginning of a wait it was worth asking the check, when the container was started last: when the one was asked that
+	// succeeded, or halfway to that from one that came too early. Nothing is asked for most of that, half a second at most: a check that fails keeps the
+	// start up that it waits for. 0 where it is not known, or was not started just now.
 	Asked time.Duration
 	// OrCompleted: where running for long is waited for (ready, stable, running), having
 	// exited with 0 is as good.

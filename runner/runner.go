@@ -46,7 +46,7 @@ type Options struct {
 	Health healthcheck.Engine
 	// ProbeEngineOnly leaves the containers' health checks to the engine.
 	ProbeEngineOnly bool
-	// Asked is how long after its start a service's check was asked that succeeded, when it was started last; see
+	// Asked is how long after its start it was worth asking a service's check, when it was started last; see
 	// [healthcheck.Target]. It may be nil.
 	Asked func(service string) time.Duration
 	// Passed is told that of each container that this run has started, as Events is. It may be nil.

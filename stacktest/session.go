@@ -34,7 +34,7 @@ type session struct {
 	begun bool
 	// changing lets one plan at a time be made and carried out.
 	changing sync.Mutex
-	// asked has for each service how long after its last start its check was asked that succeeded; see [runner.Options].
+	// asked has for each service how long after its last start it was worth asking its check; see [runner.Options].
 	asked sync.Map
 }
 

@@ -16,7 +16,7 @@ type Record struct {
 	Ended   time.Time `json:"ended"`
 	Failed  bool      `json:"failed,omitempty"`
 	Spans   []Span    `json:"spans"` // those that have ended, in the order of the plan
-	// Asked is how long after its start a service's check was asked that succeeded, where muster asked, in this run or in the last one before
+	// Asked is how long after its start it was worth asking a service's check, where muster asked, in this run or in the last one before
 	// that started it: the next start asks first when that is worth it.
 	Asked map[string]time.Duration `json:"asked,omitempty"`
 }
