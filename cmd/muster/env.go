@@ -100,11 +100,11 @@ func urlOf(host string, port portLine, appProtocol string) string {
 }
 
 // appProtocol is what the files say that a port of a service speaks.
-func (o observed) appProtocol(service string, target int) string {
-	if o.files == nil {
+func (t target) appProtocol(service string, target int) string {
+	if t.files == nil {
 		return ""
 	}
-	for _, port := range o.files.Services[service].Ports {
+	for _, port := range t.files.Services[service].Ports {
 		if int(port.Target) == target {
 			return port.AppProtocol
 		}

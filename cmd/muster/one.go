@@ -16,7 +16,7 @@ import (
 // chosen is the one container that a command is about.
 type chosen struct {
 	planner.Container
-	project observed
+	project target
 }
 
 // oneContainer opens the engine and finds container number index of a service; 0 is the first one that runs, or else, unless
@@ -44,14 +44,15 @@ func choose(ctx context.Context, on engine, t target, service string, index int,
 		return chosen{}, err
 	}
 	after()
-	seen := observed{target: t, have: have}
 	if !slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == service }) {
-		if seen, err = observe(ctx, on, t, []string{service}); err != nil {
+		seen, err := observe(ctx, on, t, []string{service})
+		if err != nil {
 			return chosen{}, err
 		}
+		have = seen.have
 	}
-	c, err := pick(seen.have, service, index, mustRun)
-	return chosen{Container: c, project: seen}, err
+	c, err := pick(have, service, index, mustRun)
+	return chosen{Container: c, project: t}, err
 }
 
 // pick chooses among containers; see [program.oneContainer].
