@@ -10,7 +10,8 @@ import (
 	"os"
 	"strings"
 
-	_ "github.com/musterhq/muster/cmd/muster/heap" // for what it does before this one is set up
+	_ "github.com/musterhq/muster/cmd/muster/heap" // for what they do before this one is set up
+	_ "github.com/musterhq/muster/cmd/muster/warm"
 )
 
 func main() { os.Exit(start(os.Args)) }

@@ -49,10 +49,13 @@ func TestOrder(t *testing.T) {
 		return i
 	}
 	last := at("github.com/santhosh-tekuri/jsonschema/v6")
-	for _, early := range []string{"github.com/musterhq/muster/cmd/muster/heap", "github.com/musterhq/muster/cmd/muster/again", "github.com/musterhq/muster/cmd/muster/release"} {
+	for _, early := range []string{"github.com/musterhq/muster/cmd/muster/heap", "github.com/musterhq/muster/cmd/muster/again", "github.com/musterhq/muster/cmd/muster/release", "github.com/musterhq/muster/cmd/muster/warm"} {
 		if at(early) > last {
 			t.Errorf("%s is set up late", early)
 		}
+	}
+	if at("github.com/musterhq/muster/cmd/muster/warm") < at("github.com/musterhq/muster/cmd/muster/again") {
+		t.Error("what answers early is set up after memory that it does not need")
 	}
 	if at("github.com/musterhq/muster/cmd/muster/again") > at("github.com/distribution/reference") {
 		t.Error("what answers early is set up after the patterns of image names")

@@ -1,0 +1,77 @@
+package warm
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+)
+
+// See madvise(2).
+const (
+	hugePage     = 14 // MADV_HUGEPAGE
+	populateRead = 22 // MADV_POPULATE_READ, since Linux 5.14
+	collapse     = 25 // MADV_COLLAPSE, since Linux 6.1
+)
+
+const (
+	huge    = 2 << 20 // a huge page, on amd64, and on arm64 with pages of 4 kB
+	atOnce  = 8 << 20 // what a light command comes to
+	maxText = 4096    // of /proc/self/maps: the program's own mappings and its heap are the first
+)
+
+// inHeap is allocated, so that its address is one of the heap.
+var inHeap = new([64]byte)
+
+func init() {
+	grow()
+	all := mappings()
+	at := uintptr(unsafe.Pointer(inHeap))
+	for _, m := range all {
+		if m.holds(at) {
+			size := m.end - m.from
+			advise(m.from, size, hugePage)
+			// What is in use already is moved to a huge page only when told so.
+			for from := m.from; from < m.from+size; from += huge {
+				advise(from, huge, collapse)
+			}
+		}
+	}
+	go program(all)
+}
+
+// grow has the heap mapped that is going to be used: Go does so by 4 MB, and there is no telling the kernel of what is not mapped yet. What makes it
+// grow is collected at once, while there is next to nothing else to look at.
+func grow() {
+	runtime.KeepAlive(make([]byte, atOnce-1<<20))
+	runtime.GC()
+}
+
+// program maps the program's file: its code and its constants. Nothing waits for it.
+func program(all []mapping) {
+	for _, m := range all {
+		if m.of == all[0].of && m.may[0] == 'r' && m.may[1] == '-' {
+			advise(m.from, m.end-m.from, populateRead)
+		}
+	}
+}
+
+// mappings are the first ones of this process, in the order of their addresses; none where that cannot be known.
+func mappings() []mapping {
+	f, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	text := make([]byte, maxText)
+	n, err := f.Read(text)
+	if err != nil {
+		return nil
+	}
+	return parse(text[:n])
+}
+
+// advise tells the kernel; what it does not know it refuses, and nothing has changed.
+func advise(from, size, what uintptr) {
+	_, _, _ = syscall.RawSyscall(syscall.SYS_MADVISE, from, size, what)
+}
