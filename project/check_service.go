@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/distribution/reference"
@@ -24,7 +25,7 @@ func checkImage(c *checker, name string, s Service) {
 	if s.Image == "" {
 		return
 	}
-	if _, err := reference.ParseNormalizedNamed(s.Image); err != nil && !imageID.MatchString(s.Image) {
+	if _, err := reference.ParseNormalizedNamed(s.Image); err != nil && !imageID().MatchString(s.Image) {
 		hint := "write [REGISTRY/]NAME[:TAG]"
 		if lower := strings.ToLower(s.Image); lower != s.Image {
 			if _, err := reference.ParseNormalizedNamed(lower); err == nil {
@@ -35,7 +36,7 @@ func checkImage(c *checker, name string, s Service) {
 	}
 }
 
-var imageID = regexp.MustCompile(`^(sha256:)?[0-9a-f]{12,64}$`)
+var imageID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(sha256:)?[0-9a-f]{12,64}$`) })
 
 func checkBuild(c *checker, name string, s Service) {
 	b := s.Build
@@ -224,14 +225,14 @@ func checkMounts(c *checker, name string, s Service) {
 	}
 	for i, v := range s.Volumes {
 		claim(v.Target, "volumes", i)
-		if v.Target != "" && !strings.HasPrefix(v.Target, "/") && !windowsPath.MatchString(v.Target) {
+		if v.Target != "" && !strings.HasPrefix(v.Target, "/") && !windowsPath().MatchString(v.Target) {
 			c.add(finding{path: []string{"services", name, "volumes"}, at: []string{"services", name, "volumes", v.Target},
 				problem: quote(v.Target) + " is not an absolute path in the container", hint: "write SOURCE:/PATH"})
 		}
 	}
 }
 
-var windowsPath = regexp.MustCompile(`^([a-zA-Z]:[\\/]|\\\\)`)
+var windowsPath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-zA-Z]:[\\/]|\\\\)`) })
 
 func checkWatch(c *checker, name string, s Service) {
 	if s.Develop == nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // words are keys whose text is one of a few. The schema leaves them open.
@@ -40,9 +41,9 @@ func words(s Service) []struct {
 }
 
 var (
-	restartPolicy = regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:\d+)?)$`)
-	containerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
-	stopSignal    = regexp.MustCompile(`^(?i:(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+)$`)
+	restartPolicy = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:\d+)?)$`) })
+	containerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`) })
+	stopSignal    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?i:(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+)$`) })
 )
 
 // checkWords is about text that has to have a form.
@@ -60,14 +61,14 @@ func checkWords(c *checker, name string, s Service) {
 		}
 		bad(w.value, "known here", hint, w.path...)
 	}
-	if s.Restart != "" && !restartPolicy.MatchString(s.Restart) {
+	if s.Restart != "" && !restartPolicy().MatchString(s.Restart) {
 		hint := "write no, always, unless-stopped, on-failure or on-failure:3"
 		if near := nearest(s.Restart, []string{"no", "always", "unless-stopped", "on-failure"}); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		bad(s.Restart, "a restart policy", hint, "restart")
 	}
-	if s.ContainerName != "" && !containerName.MatchString(s.ContainerName) {
+	if s.ContainerName != "" && !containerName().MatchString(s.ContainerName) {
 		bad(s.ContainerName, "a container name", "use letters, digits, _, . and -, beginning with a letter or digit, two at least", "container_name")
 	}
 	if s.PullRefreshAfter != "" {
@@ -77,7 +78,7 @@ func checkWords(c *checker, name string, s Service) {
 			bad(s.PullRefreshAfter, "a time", "write 12h, 3d or 1w", "pull_refresh_after")
 		}
 	}
-	if s.StopSignal != "" && !stopSignal.MatchString(s.StopSignal) {
+	if s.StopSignal != "" && !stopSignal().MatchString(s.StopSignal) {
 		bad(s.StopSignal, "a signal", "write SIGTERM, SIGQUIT, … or a number", "stop_signal")
 	}
 	if s.MacAddress != "" {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 )
@@ -68,7 +69,7 @@ func (w *location) envError(files []string, err error) *Error {
 			e.File, e.Problem = w.show(file), rest
 		}
 	}
-	m := envLine.FindStringSubmatch(e.Problem)
+	m := envLine().FindStringSubmatch(e.Problem)
 	if m == nil {
 		return e
 	}
@@ -81,4 +82,4 @@ func (w *location) envError(files []string, err error) *Error {
 	return e
 }
 
-var envLine = regexp.MustCompile(`(?s)^line (\d+): (.*)$`)
+var envLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)^line (\d+): (.*)$`) })

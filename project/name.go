@@ -3,6 +3,7 @@ package project
 import (
 	"path/filepath"
 	"regexp"
+	"sync"
 
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
@@ -90,11 +91,11 @@ func (w *location) substituted(at *Error, text string) (string, error) {
 
 // mayHaveName finds out without parsing that a file has no top-level name,
 // which is the common case. A file in flow style begins with a brace.
-var mayHaveName = regexp.MustCompile(`(?m)^\s*(["']?name["']?\s*:|[{?])`)
+var mayHaveName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(["']?name["']?\s*:|[{?])`) })
 
 // topLevelName is the node of the file's top-level name; see [document.topLevel].
 func (d *document) topLevelName() *yaml.Node {
-	if !mayHaveName.Match(d.content) {
+	if !mayHaveName().Match(d.content) {
 		return nil
 	}
 	return d.topLevel("name")

@@ -146,7 +146,7 @@ func target(given, source, folder string) string {
 	switch {
 	case given == "":
 		return folder + source
-	case strings.HasPrefix(given, "/"), windowsPath.MatchString(given):
+	case strings.HasPrefix(given, "/"), windowsPath().MatchString(given):
 		return given
 	}
 	return folder + given

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	yaml4 "go.yaml.in/yaml/v4"
 )
@@ -60,8 +61,10 @@ type mark struct {
 }
 
 var (
-	yamlContext = regexp.MustCompile(`^while (parsing|scanning) (.*?) at line (\d+)(?:, column (\d+))?: `)
-	yamlMark    = regexp.MustCompile(`^line (\d+)(?:, column (\d+))?: `)
+	yamlContext = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^while (parsing|scanning) (.*?) at line (\d+)(?:, column (\d+))?: `)
+	})
+	yamlMark = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^line (\d+)(?:, column (\d+))?: `) })
 )
 
 func markOf(text string, lines int) mark {
@@ -69,7 +72,7 @@ func markOf(text string, lines int) mark {
 	var m mark
 	// The parser counts lines from 0, the scanner below it from 1.
 	from := 0
-	if c := yamlContext.FindStringSubmatch(text); c != nil {
+	if c := yamlContext().FindStringSubmatch(text); c != nil {
 		if c[1] == "parsing" {
 			from = 1
 		}
@@ -77,7 +80,7 @@ func markOf(text string, lines int) mark {
 		text = text[len(c[0]):]
 		m.line, m.column = m.begun, m.col
 	}
-	if l := yamlMark.FindStringSubmatch(text); l != nil {
+	if l := yamlMark().FindStringSubmatch(text); l != nil {
 		m.line, m.column = min(number0(l[1])+from, lines), number0(l[2])
 		text = text[len(l[0]):]
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/compose-spec/compose-go/v2/format"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -88,14 +89,14 @@ func size(text string) (string, string) {
 		return "", ""
 	}
 	hint := "write 64m, 64mb or a number of bytes"
-	if m := sizeLike.FindStringSubmatch(text); m != nil {
+	if m := sizeLike().FindStringSubmatch(text); m != nil {
 		unit := strings.ToLower(m[2][:1])
 		hint = fmt.Sprintf("write %s%s, %s%sb or a number of bytes", m[1], unit, m[1], unit)
 	}
 	return quote(text) + " is not a size", hint
 }
 
-var sizeLike = regexp.MustCompile(`^\s*([0-9]+)\s*((?i)[kmgtp])`)
+var sizeLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*([0-9]+)\s*((?i)[kmgtp])`) })
 
 func duration(text string) (string, string) {
 	if _, err := str2duration.ParseDuration(text); err == nil {
@@ -104,13 +105,15 @@ func duration(text string) (string, string) {
 	if _, err := strconv.Atoi(text); err == nil {
 		return quote(text) + " has no unit", "write " + text + "s"
 	}
-	if m := durationLike.FindStringSubmatch(text); m != nil {
+	if m := durationLike().FindStringSubmatch(text); m != nil {
 		return quote(text) + " is not a time", "write " + m[1] + strings.ToLower(m[2])
 	}
 	return quote(text) + " is not a time", "write 10s, 1m30s or 500ms"
 }
 
-var durationLike = regexp.MustCompile(`^\s*([0-9]+)\s*(?i)(ms|[smhdw])(illi)?(ec|in|our|ay|eek|onds?|econds?|inutes?|ours?)*s?\s*$`)
+var durationLike = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\s*([0-9]+)\s*(?i)(ms|[smhdw])(illi)?(ec|in|our|ay|eek|onds?|econds?|inutes?|ours?)*s?\s*$`)
+})
 
 func truthValue(text string) (string, string) {
 	switch strings.ToLower(text) {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"gopkg.in/yaml.v3"
@@ -195,7 +196,7 @@ const maxNodes = 500_000
 func (l *loading) warnVersion() []Warning {
 	var out []Warning
 	for _, d := range l.places.given {
-		if !hasVersion.Match(d.content) {
+		if !hasVersion().Match(d.content) {
 			continue
 		}
 		roots, _ := d.parse()
@@ -209,7 +210,7 @@ func (l *loading) warnVersion() []Warning {
 	return out
 }
 
-var hasVersion = regexp.MustCompile(`(?m)^\s*(["']?version["']?\s*:|[{?])`)
+var hasVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*(["']?version["']?\s*:|[{?])`) })
 
 // warnOdd is about combinations that work and are hardly meant.
 func (l *loading) warnOdd(m *model) []Warning {

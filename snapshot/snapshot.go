@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -117,7 +118,7 @@ func (e *UnreadableError) Unwrap() error { return e.Cause }
 // Hint says how to be rid of it.
 func (e *UnreadableError) Hint() string { return "`muster volume rm NAME` removes what cannot be read" }
 
-var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+var names = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`) })
 
 // List are all snapshots that can be read, oldest first, with an UnreadableError for each other one. What is being written, or was when its
 // writer died, is not among them.
@@ -132,7 +133,7 @@ func (f Folder) List() ([]Snapshot, error) {
 	var out []Snapshot
 	var bad []error
 	for _, e := range entries {
-		if !e.IsDir() || !names.MatchString(e.Name()) {
+		if !e.IsDir() || !names().MatchString(e.Name()) {
 			continue
 		}
 		s, err := f.read(e.Name())
@@ -156,7 +157,7 @@ func (f Folder) Find(name string) (Snapshot, error) {
 
 // Has says that there is one of that name, whether or not it can be read.
 func (f Folder) Has(name string) error {
-	if !names.MatchString(name) {
+	if !names().MatchString(name) {
 		return NameError(name)
 	}
 	_, err := os.Stat(filepath.Join(string(f), name))
@@ -196,7 +197,7 @@ func (s *Snapshot) parse(text []byte) error {
 		return fmt.Errorf("its form %d is newer than this muster knows", s.Version)
 	}
 	for _, v := range s.Volumes {
-		if !names.MatchString(v.Key) {
+		if !names().MatchString(v.Key) {
 			return fmt.Errorf("%q is not the key of a volume", v.Key)
 		}
 	}
@@ -242,7 +243,7 @@ type Writer struct {
 
 // Create begins a snapshot, and clears away what others have begun and died over. Where its name is taken, Commit with replace is needed.
 func (f Folder) Create(s Snapshot) (*Writer, error) {
-	if !names.MatchString(s.Name) {
+	if !names().MatchString(s.Name) {
 		return nil, NameError(s.Name)
 	}
 	if err := os.MkdirAll(string(f), 0o700); err != nil {
@@ -276,7 +277,7 @@ func (f Folder) sweep() {
 
 // Volume packs a volume's archive, which fill writes.
 func (w *Writer) Volume(key string, fill func(io.Writer) error) error {
-	if !names.MatchString(key) {
+	if !names().MatchString(key) {
 		return fmt.Errorf("pack volume %s: its key cannot be the name of a file", key)
 	}
 	file, err := os.OpenFile(filepath.Join(w.dir, key+suffix), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

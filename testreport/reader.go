@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -120,14 +121,16 @@ func (c *collected) add(one Case) {
 }
 
 // at is a place in a file as tests print it: "    page_test.go:12: it is empty".
-var at = regexp.MustCompile(`^\s*(?:at )?([^\s:()]*[^\s:()/]\.[A-Za-z]{1,5}):(\d+)(?::\d+)?(?::\s*(.*))?$`)
+var at = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\s*(?:at )?([^\s:()]*[^\s:()/]\.[A-Za-z]{1,5}):(\d+)(?::\d+)?(?::\s*(.*))?$`)
+})
 
 // locate finds where a case has failed, and why, in what it has printed.
 func (c *Case) locate() {
 	first := ""
 	for line := range strings.Lines(c.Output) {
 		line = strings.TrimRight(line, "\n")
-		if m := at.FindStringSubmatch(line); m != nil {
+		if m := at().FindStringSubmatch(line); m != nil {
 			c.File = m[1]
 			c.Line, _ = strconv.Atoi(m[2])
 			c.Message = cmp.Or(c.Message, m[3])

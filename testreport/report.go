@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -161,12 +162,14 @@ func (r Report) Counts() Counts {
 }
 
 // control is what terminals act on and people cannot read: escape sequences.
-var control = regexp.MustCompile(`\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|\x1b[@-Z\\-_]`)
+var control = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|\x1b[@-Z\\-_]`)
+})
 
 // Plain is text without what only a terminal understands.
 func Plain(text string) string {
 	if strings.ContainsRune(text, '\x1b') {
-		text = control.ReplaceAllString(text, "")
+		text = control().ReplaceAllString(text, "")
 	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // tapTests reads the Test Anything Protocol, versions 12 to 14: results, plans, directives, diagnostics and subtests. Much
@@ -29,12 +30,12 @@ type tapTests struct {
 }
 
 var (
-	tapVersion   = regexp.MustCompile(`^TAP version \d+$`)
-	tapPlan      = regexp.MustCompile(`^1\.\.(\d{1,9})(?:\s*#\s*(.*))?$`)
-	tapResult    = regexp.MustCompile(`^(not )?ok\b(?:\s+(\d+))?(?:\s+(.*))?$`)
-	tapDirective = regexp.MustCompile(`(?i)(?:^|\s)#\s*(skip|todo)\S*\s*(.*)$`)
-	tapTime      = regexp.MustCompile(`\s#\s*time=([0-9.]+)(ms|s)\s*$`)
-	tapSubtest   = regexp.MustCompile(`^# Subtest(?::\s*(.*))?$`)
+	tapVersion   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^TAP version \d+$`) })
+	tapPlan      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^1\.\.(\d{1,9})(?:\s*#\s*(.*))?$`) })
+	tapResult    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(not )?ok\b(?:\s+(\d+))?(?:\s+(.*))?$`) })
+	tapDirective = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(?:^|\s)#\s*(skip|todo)\S*\s*(.*)$`) })
+	tapTime      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s#\s*time=([0-9.]+)(ms|s)\s*$`) })
+	tapSubtest   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^# Subtest(?::\s*(.*))?$`) })
 )
 
 const (
@@ -64,21 +65,21 @@ func (t *tapTests) read(line string) {
 	}
 	depth := indent / tapIndent
 	switch {
-	case depth == 0 && tapVersion.MatchString(text):
+	case depth == 0 && tapVersion().MatchString(text):
 		t.version = true
 	case strings.HasPrefix(text, "Bail out!"):
 		t.bailed = &Case{Name: "bail out", Outcome: Failed, Message: cmp.Or(strings.TrimSpace(strings.TrimPrefix(text, "Bail out!")), "the test gave up")}
-	case tapPlan.MatchString(text):
-		if m := tapPlan.FindStringSubmatch(text); depth == 0 {
+	case tapPlan().MatchString(text):
+		if m := tapPlan().FindStringSubmatch(text); depth == 0 {
 			t.plan = true
 			t.planned, _ = strconv.Atoi(m[1])
 			t.skips = m[2]
 		}
-	case tapSubtest.MatchString(text):
+	case tapSubtest().MatchString(text):
 		t.names = append(t.names[:min(depth, len(t.names))], make([]string, max(0, depth-len(t.names)))...)
-		t.names = append(t.names, tapSubtest.FindStringSubmatch(text)[1])
-	case tapResult.MatchString(text):
-		t.result(tapResult.FindStringSubmatch(text), depth)
+		t.names = append(t.names, tapSubtest().FindStringSubmatch(text)[1])
+	case tapResult().MatchString(text):
+		t.result(tapResult().FindStringSubmatch(text), depth)
 	default:
 		t.remark(text)
 	}
@@ -95,14 +96,14 @@ func (t *tapTests) result(m []string, depth int) {
 		c.Outcome = Failed
 	}
 	name := strings.TrimPrefix(m[3], "- ")
-	if d := tapTime.FindStringSubmatch(name); d != nil {
+	if d := tapTime().FindStringSubmatch(name); d != nil {
 		n, _ := strconv.ParseFloat(d[1], 64)
 		if d[2] == "ms" {
 			n /= 1000
 		}
 		c.Duration, name = seconds(n), strings.TrimSuffix(name, d[0])
 	}
-	if d := tapDirective.FindStringSubmatchIndex(name); d != nil {
+	if d := tapDirective().FindStringSubmatchIndex(name); d != nil {
 		// What is to be done is known to fail.
 		c.Outcome, c.Message = Skipped, strings.TrimSpace(strings.ToLower(name[d[2]:d[3]])+" "+name[d[4]:d[5]])
 		name = name[:d[0]]
@@ -158,7 +159,7 @@ func (t *tapTests) diagnose(text string, indent int) {
 		}
 		c.Message = cmp.Or(c.Message, value)
 	case "location", "at":
-		if m := at.FindStringSubmatch(value); m != nil {
+		if m := at().FindStringSubmatch(value); m != nil {
 			c.File = m[1]
 			c.Line, _ = strconv.Atoi(m[2])
 		}

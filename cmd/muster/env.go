@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -80,11 +81,11 @@ func envOf(host string, seen observed, services []string) []variable {
 	return out
 }
 
-var noVariable = regexp.MustCompile(`[^A-Z0-9]+`)
+var noVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Z0-9]+`) })
 
 // variableName makes a service's name the beginning of a variable's.
 func variableName(service string) string {
-	name := noVariable.ReplaceAllString(strings.ToUpper(service), "_")
+	name := noVariable().ReplaceAllString(strings.ToUpper(service), "_")
 	if name[0] >= '0' && name[0] <= '9' {
 		name = "_" + name
 	}

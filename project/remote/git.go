@@ -47,7 +47,7 @@ func (s Store) git(ctx context.Context, r Reference, version, work, files string
 		return "", err
 	}
 	got := strings.TrimSpace(string(out))
-	if !commit.MatchString(got) || version != "" && got != version {
+	if !commit().MatchString(got) || version != "" && got != version {
 		return "", &Problem{Text: fmt.Sprintf("gave commit %s instead of %s", got, version)}
 	}
 	return got, g.export(ctx, got, files)

@@ -12,6 +12,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/distribution/reference"
 )
@@ -45,14 +46,14 @@ func (p *Problem) Error() string { return p.Text }
 
 // Is says whether the text names a source that is not a file of this machine.
 func Is(source string) bool {
-	return strings.Contains(source, "://") || strings.HasPrefix(source, "github.com/") || scpLike.MatchString(source)
+	return strings.Contains(source, "://") || strings.HasPrefix(source, "github.com/") || scpLike().MatchString(source)
 }
 
 // scpLike is git's short form of SSH: git@example.com:org/repo.git.
-var scpLike = regexp.MustCompile(`^([A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+):([^#?]+)`)
+var scpLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+):([^#?]+)`) })
 
 // commit is a full name of one, SHA-1 or SHA-256.
-var commit = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+var commit = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`) })
 
 // Parse takes a source apart: oci://HOST/NAME:TAG or @DIGEST, or a git repository with
 // #VERSION:PATH, as docker compose has them. The error is a [*Problem].
@@ -66,7 +67,7 @@ func Parse(source string) (Reference, error) {
 	if strings.HasPrefix(location, "github.com/") {
 		r.Location = "https://" + location
 	}
-	if m := scpLike.FindStringSubmatch(location); m != nil && !strings.Contains(location, "://") {
+	if m := scpLike().FindStringSubmatch(location); m != nil && !strings.Contains(location, "://") {
 		return r.checked()
 	}
 	u, err := url.Parse(r.Location)
@@ -87,7 +88,7 @@ func Parse(source string) (Reference, error) {
 	default:
 		return r, &Problem{Text: "files cannot be read by " + u.Scheme + "://", Hint: "git repositories (https, ssh) and oci:// can be"}
 	}
-	if (u.Scheme == "http" || u.Scheme == "git") && !commit.MatchString(r.Version) {
+	if (u.Scheme == "http" || u.Scheme == "git") && !commit().MatchString(r.Version) {
 		return r, &Problem{Text: u.Scheme + ":// lets anybody on the way change what is read", Hint: "write https://, or pin it with #COMMIT"}
 	}
 	return r.checked()
@@ -142,7 +143,7 @@ func cleaned(folder string) string {
 // Fixed is the commit or digest that the source itself names; empty is none.
 func (r Reference) Fixed() string {
 	switch {
-	case r.Kind == Git && commit.MatchString(r.Version), r.Kind == OCI && strings.HasPrefix(r.Version, "sha256:"):
+	case r.Kind == Git && commit().MatchString(r.Version), r.Kind == OCI && strings.HasPrefix(r.Version, "sha256:"):
 		return r.Version
 	}
 	return ""
@@ -152,7 +153,7 @@ func (r Reference) Fixed() string {
 func Place(location string) string {
 	if _, rest, ok := strings.Cut(location, "://"); ok {
 		location = rest
-	} else if m := scpLike.FindStringSubmatch(location); m != nil {
+	} else if m := scpLike().FindStringSubmatch(location); m != nil {
 		location = m[1] + "/" + m[2]
 	}
 	if user, host, ok := strings.Cut(location, "@"); ok && !strings.Contains(user, "/") {

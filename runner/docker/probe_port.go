@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -263,7 +264,7 @@ fi
 exit 0`
 
 // statusLine finds the status in what the tools print.
-var statusLine = regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3})`)
+var statusLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`HTTP/[0-9.]+ ([0-9]{3})`) })
 
 // fetches asks by a shell in the container; 0 is no answer.
 func (e *Engine) fetches(ctx context.Context, w ways, h healthcheck.HTTPCheck) (int, error) {
@@ -287,7 +288,7 @@ func (e *Engine) fetches(ctx context.Context, w ways, h healthcheck.HTTPCheck) (
 		return 0, noWay(h.Port, "its image has neither curl nor wget nor bash")
 	}
 	// The first one is the container's own; what follows are redirects.
-	if found := statusLine.FindStringSubmatch(text); found != nil {
+	if found := statusLine().FindStringSubmatch(text); found != nil {
 		return strconv.Atoi(found[1])
 	}
 	return 0, nil

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/solver/errdefs"
 )
@@ -23,11 +24,13 @@ type Failure struct {
 }
 
 // noise is what BuildKit says of itself before it comes to the point.
-var noise = regexp.MustCompile(`failed to solve( with frontend dockerfile\.v0)?: |failed to create LLB definition: |failed to calculate checksum of ref \S+: |dockerfile parse error (on )?line \d+: `)
+var noise = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`failed to solve( with frontend dockerfile\.v0)?: |failed to create LLB definition: |failed to calculate checksum of ref \S+: |dockerfile parse error (on )?line \d+: `)
+})
 
 // Error gives the place and BuildKit's words.
 func (f *Failure) Error() string {
-	text := noise.ReplaceAllString(f.Cause.Error(), "")
+	text := noise().ReplaceAllString(f.Cause.Error(), "")
 	if f.Line == 0 {
 		return text
 	}
@@ -54,7 +57,7 @@ func explain(err error, r Request) error {
 		out.File, out.Line = r.file(s.Info.Filename), int(s.Ranges[0].Start.Line)
 		out.Text = line(s.Info.Data, out.Line)
 	}
-	if found := parseError.FindStringSubmatch(err.Error()); out.Line == 0 && found != nil {
+	if found := parseError().FindStringSubmatch(err.Error()); out.Line == 0 && found != nil {
 		// An old BuildKit has the place in its words only.
 		out.File = r.file("")
 		out.Line, _ = strconv.Atoi(found[1])
@@ -67,7 +70,7 @@ func explain(err error, r Request) error {
 	return out
 }
 
-var parseError = regexp.MustCompile(`dockerfile parse error (?:on )?line (\d+): `)
+var parseError = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`dockerfile parse error (?:on )?line (\d+): `) })
 
 // line is one line of a text, shortened to what a message has room for; empty where there is none.
 func line(text []byte, number int) string {
