@@ -28,8 +28,8 @@ build: ## build bin/muster
 install-plugin: build ## let `docker muster` work, for this user; AS=compose takes `docker compose` over
 	install -D bin/muster "$(or $(DOCKER_CONFIG),$(HOME)/.docker)/cli-plugins/docker-$(or $(AS),muster)"
 
-man: build ## write manual pages into dist/man
-	bin/muster man dist/man
+man: ## write manual pages into dist/man
+	go run -tags man -ldflags "-X github.com/musterhq/muster/cmd/muster/release.Number=$(VERSION)" ./cmd/muster man dist/man
 
 demo: build ## bring examples/shop up and show that it answers
 	hack/demo

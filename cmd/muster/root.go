@@ -70,7 +70,11 @@ func (p *program) rootCommand() *cobra.Command {
 		&cobra.Group{ID: groupExist, Title: "Containers that exist"},
 		&cobra.Group{ID: groupMore, Title: "More"},
 	)
-	for i, cmd := range p.commands() {
+	all := p.commands()
+	for _, extra := range extras {
+		all = append(all, extra(p))
+	}
+	for i, cmd := range all {
 		cmd.Annotations = map[string]string{orderOfHelp: fmt.Sprintf("%02d", i)}
 		root.AddCommand(cmd)
 	}
@@ -89,6 +93,9 @@ func (p *program) rootCommand() *cobra.Command {
 	return root
 }
 
+// extras are commands of special builds.
+var extras []func(p *program) *cobra.Command
+
 // commands are all that muster knows, in the order of the help.
 func (p *program) commands() []*cobra.Command {
 	return append([]*cobra.Command{
@@ -104,7 +111,7 @@ func (p *program) commands() []*cobra.Command {
 func (p *program) containerCommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.execCommand(), p.runCommand(), p.buildCommand(), p.pullCommand(), p.pushCommand(), p.publishCommand(), p.doctorCommand(),
-		p.vizCommand(), p.generateCommand(), p.alphaCommand(), p.manCommand(),
+		p.vizCommand(), p.generateCommand(), p.alphaCommand(),
 		p.topCommand(), p.statsCommand(), p.portCommand(), p.envCommand(), p.openCommand(), p.gcCommand(), p.imagesCommand(), p.volumesCommand(), p.volumeCommand(), p.eventsCommand(),
 		p.pauseCommand(), p.unpauseCommand(), p.cpCommand(), p.attachCommand(), p.exportCommand(), p.commitCommand(),
 		p.faultCommand(), p.faultAgentCommand(), p.faultGuardCommand(), p.volumeAgentCommand(),
