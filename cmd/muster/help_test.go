@@ -15,7 +15,7 @@ func TestHelp(t *testing.T) {
 	p := &program{}
 	var out bytes.Buffer
 	p.out, p.err = &out, &out
-	root := p.rootCommand()
+	root := p.rootCommand(nil)
 	all := root.Commands()
 	for _, cmd := range root.Commands() {
 		if !cmd.Hidden {

@@ -26,7 +26,7 @@ func (p *program) manCommand() *cobra.Command {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fmt.Errorf("make the folder of the manual pages: %w", err)
 			}
-			root := p.rootCommand()
+			root := p.rootCommand(nil)
 			root.DisableAutoGenTag = true // it would date pages that are the same every day
 			header := &doc.GenManHeader{Section: "1", Source: "muster " + versionNumber(), Manual: "muster"}
 			if err := doc.GenManTree(root, header, args[0]); err != nil {

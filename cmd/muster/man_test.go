@@ -30,7 +30,7 @@ func TestMan(t *testing.T) {
 		}
 	}
 	p := &program{}
-	for _, cmd := range p.rootCommand().Commands() {
+	for _, cmd := range p.rootCommand(nil).Commands() {
 		if cmd.Name() == "man" {
 			t.Error("this build has the command as well")
 		}

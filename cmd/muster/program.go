@@ -96,7 +96,7 @@ func run(ctx context.Context, p *program, args []string) int {
 // execute runs the command that args name.
 func (p *program) execute(ctx context.Context, args []string) int {
 	p.args = args
-	root := p.rootCommand()
+	root := p.rootCommand(args)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if p.profiled != nil {

@@ -94,7 +94,7 @@ func hasFlag(cmd *cobra.Command, f peerFlag) bool {
 // TestCommandsPage keeps docs/commands.md what the commands are.
 func TestCommandsPage(t *testing.T) {
 	p := &program{}
-	root := p.rootCommand()
+	root := p.rootCommand(nil)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	var b strings.Builder

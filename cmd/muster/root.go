@@ -19,8 +19,9 @@ const (
 	orderOfHelp = "order" // annotation of a command
 )
 
-// rootCommand is muster itself with all its commands.
-func (p *program) rootCommand() *cobra.Command {
+// rootCommand is muster itself with all its commands. Those that none of the arguments names, and so cannot be run by them, are left without the global
+// flags: a thousand of them, which take longer than all the rest. With nil for the arguments all are complete.
+func (p *program) rootCommand(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "muster",
 		Short: "Bring a stack of containers to the state that a Compose file declares",
@@ -85,6 +86,9 @@ func (p *program) rootCommand() *cobra.Command {
 	root.SetUsageFunc(func(cmd *cobra.Command) error { printHelp(cmd, nil); return nil })
 	root.SetFlagErrorFunc(flagError)
 	for _, cmd := range root.Commands() {
+		if args != nil && !slices.ContainsFunc(args, func(word string) bool { return word == cmd.Name() || cmd.HasAlias(word) }) {
+			continue
+		}
 		p.globals.shareWith(cmd.Flags(), root.Flags())
 		for _, sub := range cmd.Commands() {
 			p.globals.shareWith(sub.Flags(), root.Flags())
