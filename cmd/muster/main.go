@@ -10,14 +10,15 @@ import (
 	"os"
 	"strings"
 
-	_ "github.com/musterhq/muster/cmd/muster/heap" // for what they do before this one is set up
-	_ "github.com/musterhq/muster/cmd/muster/warm"
+	_ "github.com/musterhq/muster/cmd/muster/heap" // for what it does before this one is set up
+	"github.com/musterhq/muster/cmd/muster/warm"
 )
 
 func main() { os.Exit(start(os.Args)) }
 
 // start is the program under any of its names; the answer is its exit code.
 func start(args []string) int {
+	warm.Heap()
 	if isMetadata(args[1:]) {
 		if err := printMetadata(os.Stdout); err != nil {
 			return exitFailed

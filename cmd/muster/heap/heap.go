@@ -9,6 +9,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/musterhq/muster/cmd/muster/warm"
 )
 
 // At first Go lets 4 MB times a hundredth of this be allocated before it collects; 100 is its own setting.
@@ -18,6 +20,7 @@ const (
 )
 
 func init() {
+	warm.Heap()
 	if os.Getenv("GOGC") != "" {
 		return
 	}

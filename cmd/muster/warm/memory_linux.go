@@ -2,7 +2,6 @@ package warm
 
 import (
 	"os"
-	"runtime"
 	"syscall"
 	"unsafe"
 )
@@ -15,24 +14,26 @@ const (
 )
 
 const (
-	huge    = 2 << 20 // a huge page, on amd64, and on arm64 with pages of 4 kB
-	atOnce  = 8 << 20 // what a light command comes to
-	maxText = 4096    // of /proc/self/maps: the program's own mappings and its heap are the first
+	huge    = 2 << 20  // a huge page, on amd64, and on arm64 with pages of 4 kB
+	light   = 16 << 20 // of the heap, what a light command may come to
+	maxText = 4096     // of /proc/self/maps: the program's own mappings and its heap are the first
 )
 
-// inHeap is allocated, so that its address is one of the heap.
-var inHeap = new([64]byte)
+// inHeap is allocated, so that its address is one of the heap, which goes from heap on.
+var (
+	inHeap = new([64]byte)
+	heap   uintptr
+)
 
 func init() {
-	grow()
 	all := mappings()
 	at := uintptr(unsafe.Pointer(inHeap))
 	for _, m := range all {
 		if m.holds(at) {
-			size := m.end - m.from
-			advise(m.from, size, hugePage)
+			heap = m.from
+			Heap()
 			// What is in use already is moved to a huge page only when told so.
-			for from := m.from; from < m.from+size; from += huge {
+			for from := m.from; from < m.end; from += huge {
 				advise(from, huge, collapse)
 			}
 		}
@@ -40,11 +41,12 @@ func init() {
 	go program(all)
 }
 
-// grow has the heap mapped that is going to be used: Go does so by 4 MB, and there is no telling the kernel of what is not mapped yet. What makes it
-// grow is collected at once, while there is next to nothing else to look at.
-func grow() {
-	runtime.KeepAlive(make([]byte, atOnce-1<<20))
-	runtime.GC()
+// Heap lets what there is of the heap, and is not in use yet, come in huge pages. Go maps it by 4 MB, and the kernel cannot be told of what is not mapped
+// yet; so this is called again when there is likely to be more of it.
+func Heap() {
+	if heap != 0 {
+		advise(heap, light, hugePage)
+	}
 }
 
 // program maps the program's file: its code and its constants. Nothing waits for it.

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package warm
+
+// Heap does nothing here.
+func Heap() {}
