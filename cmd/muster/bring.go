@@ -22,6 +22,8 @@ type bringing struct {
 	past *past
 	// promise is the plan that this one must not differ from; nil without one.
 	promise *promise
+	// looked is called once there was a first look; may be nil.
+	looked func()
 	// display to use; nil makes one.
 	display display
 	// onPlan is called with the plan before it is run; may be nil.
@@ -44,6 +46,9 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	first, err := p.survey(ctx, on, b)
 	if err != nil {
 		return brought{}, err
+	}
+	if b.looked != nil {
+		b.looked()
 	}
 	release := func() {}
 	if first.changes() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
@@ -39,10 +40,15 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 		return observed{}, planner.Plan{}, err
 	}
 	defer on.Close()
+	after := again.Forget // what it goes by has to be as new as can be
+	if !c.unheld {
+		after = askAhead(on)
+	}
 	seen, plan, err := planChange(ctx, on, t, c)
 	if err != nil {
 		return seen, plan, err
 	}
+	after()
 	if p.globals.dryRun {
 		return seen, plan, p.printPlan(plan, planOptions{}, p.typed())
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -74,7 +75,12 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	if err != nil {
 		return err
 	}
-	on, seen, err := p.observed(ctx, services)
+	look := p.glanced
+	if o.follow {
+		again.Forget() // what starts in between would be missed
+		look = p.observed
+	}
+	on, seen, err := look(ctx, services)
 	if err != nil {
 		return err
 	}

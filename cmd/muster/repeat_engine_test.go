@@ -43,18 +43,24 @@ func TestEngineUpAgain(t *testing.T) {
 	r.write(".env", "FROM_DOTENV=1\n")
 	r.write("web.env", "FROM_FILE=1\n")
 	r.write("web.conf", "1\n")
-	between := listenBetween(t, strings.TrimPrefix(host, "unix://"))
 	var environ []string
 	up := func(args ...string) (said string, early bool) {
 		t.Helper()
 		cmd := r.command(append([]string{"up", "-d"}, args...)...)
-		cmd.Env = append(append(cmd.Env, "DOCKER_HOST=unix://"+between.socket), environ...)
-		between.reset()
+		cmd.Env = append(append(cmd.Env, "DOCKER_HOST="+host, "GODEBUG=inittrace=1"), environ...)
 		text, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
-		return string(text), between.early()
+		early = true
+		for line := range strings.Lines(string(text)) {
+			pkg, setUp := strings.CutPrefix(line, "init ")
+			if !setUp {
+				said += line
+			}
+			early = early && !strings.HasPrefix(pkg, "github.com/compose-spec/") // what comes late is not set up
+		}
+		return said, early
 	}
 	settle := func() {
 		t.Helper()
@@ -134,7 +140,7 @@ func TestEngineUpAgain(t *testing.T) {
 	}
 }
 
-// A command that only looks has asked before it is set up what it asked the last time, and shows what there is now.
+// A command has asked before it is set up what it asked first the last time, and goes by what there is now.
 func TestEngineAskedAhead(t *testing.T) {
 	enginetest.SameOnAny(t, "TestEnginePsAgain and TestEngineUpAgain")
 	host := testEngine(t)
@@ -180,6 +186,28 @@ func TestEngineAskedAhead(t *testing.T) {
 	for i := range 2 {
 		if said, early := look("exec", "-T", "web", "echo", "in"); said != "in\n" || early {
 			t.Errorf("exec %d: early %v (the exec itself cannot be): %s", i, early, said)
+		}
+	}
+	for round := range 2 {
+		for _, args := range [][]string{{"stop", "-t", "0"}, {"start"}, {"restart", "-t", "0"}, {"logs", "--tail", "0"}, {"down", "-t", "0"}, {"up", "-d", "--scale", "web=2"}} {
+			if _, early := look(args...); early {
+				t.Errorf("%q does nothing but ask", args)
+			}
+			if ahead := between.some(); ahead != (round > 0) {
+				t.Errorf("%q, time %d: asked ahead %v", args, round, ahead)
+			}
+			want := map[string]string{"stop": "exited", "down": ""}
+			state, ok := want[args[0]]
+			if !ok {
+				state = "running"
+			}
+			is := ""
+			if state != "" {
+				is = strings.ReplaceAll(usual, "running", state)
+			}
+			if said := r.must(format...); said != is {
+				t.Errorf("after %q, time %d:\n%s", args, round, said)
+			}
 		}
 	}
 	named(r.project + "-other")
@@ -272,6 +300,13 @@ func (l *listening) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.asked)
+}
+
+// some says that there were questions which were asked ahead.
+func (l *listening) some() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.asked, func(line string) bool { return strings.HasSuffix(line, " HTTP/1.0") })
 }
 
 // early says that all questions were those of an early answer.

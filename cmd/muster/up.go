@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
@@ -174,7 +175,11 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 		return err
 	}
 	defer on.Close()
-	repeat.listen(on)
+	after := again.Forget // what it follows has to be as new as can be
+	if o.detach {
+		after = askAhead(on)
+	}
+	repeat.listen(on) // also to what was asked ahead
 	if err := p.fromSnapshot(ctx, on, want, o.fromSnapshot, &how); err != nil {
 		return err
 	}
@@ -185,7 +190,7 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, consent: c}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, consent: c, looked: after}
 	switch {
 	case o.noStart:
 		b.goal = "created"

@@ -11,7 +11,7 @@
 //
 // The note has names of files, of services and of the project, and digests, and no content; only its user can read it.
 //
-// What a command that only looks at the stack asks the engine is noted, too. The next one asks it at its start (see the package ask), and reads the
+// What a command asks the engine when it first looks at the stack is noted, too. The next one asks it at its start (see the package ask), and reads the
 // answers when the program is set up and knows that it needs them: see [Ahead].
 //
 // Packages are set up in an order that the language fixes (see the package release): of those whose imports are set up, the first by its path is
@@ -58,6 +58,7 @@ func init() {
 		begun.Asked = nil
 		if n.Given == "" || n.Given != sum || !answersAgain(n, asked) {
 			ask.Drop(asked)
+			begun.Ahead()
 			return
 		}
 		if _, err := os.Stderr.WriteString(n.Said); err != nil {

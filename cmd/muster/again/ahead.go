@@ -24,10 +24,15 @@ func Ahead(socket, method, path string) (answer io.ReadCloser, ok bool) {
 	return ask.Connection(fd)
 }
 
-// AskNext notes what the engine was asked, for the next run to ask ahead. What was asked ahead in this one and not taken is dropped.
-func AskNext(socket string, asked []Exchange) {
+// Forget gives up what was asked ahead and not taken.
+func Forget() {
 	ask.Drop(ask.Begun.Asked)
 	ask.Begun.Asked = nil
+}
+
+// AskNext notes what the engine was asked, for the next run to ask ahead. What was asked ahead in this one and not taken is dropped.
+func AskNext(socket string, asked []Exchange) {
+	Forget()
 	n := ask.Note{Socket: socket}
 	for _, e := range asked {
 		n.Questions = append(n.Questions, ask.Question{Method: e.Method, Path: e.Path})

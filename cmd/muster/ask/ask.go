@@ -27,9 +27,9 @@ var Begun Beginning
 
 // A Beginning is where a run's notes are, what was asked, and when.
 type Beginning struct {
-	Command string // up, or one of those that do nothing but ask; empty of others
+	Command string // one of those that ask ahead; empty of others
 	Whole   Place  // what there is of this very command, if it is up or ps
-	Asks    Place  // what commands such as this one ask; not known of up
+	Asks    Place  // what commands such as this one ask; not known of an up that may be answered early
 	Asked   []Pending
 	At      time.Time
 	typed   int // the place of the command among the arguments
@@ -51,18 +51,20 @@ type Place struct {
 	Note Note
 }
 
-// looks are commands that may have asked ahead: those that do nothing but ask.
-var looks = []string{"ps", "images", "volumes", "top", "exec", "port"}
+// looks are commands that ask ahead, besides up: those that begin with a look at the stack. Where they change anything, they look again once nobody else
+// can.
+var looks = []string{"ps", "images", "volumes", "top", "logs", "exec", "port", "down", "stop", "start", "restart", "rm", "pause", "unpause"}
 
 func init() {
 	// What comes after the command makes no difference to what it asks about the stack, and exec is run with anything.
 	Begun.typed = slices.IndexFunc(os.Args, func(word string) bool { return slices.Contains(looks, word) })
-	switch {
-	case slices.Contains(os.Args[1:], "up"):
-		Begun.Command, Begun.Whole = "up", find("again", os.Args, os.Environ())
+	Begun.At = time.Now()
+	switch up := slices.Index(os.Args, "up"); {
+	case up > 0:
+		Begun.Command, Begun.typed, Begun.Whole = "up", up, find("again", os.Args, os.Environ())
 		Begun.Asked = All(Begun.Whole.Note)
 	case Begun.typed > 0:
-		Begun.Command, Begun.At = os.Args[Begun.typed], time.Now()
+		Begun.Command = os.Args[Begun.typed]
 		if Begun.Command == "ps" {
 			// Of its own, since there may be many: they must not put out the one that up goes by.
 			Begun.Whole = find("shown", os.Args, os.Environ())
