@@ -279,7 +279,7 @@ func (d *diagnosis) left(inlined bool) ([]*document, bool) {
 			p := &pruner{cut: d.nodes, anchors: map[*yaml.Node]bool{}}
 			p.keep(root, 0)
 			p.prune(root, 0)
-			if err := enc.Encode(root); err != nil {
+			if err := enc.Encode(plain(root, map[*yaml.Node]*yaml.Node{})); err != nil {
 				return nil, false
 			}
 		}

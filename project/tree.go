@@ -283,3 +283,26 @@ func (p *pruner) prune(n *yaml.Node, depth int) {
 		p.prune(c, depth+1)
 	}
 }
+
+// plain is a copy of a tree in a style that is read back as what it is: the encoder makes text of what is empty within braces,
+// and adds lines to folded text that has indented ones. copies has what is copied already, which aliases stand for.
+func plain(n *yaml.Node, copies map[*yaml.Node]*yaml.Node) *yaml.Node {
+	if n == nil || copies[n] != nil {
+		return copies[n]
+	}
+	c := &yaml.Node{Kind: n.Kind, Style: n.Style & (yaml.TaggedStyle | yaml.FlowStyle), Tag: n.Tag, Value: n.Value, Anchor: n.Anchor}
+	copies[n] = c
+	c.Alias = plain(n.Alias, copies)
+	for _, child := range n.Content {
+		c.Content = append(c.Content, plain(child, copies))
+	}
+	if n.Kind == yaml.ScalarNode {
+		switch n.ShortTag() {
+		case "!!null":
+			c.Value = "null"
+		case "!!str":
+			c.Style |= yaml.DoubleQuotedStyle
+		}
+	}
+	return c
+}
