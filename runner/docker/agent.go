@@ -349,7 +349,11 @@ func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
 	}
 	n := 0
 	for _, i := range images {
-		for _, ref := range i.RepoTags {
+		refs := i.RepoTags
+		if isUntagged(i) {
+			refs = []string{i.ID} // somebody else made the same one at the same time
+		}
+		for _, ref := range refs {
 			if strings.TrimPrefix(ref, "localhost/") == keep {
 				continue
 			}
@@ -360,6 +364,11 @@ func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// isUntagged says whether an image has lost its names to another one, which older engines have a name for, too.
+func isUntagged(i image.Summary) bool {
+	return len(i.RepoTags) == 0 || len(i.RepoTags) == 1 && i.RepoTags[0] == "<none>:<none>"
 }
 
 // removeUnstarted removes the containers with a label that were made before then and never started: the engine removes those of agents only when they have ended.

@@ -167,8 +167,24 @@ func TestAgentImages(t *testing.T) {
 	if there(refs[0]) || !there(refs[1]) {
 		t.Errorf("the one that nothing uses is there: %v; the one in use: %v", there(refs[0]), there(refs[1]))
 	}
-	if _, err := r.RemoveAgents(r.ctx, ""); err != nil || there(refs[2]) {
-		t.Errorf("it is still there (%v)", err)
+	// Of two who make the same one at a time, the first one's has no name any more.
+	twice := agentProgram(t, fmt.Sprintf("-ldflags=-X main.version=%s-twice", r.project))
+	var ids []string
+	for len(ids) < 2 {
+		ref, err := r.makeAgentImage(r.ctx, twice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, err := r.client.ImageInspect(r.ctx, ref)
+		switch {
+		case err == nil:
+			ids = append(ids, is.ID)
+		case !gone(err): // other tests remove what is not in use
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.RemoveAgents(r.ctx, ""); err != nil || there(refs[2]) || there(ids[0]) || there(ids[1]) {
+		t.Errorf("%v: there are %v by name, %v and %v by ID", err, there(refs[2]), there(ids[0]), there(ids[1]))
 	}
 }
 
