@@ -49,7 +49,7 @@ func inProcess(host, project, dir string) *program {
 func removeProject(host, project string) {
 	p := inProcess(host, project, "")
 	p.environ = nil
-	run(context.Background(), p, []string{"-p", project, "--progress", "quiet", "down", "-v", "-t", "0", "--remove-orphans"})
+	run(context.Background(), p, []string{"-p", project, "--progress", "quiet", "down", "-v", "-t", "0", "--remove-orphans", "--rmi", "local"})
 	on, err := openEngine(context.Background(), address{host: host})
 	if err != nil {
 		return
@@ -63,6 +63,14 @@ func removeProject(host, project string) {
 		if strings.HasPrefix(v.Name, project+"_") {
 			_ = on.Apply(context.Background(), planner.RemoveVolume{Name: v.Name}, nil)
 		}
+	}
+}
+
+// removeImages removes the image of a project's service web, and what it was before it was built anew.
+func removeImages(on engine, project string) {
+	_ = on.Apply(context.Background(), planner.RemoveImage{Ref: project + "-web"}, nil)
+	if left, err := on.Leftovers(context.Background(), project); err == nil {
+		_ = on.DiscardImages(context.Background(), left)
 	}
 }
 

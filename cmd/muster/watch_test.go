@@ -64,6 +64,7 @@ func newWatchStage(t *testing.T, compose string, args []string, files ...string)
 	t.Cleanup(func() {
 		st.end()
 		removeProject(host, st.project)
+		removeImages(on, st.project)
 		_ = on.Close()
 	})
 	return st

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/versions"
 	"github.com/docker/docker/api/types/volume"
@@ -87,6 +88,21 @@ func (r *rig) clean() {
 	for _, v := range vols.Volumes {
 		if err := r.client.VolumeRemove(ctx, v.Name, true); err != nil {
 			r.t.Error(err)
+		}
+	}
+	r.cleanImages(ctx)
+}
+
+// cleanImages removes what was built for the project: on an engine that keeps what each run leaves, all that asks for lists of images gets
+// slower with each. What an engine holds on to for its own reasons is no failure of the test.
+func (r *rig) cleanImages(ctx context.Context) {
+	built, err := r.client.ImageList(ctx, image.ListOptions{Filters: ofProject(r.project)})
+	if err != nil {
+		r.t.Error(err)
+	}
+	for _, img := range built {
+		if _, err := r.client.ImageRemove(ctx, img.ID, image.RemoveOptions{Force: true, PruneChildren: true}); err != nil && !gone(err) {
+			r.t.Logf("image %s is left: %v", img.ID, err)
 		}
 	}
 }
