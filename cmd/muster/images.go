@@ -57,18 +57,13 @@ func (p *program) images(ctx context.Context, o imagesOptions, services []string
 	if err := checkFormat(o.format, "table", "json"); err != nil {
 		return err
 	}
-	on, seen, err := p.glanced(ctx, services)
+	on, of, err := p.containersOf(ctx, services, askAhead)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
 	var ids []string
-	var of []planner.Container
-	for _, c := range seen.have.Containers {
-		if len(services) > 0 && !slices.Contains(services, c.Service) {
-			continue
-		}
-		of = append(of, c)
+	for _, c := range of {
 		if !slices.Contains(ids, c.ImageID) {
 			ids = append(ids, c.ImageID)
 		}

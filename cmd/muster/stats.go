@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -90,14 +89,14 @@ type measured struct {
 
 // stats is the command.
 func (p *program) stats(ctx context.Context, o statsOptions, services []string) error {
-	on, seen, err := p.observed(ctx, services)
+	on, there, err := p.containersOf(ctx, services, notAhead)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
 	var of []planner.Container
-	for _, c := range seen.have.Containers {
-		if (o.all || isUp(c)) && (len(services) == 0 || slices.Contains(services, c.Service)) {
+	for _, c := range there {
+		if o.all || isUp(c) {
 			of = append(of, c)
 		}
 	}

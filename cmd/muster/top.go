@@ -53,14 +53,14 @@ func (p *program) top(ctx context.Context, format string, services []string) err
 	if err := checkFormat(format, "table", "json"); err != nil {
 		return err
 	}
-	on, seen, err := p.glanced(ctx, services)
+	on, there, err := p.containersOf(ctx, services, askAhead)
 	if err != nil {
 		return err
 	}
 	defer on.Close()
 	var all []topOf
-	for _, c := range seen.have.Containers {
-		if !isUp(c) || len(services) > 0 && !slices.Contains(services, c.Service) {
+	for _, c := range there {
+		if !isUp(c) {
 			continue
 		}
 		processes, err := on.Processes(ctx, c.Name)

@@ -230,7 +230,7 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 	}
 }
 
-// Observe answers with what belongs to the scope, sorted by name.
+// Observe answers with what belongs to the scope, sorted by name; as an engine does, with nothing but its containers for a service.
 func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -242,11 +242,14 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		return scope.Project != "" && labels[planner.LabelProject] == scope.Project
 	}
 	for _, name := range sorted(e.s.Containers) {
-		if c := e.s.Containers[name]; mine(c.Labels) {
+		if c := e.s.Containers[name]; mine(c.Labels) && (scope.Service == "" || scope.Service == c.Labels[planner.LabelService]) {
 			seen := e.seen(c)
 			seen.Settings = nil // it takes an inspection
 			out.Containers = append(out.Containers, seen)
 		}
+	}
+	if scope.Service != "" {
+		return out, nil
 	}
 	for _, name := range sorted(e.s.Networks) {
 		if n := e.s.Networks[name]; mine(n.Labels) || slices.Contains(scope.Networks, name) {

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/memory"
+)
+
+// askedFor is an engine that notes which services were asked for; empty is all of the project.
+type askedFor struct {
+	memoryEngine
+	services *[]string
+}
+
+func (a askedFor) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
+	*a.services = append(*a.services, scope.Service)
+	return a.memoryEngine.Observe(ctx, scope)
+}
+
+// Of a single service nothing but its containers is asked for, unless it has none.
+func TestContainersOfServices(t *testing.T) {
+	dir := t.TempDir()
+	file, stateFile := filepath.Join(dir, "compose.yaml"), filepath.Join(dir, "engine.json")
+	compose := "services: {web: {image: web:1}, db: {image: db:1}, late: {image: db:1, scale: 0}}\n"
+	for path, text := range map[string]string{file: compose, stateFile: "{" + shopImages + "}"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := memory.Load(stateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var services []string
+	muster := func(line string) (said string, code int) {
+		var out bytes.Buffer
+		p := &program{
+			in: strings.NewReader(""), out: &out, err: &out, now: time.Now, signals: make(chan os.Signal),
+			environ: []string{"COMPOSE_FILE=" + file, "COMPOSE_PROJECT_NAME=shop", "XDG_STATE_HOME=" + dir},
+			open: func(context.Context, address) (engine, error) {
+				return askedFor{memoryEngine{e, stateFile}, &services}, nil
+			},
+		}
+		services = nil
+		code = run(t.Context(), p, strings.Fields(line))
+		return out.String(), code
+	}
+	if said, code := muster("up -d"); code != 0 {
+		t.Fatal(said)
+	}
+	for _, command := range []string{"top --format json", "images --format json", "stats --no-stream --format json"} {
+		for _, c := range []struct {
+			services  string
+			asked     []string
+			has, lost string // what it says, and what it does not
+			code      int
+		}{
+			{"", []string{""}, "shop-web-1", "", 0},
+			{"web", []string{"web"}, "shop-web-1", "shop-db-1", 0},
+			{"web db", []string{""}, "shop-db-1", "shop-late", 0},
+			{"late", []string{"late", ""}, "", "shop-", 0},
+			{"dbb", []string{"dbb", ""}, "no such service: dbb\n  did you mean \"db\"?", "shop-", 1},
+		} {
+			said, code := muster(command + " " + c.services)
+			if diff := cmp.Diff(c.asked, services); diff != "" {
+				t.Errorf("%s %s asked for\n%s", command, c.services, diff)
+			}
+			if code != c.code || !strings.Contains(said, c.has) || c.lost != "" && strings.Contains(said, c.lost) {
+				t.Errorf("%s %s: %d\n%s", command, c.services, code, said)
+			}
+		}
+	}
+}
