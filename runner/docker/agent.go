@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -340,7 +341,8 @@ func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
 	if err := e.connect(ctx); err != nil {
 		return 0, err
 	}
-	if err := e.removeUnstarted(ctx, labelAgent, time.Now().Add(-startsWithin)); err != nil {
+	then := time.Now().Add(-startsWithin)
+	if err := e.removeUnstarted(ctx, labelAgent, then); err != nil {
 		return 0, err
 	}
 	images, err := e.client.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelAgent))})
@@ -349,14 +351,7 @@ func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
 	}
 	n := 0
 	for _, i := range images {
-		refs := i.RepoTags
-		if isUntagged(i) {
-			refs = []string{i.ID} // somebody else made the same one at the same time
-		}
-		for _, ref := range refs {
-			if strings.TrimPrefix(ref, "localhost/") == keep {
-				continue
-			}
+		for _, ref := range leftAgents(i, keep, then) {
 			// One that is in use, or that somebody else has just removed, is not ours to complain about.
 			if _, err := e.client.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true}); err == nil {
 				n++
@@ -366,9 +361,14 @@ func (e *Engine) RemoveAgents(ctx context.Context, keep string) (int, error) {
 	return n, nil
 }
 
-// isUntagged says whether an image has lost its names to another one, which older engines have a name for, too.
-func isUntagged(i image.Summary) bool {
-	return len(i.RepoTags) == 0 || len(i.RepoTags) == 1 && i.RepoTags[0] == "<none>:<none>"
+// leftAgents are the names by which an image of an agent is to be removed. One without a name has lost it to the same one that somebody else made at the
+// same time, and goes by its ID; but one that was made just now, after then, is still to get its name.
+func leftAgents(i image.Summary, keep string, then time.Time) []string {
+	names := slices.DeleteFunc(slices.Clone(i.RepoTags), func(name string) bool { return name == "<none>:<none>" })
+	if len(names) == 0 && time.Unix(i.Created, 0).Before(then) {
+		return []string{i.ID}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return strings.TrimPrefix(name, "localhost/") == keep })
 }
 
 // removeUnstarted removes the containers with a label that were made before then and never started: the engine removes those of agents only when they have ended.
