@@ -293,8 +293,8 @@ func (s *stack) collect(want int, by func() string) []string {
 
 // goBuild compiles a main package to a file.
 func goBuild(dir, pkg, out string) error {
-	// The flags of make build, so that both share the build cache.
-	command := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+	// Compiled as other tests compile it, so that all share the build cache: with -trimpath all packages would be compiled once more.
+	command := exec.Command("go", "build", "-ldflags", "-s -w", "-o", out, pkg)
 	command.Dir = dir
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := command.CombinedOutput(); err != nil {
