@@ -9,10 +9,12 @@ MODULES = . examples/shop/web
 # Tests on an engine mostly wait for it: more of them at a time than there are cores.
 TEST_FLAGS = -timeout 40m -parallel 8
 TEST = go test -race $(TEST_FLAGS)
-# Only the packages with such tests, as the others would do the same again, and without those that need no engine and take long; one
-# package after the other, as some measure how traffic fares, which the load of another package would change.
-TEST_ON_ENGINE = hack/again '$(call packages_with,MUSTER_TEST_ENGINE)' $(TEST_FLAGS) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize)$$'
+# Only the packages with such tests, as the others would do the same again; one package after the other, as some measure how traffic
+# fares, which the load of another package would change.
+ON_ENGINE = $(call packages_with,MUSTER_TEST_ENGINE)
+TEST_ON_ENGINE = hack/again '$(ON_ENGINE)' $(TEST_FLAGS) -p 1 -count=1
 packages_with = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' '$(1)' *))))
+space = $(subst ,, )
 LINT = go tool -modfile=$(CURDIR)/hack/lint/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
@@ -34,6 +36,8 @@ man: ## write manual pages into dist/man
 demo: build ## bring examples/shop up and show that it answers
 	hack/demo
 
+# All tests of the packages with tests on an engine run there, with the race detector too: those that need none do not run before as well.
+test: LATER = $(patsubst ./%/,|muster/%$$,$(ON_ENGINE))
 test: setup test-unit test-engine test-oldest ## set all up, then run all tests
 
 # What starts muster hundreds of times on the engine in memory. With the race detector each start takes three times as long, which is
@@ -44,21 +48,21 @@ SCRIPTS = ^TestScripts$$
 test-unit: ## run the tests that need no engine, with the race detector
 	env -u MUSTER_TEST_ENGINE go test $(TEST_FLAGS) ./planner
 	env -u MUSTER_TEST_ENGINE go test $(TEST_FLAGS) -run '$(SCRIPTS)' ./cmd/muster
-	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE $(TEST) -skip '$(SCRIPTS)' $$(go list ./... | grep -v /planner$$)) &&) true
+	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE $(TEST) -skip '$(SCRIPTS)' $$(go list ./... | grep -Ev '/planner$$$(subst $(space),,$(LATER))')) &&) true
 
 test-fast: ## the same without the race detector, for when it has to be quick
 	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE go test ./...) &&) true
 
 test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any that answers
-	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE) -race
+	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE) -skip '$(SCRIPTS)' -race
 
 # All calls of the engine are made on the oldest one, too, but not by each test that makes them: those of what muster does by itself
-# are left out (enginetest.SameOnAny in the tests, [short] in scripts). SHORT= runs them as well.
+# are left out (enginetest.SameOnAny in the tests, [short] in scripts), and what takes long and needs no engine. SHORT= runs the former as well.
 SHORT = -short
 
 # Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.
 test-oldest: ## run the tests on the oldest engine that muster supports, for what may differ there; SHORT= for all
-	hack/with-engine oldest $(TEST_ON_ENGINE) $(SHORT) || [ $$? = 3 -a -z "$$CI" ]
+	hack/with-engine oldest $(TEST_ON_ENGINE) -skip '^Test(Scripts|LogsOfAnySize)$$' $(SHORT) || [ $$? = 3 -a -z "$$CI" ]
 
 test-podman: ## run the tests on Podman: the engine adapter, the program and the examples
 	hack/with-engine podman $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster ./examples
