@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,12 +24,35 @@ import (
 func agentProgram(t *testing.T, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "agent")
+	if len(flags) > 0 {
+		if err := buildAgent(path, flags); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	once, err := plainAgent()
+	if err == nil {
+		err = os.Link(once, path) // a test may move it
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// plainAgent is the one without flags, which most tests take: each time it is built takes a second of a processor.
+var plainAgent = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(built, "agent")
+	return path, buildAgent(path, nil)
+})
+
+func buildAgent(path string, flags []string) error {
 	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), "./testdata/agent")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
 	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+		return fmt.Errorf("build an agent: %w\n%s", err, said)
 	}
-	return path
+	return nil
 }
 
 // An agent can touch what it was given and nothing else, ends when its input does, and leaves no container.
@@ -251,6 +275,7 @@ func TestAgentProgram(t *testing.T) {
 
 // Programs that differ in anything have different digests, whether or not the linker has written one down.
 func TestProgramDigest(t *testing.T) {
+	t.Parallel()
 	seen := map[string]string{}
 	for _, flags := range []string{"-X main.version=1", "-X main.version=2", "-buildid= -X main.version=1", "-buildid= -X main.version=2", "-s -X main.version=1"} {
 		digest, err := programDigest(agentProgram(t, "-ldflags="+flags))

@@ -165,5 +165,15 @@ func TestMain(m *testing.M) {
 	if os.Getenv("AGENT_TEST_HOLD") != "" {
 		holdAgentUntilKilled()
 	}
-	os.Exit(m.Run())
+	var err error
+	if built, err = os.MkdirTemp("", "muster-built-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(built)
+	os.Exit(code)
 }
+
+// built is a folder for what tests build for one another.
+var built string
