@@ -97,6 +97,7 @@ func TestEngineAdoptsAndChanges(t *testing.T) {
 
 // A container that somebody took off its network and put back gets its names and addresses back, without a restart.
 func TestEngineEndpointDrift(t *testing.T) {
+	t.Parallel()
 	o := newOnFile(t, testEngine(t))
 	pid := os.Getpid()
 	subnet := fmt.Sprintf("10.%d.%d", 160+pid>>8&31, pid&255)
@@ -128,6 +129,7 @@ func TestEngineEndpointDrift(t *testing.T) {
 
 // A MAC address is lost where a container leaves its network, and engines take one with the creation only.
 func TestEngineHardwareAddressDrift(t *testing.T) {
+	t.Parallel()
 	o := newOnFile(t, testEngine(t))
 	o.write("services: {web: {image: \"${TESTAPP_IMAGE}\", command: [run], networks: {front: {mac_address: \"02:42:AC:11:7B:63\"}}}}\nnetworks: {front: {}}")
 	o.run("up", "-d")
@@ -150,6 +152,7 @@ func TestEngineHardwareAddressDrift(t *testing.T) {
 
 // The file changes networks and names there: the container runs on, and there is no next plan. It can also be started again after.
 func TestEngineNetworksInPlace(t *testing.T) {
+	t.Parallel()
 	o := newOnFile(t, testEngine(t))
 	web := func(networks string) {
 		o.write("services: {web: {image: \"${TESTAPP_IMAGE}\", command: [run], networks: " + networks + "}, other: {image: \"${TESTAPP_IMAGE}\", command: [run], networks: [a, b, c]}}\nnetworks: {a: {}, b: {}, c: {}}")

@@ -54,6 +54,7 @@ func crashAfter() string {
 //
 // Every call is tried where MUSTER_TEST_SWEEP is "all", else every eleventh point.
 func TestEngineKilled(t *testing.T) {
+	t.Parallel()
 	enginetest.SameOnAny(t, "scripts shop and failing, TestEngineLimits, and TestActionsAreIdempotent of runner/docker")
 	host := testEngine(t)
 	every := 11

@@ -127,6 +127,7 @@ func TestEngineScripts(t *testing.T) {
 
 // TestEngineInterrupt: Ctrl-C once stops the containers in peace, twice at once.
 func TestEngineInterrupt(t *testing.T) {
+	t.Parallel()
 	host := testEngine(t)
 	const file = `
 services:

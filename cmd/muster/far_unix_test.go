@@ -35,6 +35,7 @@ import (
 // by address and by docker's contexts. Who comes by ssh has no
 // network in common with it.
 func TestFarEngine(t *testing.T) {
+	t.Parallel()
 	socket, isSocket := strings.CutPrefix(testEngine(t), "unix://")
 	if !isSocket {
 		t.Skip("MUSTER_TEST_ENGINE is no socket to reach")

@@ -15,6 +15,7 @@ import (
 // TestEngineTestEndsEarly: a run of tests that is interrupted removes all that it made; of one that is killed, gc does. The copy
 // of another program, which still runs, is left alone.
 func TestEngineTestEndsEarly(t *testing.T) {
+	t.Parallel()
 	enginetest.SameOnAny(t, "scripts test and expires")
 	host := testEngine(t)
 	const file = `

@@ -36,6 +36,7 @@ type restoreKill struct {
 // also where it is started anew; afterwards the next up, or the next restore, has what the snapshot has. And nothing is left
 // of what was begun.
 func TestEngineRestoreKilled(t *testing.T) {
+	t.Parallel()
 	enginetest.SameOnAny(t, "script snapshot, TestEngineRestore of stacktest, and TestFillAndMoveVolume, TestExchangeVolume and TestFillVolumeIsGivenUp of runner/docker")
 	if podman, err := speaks(t, testEngine(t), "podman"); err != nil || podman {
 		t.Skipf("Podman packs and fills no volumes (%v)", err)

@@ -32,6 +32,7 @@ func (r *rig) built(b types.BuildConfig) (string, error) {
 
 // Each key reaches the build: a step in it sees what the key asks for.
 func TestBuildKeys(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		step   string // that succeeds only where the key counts

@@ -50,7 +50,8 @@ func openRig(t *testing.T, host string) *rig {
 		t.Fatal(err)
 	}
 	e.volumesBy = ByAgent
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	// What hangs ends; on a busy machine the longest test takes two minutes.
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	r := &rig{Stack: e.Stack("mt" + strings.ToLower(rand.Text()[:8])), t: t, ctx: ctx}
 	t.Cleanup(func() {
 		cancel()

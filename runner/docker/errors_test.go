@@ -162,6 +162,7 @@ func TestTakenPort(t *testing.T) {
 }
 
 func TestErrorsOfPulls(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ ref, said, problem, hint string }{
 		{"shop/nothing", "pull access denied for shop/nothing, repository does not exist or may require 'docker login': denied: requested access",
 			"image shop/nothing could not be pulled: there is no such image at docker.io, or it is not public", "correct the name, or log in with `docker login`"},

@@ -84,6 +84,7 @@ func (f keyFile) section(name string) string {
 
 // Every key of the specification that is honoured does what it says on a real engine, all the way from the file.
 func TestKeysOnEngine(t *testing.T) {
+	t.Parallel()
 	for _, f := range readKeyFiles(t) {
 		t.Run(f.name, func(t *testing.T) {
 			r := newRig(t)

@@ -111,6 +111,7 @@ func (g *registryRig) there() bool {
 
 // An image goes to a registry and comes back, with its layers reported, to and from every kind of registry.
 func TestPushAndPull(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]registry.Options{"open": {}, "login": {Login: true}, "TLS": {TLS: true}, "TLS and login": {TLS: true, Login: true}} {
 		t.Run(name, func(t *testing.T) {
 			g := newRegistryRig(t, o)
@@ -131,6 +132,7 @@ func TestPushAndPull(t *testing.T) {
 
 // Without the right login neither goes, and the error says what to do.
 func TestRegistryRefuses(t *testing.T) {
+	t.Parallel()
 	for name, password := range map[string]string{"no login": "", "wrong password": "guess"} {
 		t.Run(name, func(t *testing.T) {
 			g := newRegistryRig(t, registry.Options{Login: true})
@@ -228,6 +230,7 @@ func (g *registryRig) afterManifest() func(*http.Request) bool {
 
 // A registry that is gone for a moment is asked again; one that stays away is told about.
 func TestRegistryGone(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		when    func(*http.Request) bool // nil: for what comes after the manifest

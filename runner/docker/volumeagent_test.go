@@ -73,6 +73,7 @@ func (r *rig) another(name string) string {
 // What a volume had is in the one that it was moved to, down to owners, modes, times and links, whether an agent does it or not; and to move
 // it once more changes nothing.
 func TestFillAndMoveVolume(t *testing.T) {
+	t.Parallel()
 	for _, by := range []string{"itself", "agent", "agent elsewhere", "archives"} {
 		t.Run(by, func(t *testing.T) {
 			r, from, fill := snapshotRig(t)
@@ -322,6 +323,7 @@ func TestPrepareRestoreHere(t *testing.T) {
 // What a volume had before is removed when nobody waits for anything any more: by a program that goes on when this one has ended, or else by this one. What an
 // agent left behind that was killed goes with it.
 func TestOldDataIsRemovedInTheEnd(t *testing.T) {
+	t.Parallel()
 	for by, muster := range map[string]string{"this one": "", "another": agentProgram(t)} {
 		t.Run(by, func(t *testing.T) { testOldData(t, muster) })
 	}
