@@ -79,4 +79,30 @@ func TestContainersOfServices(t *testing.T) {
 			}
 		}
 	}
+	// Those that change a service's containers apart from others, twice: at first, and when nobody else can change anything.
+	for _, c := range []struct {
+		line  string
+		asked []string
+		web   string // the state of its container
+		code  int
+	}{
+		{"pause web", []string{"web", "web"}, "paused", 0},
+		{"unpause web", []string{"web", "web"}, "running", 0},
+		{"stop web", []string{"web", "web"}, "exited", 0},
+		{"stop web", []string{"web"}, "exited", 0},
+		{"start web", []string{"", ""}, "running", 0},
+		{"kill web", []string{"web"}, "exited", 0},
+		{"restart web", []string{"", ""}, "running", 0},
+		{"stop late", []string{"late", ""}, "running", 0},
+		{"stop webb", []string{"webb", ""}, "running", 1},
+		{"stop web db", []string{"", ""}, "exited", 0},
+	} {
+		said, code := muster(c.line)
+		if diff := cmp.Diff(c.asked, services); diff != "" || code != c.code {
+			t.Errorf("%s: %d, asked for\n%s%s", c.line, code, diff, said)
+		}
+		if state, _ := muster("ps -a --format {{.State}} web"); strings.TrimSpace(state) != c.web {
+			t.Errorf("after %s: %s", c.line, state)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
@@ -17,6 +18,8 @@ type change struct {
 	how      planner.Policy
 	// plan makes the plan; files is nil where only labels are known.
 	plan func(files *project.Project, have planner.State, how planner.Policy) (planner.Plan, error)
+	// apart says that what is done to a service is not up to the containers of others.
+	apart bool
 	// unheld goes ahead while somebody else changes the project.
 	unheld bool
 	// ask is called with the plan before it is run; may be nil.
@@ -81,9 +84,23 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 	return seen, plan, nil
 }
 
+// observe looks at no more than it takes. Where that is nothing all of the project is looked at, to say what there is instead.
+func (c change) observe(ctx context.Context, on observer, t target) (observed, error) {
+	if !c.apart || len(c.services) != 1 || c.services[0] == "" {
+		return observe(ctx, on, t, c.services)
+	}
+	scope := t.scope()
+	scope.Service = c.services[0]
+	have, err := on.Observe(ctx, scope)
+	if err == nil && !slices.ContainsFunc(have.Containers, func(there planner.Container) bool { return there.Service == scope.Service }) {
+		return observe(ctx, on, t, c.services)
+	}
+	return observed{target: t, have: have}, err
+}
+
 // planChange looks at what there is and plans.
 func planChange(ctx context.Context, on observer, t target, c change) (observed, planner.Plan, error) {
-	seen, err := observe(ctx, on, t, c.services)
+	seen, err := c.observe(ctx, on, t)
 	if err != nil {
 		return observed{}, planner.Plan{}, err
 	}

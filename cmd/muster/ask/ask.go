@@ -85,7 +85,7 @@ func (b *Beginning) Ahead() {
 }
 
 // ofOne are commands that ask about one service, where one is named.
-var ofOne = []string{"exec", "port", "top", "images"}
+var ofOne = []string{"exec", "port", "top", "images", "stop", "pause", "unpause"}
 
 // counts is how many words make a difference to what is asked about the stack: those up to the command, and the service of one that asks about that. It is
 // the first word that is no flag, or the value of a flag; then services that are asked about with that flag share a note.
