@@ -12,10 +12,13 @@ import (
 	"github.com/musterhq/muster/runner/docker"
 )
 
-// historyRead and historyRoom are how much of a container is read ahead, in chunks and in bytes: never more than a piece of a long line.
+// historyLines are read ahead of all containers together, but of each at least and at most so many, and historyRoom bytes: never more than a piece of a long
+// line. With few of them the engine, which writes line by line, waits for this program and this for it, each time.
 const (
-	historyRead = 64
-	historyRoom = docker.MaxLine
+	historyLines = 20_000
+	historyLeast = 64
+	historyMost  = 1024
+	historyRoom  = docker.MaxLine
 )
 
 // historyAsked is how many containers are asked at a time, until the first line of one has come or it has none. Those that have none leave
@@ -28,8 +31,8 @@ type readAhead struct {
 	room   *semaphore.Weighted
 }
 
-func newReadAhead() *readAhead {
-	return &readAhead{chunks: make(chan logChunk, historyRead), room: semaphore.NewWeighted(historyRoom)}
+func newReadAhead(containers int) *readAhead {
+	return &readAhead{chunks: make(chan logChunk, min(max(historyLines/containers, historyLeast), historyMost)), room: semaphore.NewWeighted(historyRoom)}
 }
 
 // put waits until there is room.
@@ -65,7 +68,7 @@ func (a *attachment) history(ctx context.Context, all []*followed, o logOptions)
 	streams := make([]*readAhead, len(all))
 	asking := semaphore.NewWeighted(historyAsked)
 	for i, f := range all {
-		streams[i] = newReadAhead()
+		streams[i] = newReadAhead(len(all))
 		group.Go(func() error {
 			defer close(streams[i].chunks)
 			if err := asking.Acquire(ctx, 1); err != nil {
