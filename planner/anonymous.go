@@ -43,7 +43,7 @@ func (c *specCodec) inherited(of *Container) []string {
 		Volumes []struct{ Source, Target string }
 	}
 	text, err := c.decode(of.Labels[LabelSpec])
-	if err != nil || json.Unmarshal(text, &spec) != nil {
+	if err != nil || json.Unmarshal([]byte(text), &spec) != nil {
 		return nil
 	}
 	named := map[string]bool{}

@@ -118,12 +118,13 @@ func TestBuildGrowsLinearly(t *testing.T) {
 // BenchmarkDiff is of a service with another value of one of its variables.
 func BenchmarkDiff(b *testing.B) {
 	want := chain(1)
-	var was, now []byte
-	for p, text := range map[*project.Project]*[]byte{want: &was, changed(want): &now} {
-		var err error
-		if *text, err = project.Spec(p.Services["service00000"]); err != nil {
+	var was, now string
+	for p, text := range map[*project.Project]*string{want: &was, changed(want): &now} {
+		spec, err := project.Spec(p.Services["service00000"])
+		if err != nil {
 			b.Fatal(err)
 		}
+		*text = string(spec)
 	}
 	perService(b, 1, func() {
 		if changes, err := diffSpecs("", was, now, serviceRules{}); err != nil || len(changes) != 1 {

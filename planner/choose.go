@@ -32,7 +32,7 @@ func (b *builder) choose() {
 			continue
 		}
 		b.services[name] = &service{
-			name: name, spec: spec, json: text, ready: says.Ready, shared: says.SharedVolumes,
+			name: name, spec: spec, json: string(text), ready: says.Ready, shared: says.SharedVolumes,
 			scale:  b.scaleOf(name, spec),
 			forced: b.forced(name),
 		}

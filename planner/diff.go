@@ -1,7 +1,7 @@
 package planner
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,40 +14,85 @@ import (
 
 // diffSpecs compares two canonical specs field by field. prefix begins every path. It returns
 // nothing where they differ only in what rule says does not matter.
-func diffSpecs(prefix string, from, to []byte, rule rules) ([]Change, error) {
-	if bytes.Equal(from, to) {
+func diffSpecs(prefix, from, to string, rule rules) ([]Change, error) {
+	d := differ{rules: rule, prefix: prefix}
+	return d.specs(from, to)
+}
+
+func (d *differ) specs(from, to string) ([]Change, error) {
+	if from == to {
 		return nil, nil
 	}
-	a, b, err := differing(string(from), string(to))
-	if err != nil {
+	var room [usualFields]canonical.Field
+	if err := d.objects(room[:0], "", from, to); err != nil {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
-	d := differ{rules: rule, prefix: prefix}
-	d.maps("", a, b)
 	sort.SliceStable(d.changes, func(i, j int) bool { return d.changes[i].Path < d.changes[j].Path })
 	return d.changes, nil
 }
 
-// differing takes two specs apart, without the fields that are the same text in both: those are no change, and most are such.
-func differing(from, to string) (a, b map[string]any, err error) {
-	left, errLeft := canonical.Fields(from)
-	right, errRight := canonical.Fields(to)
-	a, b, err = map[string]any{}, map[string]any{}, errors.Join(errLeft, errRight)
-	for _, f := range left {
-		switch other := canonical.Value(right, f.Name); {
-		case err != nil || other == f.Value:
-		case f.Value[0] == '{' && strings.HasPrefix(other, "{"):
-			a[f.Name], b[f.Name], err = differing(f.Value, other)
-		default:
-			a[f.Name], err = read(f.Value)
+// usualFields are as many as those of two services and of their environments, mostly.
+const usualFields = 96
+
+// objects walks two objects that are still JSON. What is the same text in both is no change, and most is: only the rest is read. The
+// fields are put where there is room.
+func (d *differ) objects(room []canonical.Field, path, from, to string) error {
+	left, errLeft := canonical.AppendFields(room, from)
+	both, errRight := canonical.AppendFields(left, to)
+	if err := errors.Join(errLeft, errRight); err != nil {
+		return err
+	}
+	right := both[len(left):]
+	for len(left)+len(right) > 0 {
+		var x, y canonical.Field
+		order := first(left, right)
+		if order <= 0 {
+			x, left = left[0], left[1:]
+		}
+		if order >= 0 {
+			y, right = right[0], right[1:]
+		}
+		if x.Value == y.Value {
+			continue
+		}
+		if err := d.field(both[len(both):], path, x, y); err != nil {
+			return err
 		}
 	}
-	for _, f := range right {
-		if _, done := b[f.Name]; err == nil && !done && canonical.Value(left, f.Name) != f.Value {
-			b[f.Name], err = read(f.Value)
-		}
+	return nil
+}
+
+// first says which of two lists of fields has the first name, as [strings.Compare] does of names.
+func first(left, right []canonical.Field) int {
+	switch {
+	case len(left) == 0:
+		return 1
+	case len(right) == 0:
+		return -1
 	}
-	return a, b, err
+	return strings.Compare(left[0].Name, right[0].Name)
+}
+
+// field compares one that differs as text; its value is empty where it is not there.
+func (d *differ) field(room []canonical.Field, path string, x, y canonical.Field) error {
+	name := cmp.Or(x.Name, y.Name)
+	if path == "" {
+		d.fields = append(d.fields, name)
+	}
+	next := joinPath(path, name)
+	if strings.HasPrefix(x.Value, "{") && strings.HasPrefix(y.Value, "{") && !d.ignored(next) {
+		return d.objects(room, next, x.Value, y.Value)
+	}
+	var from, to any
+	var errFrom, errTo error
+	if x.Value != "" {
+		from, errFrom = read(x.Value)
+	}
+	if y.Value != "" {
+		to, errTo = read(y.Value)
+	}
+	d.entry(path, next, entry{x.Value != "", from}, entry{y.Value != "", to})
+	return errors.Join(errFrom, errTo)
 }
 
 // read reads JSON without losing the digits of its numbers.
@@ -65,8 +110,8 @@ func read(text string) (any, error) {
 }
 
 // tree takes a spec apart.
-func tree(text []byte) (map[string]any, error) {
-	v, err := read(string(text))
+func tree(text string) (map[string]any, error) {
+	v, err := read(text)
 	out, ok := v.(map[string]any)
 	if err == nil && !ok {
 		err = errors.New("it is no JSON object")
@@ -93,6 +138,7 @@ type differ struct {
 	rules
 	prefix  string
 	changes []Change
+	fields  []string // of the first level, that are another text
 }
 
 func (d *differ) values(path string, a, b any) {
@@ -126,17 +172,27 @@ func (d *differ) maps(path string, a, b map[string]any) {
 	for _, k := range keys(both) {
 		va, inA := a[k]
 		vb, inB := b[k]
-		next := joinPath(path, k)
-		// A key without a value is something else than no key: it is taken from the
-		// environment, or it is the short form of an entry.
-		if inA != inB && tidy(va) == nil && tidy(vb) == nil {
-			if !d.ignored(next) && meaningful(path) {
-				d.presence(next, inB)
-			}
-			continue
-		}
-		d.values(next, va, vb)
+		d.entry(path, joinPath(path, k), entry{inA, va}, entry{inB, vb})
 	}
+}
+
+// entry is what a map has, or has not, for a key.
+type entry struct {
+	there bool
+	value any
+}
+
+// entry compares what two maps at path have for the key at next.
+func (d *differ) entry(path, next string, a, b entry) {
+	// A key without a value is something else than no key: it is taken from the
+	// environment, or it is the short form of an entry.
+	if a.there != b.there && tidy(a.value) == nil && tidy(b.value) == nil {
+		if !d.ignored(next) && meaningful(path) {
+			d.presence(next, b.there)
+		}
+		return
+	}
+	d.values(next, a.value, b.value)
 }
 
 // meaningful says whether a key without value counts in the map at path: it does where users name the keys.

@@ -43,7 +43,7 @@ func (b *builder) foreignChanges(s *service, c *Container) []Change {
 		}
 		return []Change{{Path: s.path("config-hash"), From: "made by " + maker + ", which left no other record", To: "this file"}}
 	}
-	changes, err := diffSpecs(s.path(""), c.Made, c.Meant, serviceRules{})
+	changes, err := diffSpecs(s.path(""), string(c.Made), string(c.Meant), serviceRules{})
 	if err != nil {
 		return []Change{{Path: s.path("record"), From: "unreadable", To: "this file"}}
 	}

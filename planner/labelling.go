@@ -84,7 +84,7 @@ func (b *builder) resourceLabels(labels map[string]string, kind, key, hash strin
 	labels[LabelVersion] = composeVersion
 	labels[LabelConfigHash] = hash
 	if err == nil {
-		labels[LabelSpec] = b.codec.encode(spec)
+		labels[LabelSpec] = b.codec.encode(string(spec))
 	}
 	b.instanceLabels(labels)
 	return labels

@@ -101,7 +101,7 @@ func TestInherited(t *testing.T) {
 	var codec specCodec
 	hex := func(digit string) string { return strings.Repeat(digit, 64) }
 	c := Container{
-		Labels: map[string]string{LabelSpec: codec.encode([]byte(`{"volumes":[{"type":"volume","target":"/a"},{"type":"volume","source":"mine","target":"/b"}]}`))},
+		Labels: map[string]string{LabelSpec: codec.encode(`{"volumes":[{"type":"volume","target":"/a"},{"type":"volume","source":"mine","target":"/b"}]}`)},
 		Mounts: []Mount{
 			{Type: "volume", Name: hex("a"), Target: "/a"}, {Type: "volume", Name: hex("b"), Target: "/b"}, // an external one may have such a name
 			{Type: "volume", Name: hex("c"), Target: "/of/the/image"}, {Type: "volume", Name: "shop_data", Target: "/d"}, {Type: "bind", Target: "/e"},

@@ -64,7 +64,7 @@ func (b *builder) networkChanges(key string, n project.Network, have *Network) [
 		return nil
 	}
 	if label := have.Labels[LabelSpec]; label != "" {
-		return b.recordedChanges("networks."+key+".", label, spec, plainRules{})
+		return b.recordedChanges("networks."+key+".", label, string(spec), plainRules{})
 	}
 	was := have.Labels[LabelConfigHash]
 	if was == "" || was == hash {
@@ -74,7 +74,7 @@ func (b *builder) networkChanges(key string, n project.Network, have *Network) [
 		made, wanted := alike(*have.Made, n)
 		was, wasErr := project.NetworkSpec(made)
 		is, isErr := project.NetworkSpec(wanted)
-		if changes, err := diffSpecs("networks."+key+".", was, is, plainRules{}); errors.Join(wasErr, isErr, err) == nil {
+		if changes, err := diffSpecs("networks."+key+".", string(was), string(is), plainRules{}); errors.Join(wasErr, isErr, err) == nil {
 			return changes
 		}
 	}
@@ -113,12 +113,22 @@ func alike(made, wanted project.Network) (project.Network, project.Network) {
 	return made, wanted
 }
 
+// compared is a comparison of a label with a spec.
+type compared struct {
+	label, spec string
+	read        bool     // the label can be
+	fields      []string // of the first level, that are another text
+}
+
 // recordedChanges compares a spec with the one that a label has.
-func (b *builder) recordedChanges(prefix, label string, spec []byte, rule rules) []Change {
+func (b *builder) recordedChanges(prefix, label, spec string, rule rules) []Change {
 	recorded, err := b.codec.decode(label)
+	b.compared = compared{label: label, spec: spec}
 	if err == nil {
 		var changes []Change
-		if changes, err = diffSpecs(prefix, recorded, spec, rule); err == nil {
+		d := differ{rules: rule, prefix: prefix}
+		if changes, err = d.specs(recorded, spec); err == nil {
+			b.compared.read, b.compared.fields = true, d.fields
 			return changes
 		}
 	}

@@ -13,7 +13,7 @@ import (
 type service struct {
 	name   string
 	spec   project.Service
-	json   []byte         // canonical
+	json   string         // canonical
 	parts  map[string]any // json, taken apart when first needed
 	packed string         // value of LabelSpec, made when first needed
 	scale  int

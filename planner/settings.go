@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/musterhq/muster/project"
-	"github.com/musterhq/muster/project/canonical"
 )
 
 // Settings are what of a container an engine can change while it runs: limits and the restart
@@ -39,7 +38,7 @@ func SettingsOf(s project.Service) (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
-	spec, err := tree(text)
+	spec, err := tree(string(text))
 	if err != nil {
 		return Settings{}, err
 	}
@@ -232,21 +231,15 @@ func (b *builder) asksAlike(s *service, c *Container) bool {
 	if b.codec.says(label, s.json) {
 		return true
 	}
-	text, err := b.codec.decode(label)
-	if err != nil {
-		return false
+	if b.compared.label != label || b.compared.spec != s.json {
+		b.recordedChanges("", label, s.json, serviceRules{})
 	}
-	recorded, err := canonical.Fields(string(text))
-	if err != nil {
-		return false
-	}
-	wanted, err := canonical.Fields(string(s.json))
-	if err != nil {
+	if !b.compared.read {
 		return false
 	}
 	for _, x := range b.settings {
 		for _, path := range x.keys {
-			if key, _, _ := strings.Cut(path, "."); canonical.Value(recorded, key) != canonical.Value(wanted, key) {
+			if key, _, _ := strings.Cut(path, "."); slices.Contains(b.compared.fields, key) {
 				return false
 			}
 		}

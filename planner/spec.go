@@ -20,13 +20,17 @@ const maxSpec = 8 << 20
 // EncodeSpec packs canonical JSON, or another text, into the value of a label such as [LabelSpec].
 func EncodeSpec(canonical []byte) string {
 	var codec specCodec
-	return codec.encode(canonical)
+	return codec.encode(string(canonical))
 }
 
 // DecodeSpec unpacks what EncodeSpec has packed.
 func DecodeSpec(label string) ([]byte, error) {
 	var codec specCodec
-	return codec.decode(label)
+	text, err := codec.decode(label)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(text), nil
 }
 
 // specCodec packs and unpacks spec labels, with what can be used again kept.
@@ -34,13 +38,15 @@ type specCodec struct {
 	deflate *flate.Writer
 	inflate io.ReadCloser
 	buffer  bytes.Buffer
+	label   []byte // of the text that is packed or unpacked
 	packed  []byte
-	// known are the texts of labels, since several rules ask for that of the same container.
-	known map[string][]byte
+	// known are the texts of labels, since several rules ask for that of the same container; mostly of the one that was last asked for.
+	known map[string]string
+	last  struct{ label, text string }
 	read  map[string]applied
 }
 
-func (c *specCodec) encode(canonical []byte) string {
+func (c *specCodec) encode(canonical string) string {
 	c.buffer.Reset()
 	if c.deflate == nil {
 		// Any other level begins each text with clearing half a megabyte, and saves a fiftieth of the label. This one is a
@@ -49,48 +55,61 @@ func (c *specCodec) encode(canonical []byte) string {
 	} else {
 		c.deflate.Reset(&c.buffer)
 	}
-	_, _ = c.deflate.Write(canonical)
+	c.packed = append(c.packed[:0], canonical...)
+	_, _ = c.deflate.Write(c.packed)
 	_ = c.deflate.Close()
-	return base64.StdEncoding.EncodeToString(c.buffer.Bytes())
+	c.label = base64.StdEncoding.AppendEncode(c.label[:0], c.buffer.Bytes())
+	return string(c.label)
 }
 
-// decode gives a text that nobody may change.
-func (c *specCodec) decode(label string) ([]byte, error) {
-	if text, ok := c.known[label]; ok {
-		return text, nil
+func (c *specCodec) decode(label string) (string, error) {
+	if label == c.last.label && label != "" {
+		return c.last.text, nil
 	}
+	text, ok := c.known[label]
+	if !ok {
+		var err error
+		if text, err = c.unpack(label); err != nil {
+			return "", fmt.Errorf("unpack spec label: %w", err)
+		}
+		if c.known == nil {
+			c.known = map[string]string{}
+		}
+		c.known[label] = text
+	}
+	c.last.label, c.last.text = label, text
+	return text, nil
+}
+
+func (c *specCodec) unpack(label string) (string, error) {
 	var err error
-	if c.packed, err = base64.StdEncoding.AppendDecode(c.packed[:0], []byte(label)); err != nil {
-		return nil, fmt.Errorf("unpack spec label: %w", err)
+	c.label = append(c.label[:0], label...)
+	if c.packed, err = base64.StdEncoding.AppendDecode(c.packed[:0], c.label); err != nil {
+		return "", err
 	}
 	packed := bytes.NewReader(c.packed)
 	if c.inflate == nil {
 		c.inflate = flate.NewReader(packed)
 	} else if err := c.inflate.(flate.Resetter).Reset(packed, nil); err != nil {
-		return nil, fmt.Errorf("unpack spec label: %w", err)
+		return "", err
 	}
 	c.buffer.Reset()
 	if _, err := io.Copy(&c.buffer, io.LimitReader(c.inflate, maxSpec+1)); err != nil {
-		return nil, fmt.Errorf("unpack spec label: %w", err)
+		return "", err
 	}
 	if c.buffer.Len() > maxSpec {
-		return nil, errors.New("unpack spec label: it is too long")
+		return "", errors.New("it is too long")
 	}
-	if c.known == nil {
-		c.known = map[string][]byte{}
-	}
-	text := bytes.Clone(c.buffer.Bytes())
-	c.known[label] = text
-	return text, nil
+	return c.buffer.String(), nil
 }
 
 // says whether a label is that of a service's canonical JSON. To unpack it is ten times as quick as to pack the other one.
-func (c *specCodec) says(label string, canonical []byte) bool {
+func (c *specCodec) says(label, canonical string) bool {
 	if label == "" {
 		return false
 	}
 	text, err := c.decode(label)
-	return err == nil && bytes.Equal(text, canonical)
+	return err == nil && text == canonical
 }
 
 // applied is the part of a recorded service that is needed again when the file
@@ -124,9 +143,9 @@ func (a *applied) field(key string) any {
 }
 
 // readApplied reads a spec. Most of it is passed by.
-func readApplied(spec []byte) (applied, error) {
+func readApplied(spec string) (applied, error) {
 	var a applied
-	fields, err := canonical.Fields(string(spec))
+	fields, err := canonical.Fields(spec)
 	for _, f := range fields {
 		if to := a.field(f.Name); to != nil && err == nil {
 			err = json.Unmarshal([]byte(f.Value), to)

@@ -65,8 +65,8 @@ func TestColourAddsNothing(t *testing.T) {
 func TestSpecLabel(t *testing.T) {
 	var codec specCodec
 	for _, text := range []string{"", "{}", `{"a":"` + strings.Repeat("b", 100_000) + `"}`, "{}"} {
-		got, err := codec.decode(codec.encode([]byte(text)))
-		if err != nil || string(got) != text {
+		got, err := codec.decode(codec.encode(text))
+		if err != nil || got != text {
 			t.Errorf("%d bytes come back as %d: %v", len(text), len(got), err)
 		}
 	}
@@ -75,8 +75,18 @@ func TestSpecLabel(t *testing.T) {
 			t.Errorf("%.10q is read", label)
 		}
 	}
-	if got, err := codec.decode(EncodeSpec([]byte("{}"))); err != nil || string(got) != "{}" {
+	if got, err := codec.decode(EncodeSpec([]byte("{}"))); err != nil || got != "{}" {
 		t.Errorf("after a broken label: %q, %v", got, err)
+	}
+}
+
+// The containers that are there have labels that earlier versions wrote: what is not read any more is replaced.
+func TestSpecLabelOfEarlierVersions(t *testing.T) {
+	const label = "VM4xasMwFIDhu/xDJ1Fwl8KjFDp0LHToUowJIn4xJtZTkGQnYHSTHCWbLxYy5gAffCv7GIK3HmnJmhbF8fHySedQW8YULagVZOULocHx/fP794/YPE2O7Yqw3aiOMfhBEWwY7SLN69s7DtNyjumYkZVeD36eCvKg1XGKuexy8akg7VOkpFnpalfvAQAA//8="
+	const text = `{"command":["serve","<&>"],"environment":{"A":"1","EMPTY":null,"Ü":"ü"},"image":"nginx:1.27",` +
+		`"networks":{"default":null},"post_start":[{"command":["true"]}]}`
+	if got, err := DecodeSpec(label); err != nil || string(got) != text {
+		t.Errorf("got %s, %v", got, err)
 	}
 }
 
@@ -89,7 +99,7 @@ func FuzzSpecLabel(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = diffSpecs("services.web.", text, []byte(`{"image":"b","ports":[{"target":80}]}`), serviceRules{})
+		_, _ = diffSpecs("services.web.", string(text), `{"image":"b","ports":[{"target":80}]}`, serviceRules{})
 	})
 }
 
@@ -98,18 +108,18 @@ func FuzzDiff(f *testing.F) {
 	f.Add(`{"ports":[{"target":80}],"command":[]}`, `{"ports":"x","command":null}`)
 	f.Add(`{"volumes":[1,{"target":"/a","bind":{}}]}`, `{"volumes":{"a":[]}}`)
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if _, err := tree([]byte(a)); err != nil {
+		if _, err := tree(a); err != nil {
 			return
 		}
-		there, err := diffSpecs("", []byte(a), []byte(b), serviceRules{})
+		there, err := diffSpecs("", a, b, serviceRules{})
 		if err != nil {
 			return
 		}
-		back, err := diffSpecs("", []byte(b), []byte(a), serviceRules{})
+		back, err := diffSpecs("", b, a, serviceRules{})
 		if err != nil || len(there) != len(back) {
 			t.Errorf("there are %d changes there and %d back: %v", len(there), len(back), err)
 		}
-		if same, err := diffSpecs("", []byte(a+" "), []byte(a), serviceRules{}); err != nil || len(same) > 0 {
+		if same, err := diffSpecs("", a+" ", a, serviceRules{}); err != nil || len(same) > 0 {
 			t.Errorf("it differs from itself in %v: %v", same, err)
 		}
 	})

@@ -71,7 +71,7 @@ func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Ch
 		return nil
 	}
 	if label := have.Labels[LabelSpec]; label != "" {
-		changes := b.recordedChanges("volumes."+key+".", label, spec, plainRules{})
+		changes := b.recordedChanges("volumes."+key+".", label, string(spec), plainRules{})
 		return slices.DeleteFunc(changes, func(c Change) bool {
 			return fieldOf(c.Path) == "driver" && cmp.Or(c.From, defaultDriver) == cmp.Or(c.To, defaultDriver)
 		})
@@ -89,7 +89,7 @@ func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Ch
 		made.Name, wanted.Driver = wanted.Name, driver
 		was, wasErr := project.VolumeSpec(made)
 		is, isErr := project.VolumeSpec(wanted)
-		if changes, err := diffSpecs("volumes."+key+".", was, is, plainRules{}); errors.Join(wasErr, isErr, err) == nil {
+		if changes, err := diffSpecs("volumes."+key+".", string(was), string(is), plainRules{}); errors.Join(wasErr, isErr, err) == nil {
 			return changes
 		}
 	}

@@ -63,7 +63,7 @@ func (w *writer) value(value string) {
 	switch value[0] {
 	case '{':
 		first := len(w.open)
-		w.open, _ = appendFields(w.open, value)
+		w.open, _ = AppendFields(w.open, value)
 		w.fields(first)
 	case '[':
 		w.list(value)

@@ -19,19 +19,21 @@ func (f Field) compare(other Field) int { return strings.Compare(f.Name, other.N
 // are: whether one is right shows when it is read.
 func Fields(object string) ([]Field, error) {
 	const usual = 16
-	return appendFields(make([]Field, 0, usual), object)
+	return AppendFields(make([]Field, 0, usual), object)
 }
 
-func appendFields(to []Field, object string) ([]Field, error) {
+// AppendFields adds them to others, for who has room for them.
+func AppendFields(to []Field, object string) ([]Field, error) {
 	r := reader{text: object}
 	fields, ok := r.object(to)
 	if r.skipBlanks(); !ok || r.at < len(object) {
 		return to, errors.New("it is no JSON object")
 	}
 	added := fields[len(to):]
-	if !slices.IsSortedFunc(added, Field.compare) {
-		slices.SortStableFunc(added, Field.compare)
+	if inOrder(added) {
+		return fields, nil
 	}
+	slices.SortStableFunc(added, Field.compare)
 	fields = fields[:len(to)]
 	for i, f := range added {
 		if i+1 == len(added) || added[i+1].Name != f.Name {
@@ -39,6 +41,16 @@ func appendFields(to []Field, object string) ([]Field, error) {
 		}
 	}
 	return fields, nil
+}
+
+// inOrder says whether fields are sorted, each with another name: mostly they were written so.
+func inOrder(fields []Field) bool {
+	for i := 1; i < len(fields); i++ {
+		if fields[i-1].Name >= fields[i].Name {
+			return false
+		}
+	}
+	return true
 }
 
 // Value is that of a field, of those that Fields answers with; empty for none.
