@@ -17,11 +17,7 @@ func (b *builder) choose() {
 			b.providers[name] = spec
 			continue
 		}
-		write := project.Spec
-		if b.have.converges {
-			write = project.DeploySpec
-		}
-		text, err := write(asWritten(spec))
+		text, hash, err := b.written(spec)
 		if err != nil {
 			b.fail(Ref{Kind: KindService, Name: name}, "", "%s: cannot be written as JSON: %v", name, err)
 			continue
@@ -32,7 +28,7 @@ func (b *builder) choose() {
 			continue
 		}
 		b.services[name] = &service{
-			name: name, spec: spec, json: string(text), ready: says.Ready, shared: says.SharedVolumes,
+			name: name, spec: spec, json: text, hash: hash, ready: says.Ready, shared: says.SharedVolumes,
 			scale:  b.scaleOf(name, spec),
 			forced: b.forced(name),
 		}
@@ -49,6 +45,30 @@ func (b *builder) choose() {
 			"services depend on each other: %s", strings.Join(circle, " → "))
 	}
 	b.order = order
+}
+
+// written is the canonical JSON of a service and, where a container is likely to be made, docker compose's hash of it: both come from the
+// same text, which is worth more than it is to keep.
+func (b *builder) written(s project.Service) (text, hash string, err error) {
+	w, err := project.Write(asWritten(s))
+	if err != nil {
+		return "", "", err
+	}
+	if b.have.converges {
+		text, err = w.DeploySpec()
+		return text, "", err
+	}
+	if text, err = w.Spec(); err != nil {
+		return "", "", err
+	}
+	stays := len(s.PreStart) > 0 || len(s.VolumesFrom) > 0 || len(joined(s)) > 0 // what is hashed is not what is written
+	for _, c := range b.have.services[s.Name] {
+		stays = stays || c.foreign() || b.codec.says(c.Labels[LabelSpec], text)
+	}
+	if !stays {
+		hash, _ = w.Hash() // without one a container has no label for it
+	}
+	return text, hash, nil
 }
 
 // selected are the named services and, unless that is not wanted, all that they depend on.

@@ -34,7 +34,7 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 	if len(b.want.EnvFiles) > 0 {
 		labels[LabelEnvFiles] = strings.Join(b.want.EnvFiles, ",")
 	}
-	if hash, err := project.ServiceHash(b.joinedByID(s.spec)); err == nil {
+	if hash := b.hash(s); hash != "" {
 		labels[LabelConfigHash] = hash
 	}
 	if image := b.image(b.want.ImageName(s.spec)); image != nil {
@@ -49,6 +49,14 @@ func (b *builder) containerLabels(s *service, number int, replaces string) map[s
 		labels[LabelReplaces] = replaces
 	}
 	return labels
+}
+
+// hash is docker compose's of a service; empty where it cannot be had.
+func (b *builder) hash(s *service) string {
+	if s.hash == "" {
+		s.hash, _ = project.ServiceHash(b.joinedByID(s.spec))
+	}
+	return s.hash
 }
 
 // instanceLabels adds which copy of the stack something is of, and how long that is needed.

@@ -16,6 +16,7 @@ type service struct {
 	json   string         // canonical
 	parts  map[string]any // json, taken apart when first needed
 	packed string         // value of LabelSpec, made when first needed
+	hash   string         // docker compose's, likewise
 	scale  int
 	forced bool           // to be replaced although nothing differs
 	job    bool           // another one waits for its completion

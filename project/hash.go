@@ -43,17 +43,22 @@ func ServiceHashes(s Service) ([]string, error) {
 	return hashes, nil
 }
 
-// ServiceHash is the first of [ServiceHashes], for two thirds of the work.
-func ServiceHash(s Service) (string, error) {
-	_, fields, err := hashed(s)
-	if err != nil {
-		return "", err
-	}
-	older, err := olderFields(s, fields)
+// Hash is the first of [ServiceHashes].
+func (w Written) Hash() (string, error) {
+	older, err := olderFields(w.service, slices.Clone(w.fields))
 	if err != nil {
 		return "", err
 	}
 	return hexSum(reordered(older)), nil
+}
+
+// ServiceHash is that of [Written].
+func ServiceHash(s Service) (string, error) {
+	w, err := Write(s)
+	if err != nil {
+		return "", err
+	}
+	return w.Hash()
 }
 
 // hashed is what the hashes of a service are of: its JSON, and the fields of that.
@@ -129,9 +134,12 @@ func olderFields(s Service, fields []canonical.Field) ([]canonical.Field, error)
 	return fields, nil
 }
 
+// olderCount is how many fields that were.
+const olderCount = 92
+
 // olderOrder is the order of a service's fields in compose-go up to 2.14.
-func olderOrder() []string {
-	return []string{"annotations", "attach", "develop", "blkio_config", "cap_add", "cap_drop", "cgroup_parent",
+func olderOrder() [olderCount]string {
+	return [olderCount]string{"annotations", "attach", "develop", "blkio_config", "cap_add", "cap_drop", "cgroup_parent",
 		"cgroup", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpus", "cpuset",
 		"cpu_shares", "command", "configs", "container_name", "credential_spec", "deploy", "device_cgroup_rules", "devices",
 		"dns", "dns_opt", "dns_search", "dockerfile", "domainname", "entrypoint", "provider", "environment", "env_file",
@@ -147,9 +155,16 @@ func olderOrder() []string {
 // reordered writes a service's JSON in the older order. Fields that this does not know come last, by name.
 func reordered(fields []canonical.Field) []byte {
 	order := olderOrder()
+	var values [olderCount]string
+	var unknown []canonical.Field
 	size := len("{}")
 	for _, f := range fields {
 		size += len(f.Name) + len(f.Value) + len(`"":,`)
+		if i := slices.Index(order[:], f.Name); i >= 0 {
+			values[i] = f.Value
+		} else {
+			unknown = append(unknown, f)
+		}
 	}
 	b := append(make([]byte, 0, size), '{')
 	write := func(name, value string) {
@@ -159,21 +174,13 @@ func reordered(fields []canonical.Field) []byte {
 		b = append(append(append(b, '"'), name...), `":`...)
 		b = append(b, value...)
 	}
-	values := make([]string, len(order))
-	for _, f := range fields {
-		if i := slices.Index(order, f.Name); i >= 0 {
-			values[i] = f.Value
-		}
-	}
 	for i, value := range values {
 		if value != "" {
 			write(order[i], value)
 		}
 	}
-	for _, f := range fields {
-		if !slices.Contains(order, f.Name) {
-			write(f.Name, f.Value)
-		}
+	for _, f := range unknown {
+		write(f.Name, f.Value)
 	}
 	return append(b, '}')
 }

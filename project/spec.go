@@ -3,6 +3,7 @@ package project
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/musterhq/muster/project/canonical"
 )
@@ -19,26 +20,57 @@ func unspecificDeploy() []string {
 	return []string{"endpoint_mode", "labels", "mode", "placement", "replicas", "rollback_config", "update_config"}
 }
 
+// Written is a service as JSON has it, of which its specs and its hash are made. To write it is most of the work for each.
+type Written struct {
+	service Service
+	fields  []canonical.Field // without what docker compose leaves out of the hash, which is in no spec either
+}
+
+// Write writes a service.
+func Write(s Service) (Written, error) {
+	s = withoutUnhashed(s)
+	environment := s.Environment
+	s.Environment = nil
+	fields, err := canonical.Of(s)
+	if err != nil {
+		return Written{}, fmt.Errorf("write service %q as JSON: %w", s.Name, err)
+	}
+	s.Environment = environment
+	if len(environment) > 0 {
+		f := canonical.Field{Name: "environment", Value: canonical.Variables(environment)}
+		at, _ := slices.BinarySearchFunc(fields, f.Name, func(f canonical.Field, name string) int { return strings.Compare(f.Name, name) })
+		fields = slices.Insert(fields, at, f)
+	}
+	return Written{s, fields}, nil
+}
+
 // Spec is what concerns a container of a service, as canonical JSON: sorted keys, nothing empty
 // on the first level, the same bytes for the same service. It is the label dev.muster.spec and
 // one side of the field diff.
-func Spec(s Service) ([]byte, error) { return specWithout(s, unspecificDeploy()) }
+func (w Written) Spec() (string, error) { return w.specWithout(unspecificDeploy()) }
 
 // DeploySpec is the same for an engine that keeps services by itself: for those all of deploy counts but how many containers
 // there are, which is not in the spec.
-func DeploySpec(s Service) ([]byte, error) { return specWithout(s, []string{"mode", "replicas"}) }
+func (w Written) DeploySpec() (string, error) { return w.specWithout([]string{"mode", "replicas"}) }
+
+// Spec is that of [Written].
+func Spec(s Service) ([]byte, error) {
+	w, err := Write(s)
+	if err != nil {
+		return nil, err
+	}
+	text, err := w.Spec()
+	return []byte(text), err
+}
 
 // specWithout leaves keys of deploy out, beside those that concern no container.
-func specWithout(s Service, ofDeploy []string) ([]byte, error) {
-	fields, err := filled(s)
-	if err != nil {
-		return nil, fmt.Errorf("spec of service %q: %w", s.Name, err)
-	}
-	fields = without(fields, unspecific())
+func (w Written) specWithout(ofDeploy []string) (string, error) {
+	fields := filled(without(slices.Clone(w.fields), unspecific()))
 	for i := range fields {
 		if fields[i].Name == "deploy" {
+			var err error
 			if fields[i].Value, err = deployWithout(fields[i].Value, ofDeploy); err != nil {
-				return nil, fmt.Errorf("spec of service %q: %w", s.Name, err)
+				return "", fmt.Errorf("spec of service %q: %w", w.service.Name, err)
 			}
 		}
 	}
@@ -47,31 +79,30 @@ func specWithout(s Service, ofDeploy []string) ([]byte, error) {
 
 func deployWithout(deploy string, keys []string) (string, error) {
 	fields, err := canonical.Fields(deploy)
-	return string(canonical.Object(withoutEmpty(without(fields, keys), "resources"))), err
+	return canonical.Object(withoutEmpty(without(fields, keys), "resources")), err
 }
 
 // NetworkSpec is the same for a network.
 func NetworkSpec(n Network) ([]byte, error) {
-	fields, err := filled(n)
+	fields, err := canonical.Of(n)
 	if err != nil {
 		return nil, fmt.Errorf("spec of network %q: %w", n.Name, err)
 	}
-	return canonical.Object(withoutEmpty(fields, "ipam")), nil
+	return []byte(canonical.Object(withoutEmpty(filled(fields), "ipam"))), nil
 }
 
 // VolumeSpec is the same for a volume.
 func VolumeSpec(v Volume) ([]byte, error) {
-	fields, err := filled(v)
+	fields, err := canonical.Of(v)
 	if err != nil {
 		return nil, fmt.Errorf("spec of volume %q: %w", v.Name, err)
 	}
-	return canonical.Object(fields), nil
+	return []byte(canonical.Object(filled(fields))), nil
 }
 
-// filled are the fields of a value that have one.
-func filled(v any) ([]canonical.Field, error) {
-	fields, err := canonical.Of(v)
-	return slices.DeleteFunc(fields, func(f canonical.Field) bool { return f.Value == "null" }), err
+// filled are the fields that have a value.
+func filled(fields []canonical.Field) []canonical.Field {
+	return slices.DeleteFunc(fields, func(f canonical.Field) bool { return f.Value == "null" })
 }
 
 func without(fields []canonical.Field, names []string) []canonical.Field {

@@ -98,8 +98,32 @@ func FuzzFields(f *testing.F) {
 		if len(v) > 0 {
 			t.Errorf("there is no %v", v)
 		}
-		if want, got := throughMaps(t, []byte(text)), throughMaps(t, Object(fields)); got != want {
+		if want, got := throughMaps(t, []byte(text)), throughMaps(t, []byte(Object(fields))); got != want {
 			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+}
+
+// FuzzVariables: a map is written as encoding/json does, and of what that escapes Object leaves only what has to be.
+func FuzzVariables(f *testing.F) {
+	f.Add("A", "b")
+	f.Add("a<b>&c", "\u2028 \" \\u003c \\n\n\x00\x7f\xff")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		for _, m := range []map[string]*string{nil, {name: nil}, {name: &value, value: &name, "PATH": &value, "EMPTY": nil}} {
+			want, err := json.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m == nil {
+				want = []byte("{}")
+			}
+			got := Variables(m)
+			if got != string(want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if again, long := Object([]Field{{"x", got}, {"y", "[" + got + "]"}}), throughMaps(t, []byte(`{"x":`+got+`,"y":[`+got+`]}`)); again != long {
+				t.Errorf("got %s, want %s", again, long)
+			}
 		}
 	})
 }
