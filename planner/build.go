@@ -34,6 +34,8 @@ type builder struct {
 	networkSteps map[string]StepID     // by name on the engine
 	volumeSteps  map[string]StepID     // by name on the engine
 	migrations   map[string]*migration // by name on the engine
+	ownVolumes   []string              // keys of those that a service uses and that are the project's to make, sorted
+	differing    map[string][]Change   // of volumes, by key, as far as anybody has asked
 	halted       map[string]StepID     // stops the containers of which a migration changes a volume, by name
 	adjusted     StepID                // makes the volume that remembers changes in place
 	before       map[string][]StepID   // steps on a container that all others of it follow
@@ -68,6 +70,7 @@ func (b *builder) build() (Plan, error) {
 		b.deploy()
 		return b.finish()
 	}
+	b.findOwnVolumes()
 	if b.once == nil {
 		b.findMigrations()
 	}
@@ -125,6 +128,7 @@ func newBuilder(want *project.Project, have State, how Policy) *builder {
 		networkSteps: map[string]StepID{},
 		volumeSteps:  map[string]StepID{},
 		migrations:   map[string]*migration{},
+		differing:    make(map[string][]Change, len(have.Volumes)),
 		halted:       map[string]StepID{},
 		before:       map[string][]StepID{},
 		pushSteps:    map[string]StepID{},

@@ -67,7 +67,7 @@ func (b *builder) dated(prefix string) string {
 // findMigrations looks for volumes to carry over, before anything is decided about containers.
 func (b *builder) findMigrations() {
 	begun := b.fillings()
-	for _, key := range b.ownVolumes() {
+	for _, key := range b.ownVolumes {
 		v := b.want.Volumes[key]
 		name := volumeName(b.want, key, v)
 		have, mark := b.have.volumes[name], b.have.volumes[migratingName(name)]
@@ -106,11 +106,11 @@ func (b *builder) findMigrations() {
 		case have == nil || have.Labels[LabelProject] != b.want.Name:
 			continue
 		default:
-			m.why, m.kept = b.grave(b.volumeChanges(key, v, have)), b.dated(name+".")
-			if len(m.why) == 0 {
+			if m.why = b.grave(b.volumeChanges(key, v, have)); len(m.why) == 0 {
 				b.forgetCopy(mark)
 				continue
 			}
+			m.kept = b.dated(name + ".")
 		}
 		if !m.filling && m.restore == nil && !b.how.MigrateVolumes {
 			b.fail(Ref{Kind: KindVolume, Name: name},
@@ -140,10 +140,13 @@ func (b *builder) forgetCopy(mark *Volume) {
 // fillings are the volumes that were begun to be filled from snapshots, sorted, by the volume that they are for.
 func (b *builder) fillings() map[string][]string {
 	out := map[string][]string{}
-	for _, name := range keys(b.have.volumes) {
-		if of := b.have.volumes[name].fillingFor(); of != "" {
+	for name, v := range b.have.volumes {
+		if of := v.fillingFor(); of != "" {
 			out[of] = append(out[of], name)
 		}
+	}
+	for _, names := range out {
+		slices.Sort(names)
 	}
 	return out
 }

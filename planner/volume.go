@@ -16,7 +16,7 @@ const defaultDriver = "local"
 // what is no other place for its data stays as it is, with a warning.
 func (b *builder) planVolumes() {
 	b.exchange()
-	for _, key := range b.ownVolumes() {
+	for _, key := range b.ownVolumes {
 		v := b.want.Volumes[key]
 		name := volumeName(b.want, key, v)
 		if m := b.migrations[name]; m != nil {
@@ -48,10 +48,9 @@ func (b *builder) planVolumes() {
 	}
 }
 
-// ownVolumes are the keys of the volumes that a service uses and that are the project's to make, sorted.
-func (b *builder) ownVolumes() []string {
+func (b *builder) findOwnVolumes() {
 	used := b.usedVolumes()
-	return slices.DeleteFunc(keys(b.want.Volumes), func(key string) bool { return !used[key] || bool(b.want.Volumes[key].External) })
+	b.ownVolumes = slices.DeleteFunc(keys(b.want.Volumes), func(key string) bool { return !used[key] || bool(b.want.Volumes[key].External) })
 }
 
 // listed names the fields that differ, with their values.
@@ -63,11 +62,20 @@ func listed(changes []Change, prefix string) string {
 	return strings.Join(parts, ", ")
 }
 
+// volumeChanges says in what the volume that is there differs from the file. Nobody may change it.
 func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Change {
+	changes, known := b.differing[key]
+	if !known {
+		changes = b.compareVolume(key, v, have)
+		b.differing[key] = changes
+	}
+	return changes
+}
+
+func (b *builder) compareVolume(key string, v project.Volume, have *Volume) []Change {
 	v.Name = have.Name
-	spec, specErr := project.VolumeSpec(v)
-	hash, hashErr := project.VolumeHash(v)
-	if specErr != nil || hashErr != nil {
+	spec, err := project.VolumeSpec(v)
+	if err != nil {
 		return nil
 	}
 	if label := have.Labels[LabelSpec]; label != "" {
@@ -81,7 +89,7 @@ func (b *builder) volumeChanges(key string, v project.Volume, have *Volume) []Ch
 		return []Change{{Path: "volumes." + key + ".driver", From: have.Driver, To: driver}}
 	}
 	was := have.Labels[LabelConfigHash]
-	if was == "" || was == hash {
+	if hash, err := project.VolumeHash(v); err != nil || was == "" || was == hash {
 		return nil
 	}
 	if made := have.Made; made != nil {
