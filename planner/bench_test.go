@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/compose-spec/compose-go/v2/types"
+
 	"github.com/musterhq/muster/project"
 )
 
@@ -86,6 +88,18 @@ func changed(p *project.Project) *project.Project {
 	return &out
 }
 
+// startFirst asks for successors beside the old containers, which no fixed port forbids, of services with n replicas.
+func startFirst(p *project.Project, n int) *project.Project {
+	out := *p
+	out.Services = map[string]project.Service{}
+	for name, s := range p.Services {
+		s.Ports, s.Scale = nil, &n
+		s.Deploy = &types.DeployConfig{UpdateConfig: &types.UpdateConfig{Order: "start-first"}}
+		out.Services[name] = s
+	}
+	return &out
+}
+
 // perService measures something that is done with n services, and what it takes for each.
 func perService(b *testing.B, n int, do func()) {
 	b.ReportAllocs()
@@ -141,7 +155,7 @@ func BenchmarkBuild(b *testing.B) {
 			name string
 			want *project.Project
 			have State
-		}{{"new", want, State{}}, {"noop", want, have}, {"changed", changed(want), have}} {
+		}{{"new", want, State{}}, {"noop", want, have}, {"changed", changed(want), have}, {"start-first", startFirst(changed(want), 1), have}} {
 			b.Run(fmt.Sprintf("%s/%d", c.name, n), func(b *testing.B) {
 				perService(b, n, func() {
 					if _, err := Build(c.want, c.have, Policy{}); err != nil {

@@ -23,6 +23,8 @@ type builder struct {
 	order     []string // of services, dependencies first
 	items     []Item
 	units     []*unit
+	unitsOf   map[*service][]*unit // by root
+	writers   map[string][]string  // services that may write a volume, by its key; nil until somebody asks
 	pauses    []pause
 	warnings  []string
 	problems  Errors

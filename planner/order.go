@@ -77,17 +77,17 @@ func (b *builder) exclusiveVolume(s *service) string {
 
 // writtenElsewhere says whether another service may write a volume too.
 func (b *builder) writtenElsewhere(s *service, volume string) bool {
-	for _, name := range keys(b.want.Services) {
-		if name == s.name {
-			continue
-		}
-		for _, v := range b.want.Services[name].Volumes {
-			if v.Type == "volume" && v.Source == volume && !v.ReadOnly {
-				return true
+	if b.writers == nil {
+		b.writers = map[string][]string{}
+		for name := range b.want.Services {
+			for _, v := range b.want.Services[name].Volumes {
+				if v.Type == "volume" && !v.ReadOnly {
+					b.writers[v.Source] = append(b.writers[v.Source], name)
+				}
 			}
 		}
 	}
-	return false
+	return slices.ContainsFunc(b.writers[volume], func(name string) bool { return name != s.name })
 }
 
 // imageVolume is where a container has an anonymous volume that its image asked for and that its successor

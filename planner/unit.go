@@ -60,14 +60,14 @@ func (b *builder) formUnits() {
 			r.unit = u
 		}
 	}
-	count := map[*service]int{}
+	b.unitsOf = make(map[*service][]*unit, len(units))
 	for _, u := range units {
-		count[u.root]++
+		b.unitsOf[u.root] = append(b.unitsOf[u.root], u)
 	}
 	for _, u := range units {
 		u.group = groupOf(u.members)
 		b.settleOrder(u)
-		u.deferred = count[u.root] > 1 && !b.how.NoStart
+		u.deferred = len(b.unitsOf[u.root]) > 1 && !b.how.NoStart
 		if u.together() {
 			u.reach = map[string]bool{}
 			for _, m := range u.members {
@@ -289,8 +289,8 @@ func (b *builder) postpone(u *unit) {
 func (b *builder) judges(u *unit) []*unit {
 	all := b.updatePace(u.root).OnFailure == RollBack
 	var out []*unit
-	for _, other := range b.units {
-		if other != u && other.root == u.root && (all || other.comesAfter(u)) {
+	for _, other := range b.unitsOf[u.root] {
+		if other != u && (all || other.comesAfter(u)) {
 			out = append(out, other)
 		}
 	}
