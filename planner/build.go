@@ -103,6 +103,7 @@ func (b *builder) lay() {
 		b.refreshImages()
 	}
 	b.planImages()
+	b.items = slices.Grow(b.items, len(names)+len(b.ownVolumes)) // and some networks and images
 	b.planNetworks()
 	b.planVolumes()
 	for _, name := range names {

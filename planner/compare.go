@@ -116,7 +116,11 @@ func (b *builder) contentChanges(s *service, c *Container) []Change {
 	if c.Labels[LabelSpec] == "" {
 		return nil
 	}
-	now, was := b.content(s.spec), readContent(c.Labels[LabelContent])
+	now := b.content(s.spec)
+	if len(now) == 0 {
+		return nil
+	}
+	was := readContent(c.Labels[LabelContent])
 	var out []Change
 	for _, key := range keys(now) {
 		old, ok := was[key]

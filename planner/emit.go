@@ -190,8 +190,8 @@ func (b *builder) stop(c *Container, name string, needs []StepID, because []Chan
 // preStop are the hooks of a container: those of the file, else those that it was made with.
 func (b *builder) preStop(c *Container) []project.ServiceHook {
 	if b.want != nil {
-		if s, ok := b.want.Services[c.Service]; ok {
-			return s.PreStop
+		if _, ok := b.want.Services[c.Service]; ok {
+			return b.want.Services[c.Service].PreStop
 		}
 		if s, ok := b.want.Inactive[c.Service]; ok {
 			return s.PreStop

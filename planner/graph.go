@@ -10,6 +10,7 @@ import (
 // graph collects the steps of a plan and puts them in order.
 type graph struct {
 	steps []*Step
+	room  []Step // for those to come
 	byID  map[StepID]*Step
 	// wishes are needs that are dropped where they would close a circle: who gives a
 	// port or a name up goes before who takes it, if that is possible at all.
@@ -19,6 +20,9 @@ type graph struct {
 	// pending are what steps will come after beside what they know yet: of a rollout that is told only when all is emitted.
 	pending map[StepID]func() []StepID
 }
+
+// maxRoom is for how many steps there is room at a time, at most.
+const maxRoom = 256
 
 func newGraph() *graph {
 	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}, hopes: map[StepID][]StepID{}, pending: map[StepID]func() []StepID{}}
@@ -34,8 +38,13 @@ func (g *graph) add(s Step) StepID {
 	for n := 2; g.byID[s.ID] != nil; n++ {
 		s.ID = StepID(fmt.Sprintf("%s (%d)", base, n))
 	}
-	g.steps = append(g.steps, &s)
-	g.byID[s.ID] = &s
+	if len(g.room) == cap(g.room) {
+		g.room = make([]Step, 0, min(len(g.steps)+1, maxRoom))
+	}
+	g.room = append(g.room, s)
+	added := &g.room[len(g.room)-1]
+	g.steps = append(g.steps, added)
+	g.byID[s.ID] = added
 	return s.ID
 }
 

@@ -16,14 +16,15 @@ func (b *builder) dropFiles() {
 		return
 	}
 	var held []*Volume
-	for _, name := range keys(b.have.volumes) {
-		if v := b.have.volumes[name]; v.Labels[LabelFiles] != "" && v.Labels[LabelProject] == b.want.Name {
+	for _, v := range b.have.volumes {
+		if v.Labels[LabelFiles] != "" && v.Labels[LabelProject] == b.want.Name {
 			held = append(held, v)
 		}
 	}
 	if len(held) == 0 {
 		return
 	}
+	slices.SortFunc(held, func(a, b *Volume) int { return strings.Compare(a.Name, b.Name) })
 	removed := b.removals()
 	for _, v := range held {
 		needs, users := []StepID{}, 0

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -150,13 +151,19 @@ func startWord(r *replica) string {
 }
 
 func (t *tally) note(c Change) {
-	if t.seen == nil {
-		t.seen = map[Change]bool{}
-	}
-	if !t.seen[c] {
+	const few = 8 // are found sooner one by one
+	switch {
+	case t.seen == nil && slices.Contains(t.changes, c), t.seen[c]:
+		return
+	case t.seen != nil:
 		t.seen[c] = true
-		t.changes = append(t.changes, c)
+	case len(t.changes) == few:
+		t.seen = map[Change]bool{c: true}
+		for _, other := range t.changes {
+			t.seen[other] = true
+		}
 	}
+	t.changes = append(t.changes, c)
 }
 
 func mendText(m mend) string {

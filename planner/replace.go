@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/musterhq/muster/project"
 )
@@ -120,10 +121,18 @@ func (b *builder) stopAgain(hooks []project.ServiceHook, name, service string) [
 // process ended with that.
 func (b *builder) startAgain(old *Container, name string) []Action {
 	out := []Action{StartContainer{Name: name, Service: old.Service}}
-	for i, h := range b.madeWith(old).PostStart {
+	for i, h := range b.startedWith(old) {
 		out = append(out, RunHook{Name: name, Service: old.Service, When: "post_start", Index: i, Hook: h})
 	}
 	return out
+}
+
+// startedWith are the hooks that a container was made with for after its start. Most have none, and nothing else of their record is asked for.
+func (b *builder) startedWith(c *Container) []project.ServiceHook {
+	if text, err := b.codec.decode(c.Labels[LabelSpec]); err == nil && !strings.Contains(text, `"post_start"`) {
+		return nil
+	}
+	return b.madeWith(c).PostStart
 }
 
 // madeWith are the settings of a container: those on record, or where docker compose made it, which keeps none, those of the file.

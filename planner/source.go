@@ -21,7 +21,7 @@ import (
 func (b *builder) sources(s project.Service) []string {
 	var out []string
 	for name := range s.DependsOn {
-		if p, ok := b.want.Services[name]; ok && p.Provider != nil {
+		if b.want.Services[name].Provider != nil {
 			out = append(out, "providers."+name)
 		}
 	}
@@ -125,6 +125,9 @@ func (b *builder) providerNeeds(p project.Service) []StepID {
 
 // loneProviders run with every plan.
 func (b *builder) loneProviders() {
+	if len(b.providers) == 0 {
+		return
+	}
 	needed := map[string]bool{}
 	for _, s := range b.services {
 		for _, key := range b.sources(s.spec) {

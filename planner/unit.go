@@ -390,7 +390,7 @@ func (b *builder) replacedHow(s *service, n int) string {
 
 // rollouts tells of each service with containers to replace how that is done.
 func (b *builder) rollouts() []Rollout {
-	var out []Rollout
+	out := slices.Grow([]Rollout(nil), len(b.units))
 	for _, name := range b.order {
 		s := b.services[name]
 		r := Rollout{Service: name, Pace: b.updatePace(s), Groups: []string{}}
