@@ -104,6 +104,7 @@ func (b *builder) lay() {
 	}
 	b.planImages()
 	b.items = slices.Grow(b.items, len(names)+len(b.ownVolumes)) // and some networks and images
+	b.graph.expect(b.usualSteps(names))
 	b.planNetworks()
 	b.planVolumes()
 	for _, name := range names {
@@ -119,6 +120,22 @@ func (b *builder) lay() {
 	b.seal()
 	b.yieldPorts()
 	b.yieldNames()
+}
+
+// usualSteps is how many steps the containers of services take, without hooks and waits of others.
+func (b *builder) usualSteps(names []string) int {
+	n := 0
+	for _, name := range names {
+		for _, r := range b.services[name].replicas {
+			switch r.verb {
+			case create:
+				n += 2 // create, start
+			case replace:
+				n += 6 // create, stop, start, await, remove, rename
+			}
+		}
+	}
+	return n
 }
 
 func newBuilder(want *project.Project, have State, how Policy) *builder {

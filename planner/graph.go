@@ -28,6 +28,15 @@ func newGraph() *graph {
 	return &graph{byID: map[StepID]*Step{}, wishes: map[StepID][]StepID{}, hopes: map[StepID][]StepID{}, pending: map[StepID]func() []StepID{}}
 }
 
+// expect makes room for more steps.
+func (g *graph) expect(n int) {
+	byID := make(map[StepID]*Step, len(g.byID)+n)
+	for id, s := range g.byID {
+		byID[id] = s
+	}
+	g.byID, g.steps = byID, slices.Grow(g.steps, n)
+}
+
 // add appends a step and answers with its ID, which is made from the action. Empty
 // needs are left out.
 func (g *graph) add(s Step) StepID {

@@ -34,9 +34,9 @@ func ServiceHashes(s Service) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	hashes := []string{hexSum(reordered(older))}
-	for _, text := range [][]byte{reordered(without(fields, []string{"pull_refresh_after"})), own} {
-		if h := hexSum(text); !slices.Contains(hashes, h) {
+	hashes := []string{reorderedSum(older)}
+	for _, h := range []string{reorderedSum(without(fields, []string{"pull_refresh_after"})), hexSum(own)} {
+		if !slices.Contains(hashes, h) {
 			hashes = append(hashes, h)
 		}
 	}
@@ -45,11 +45,12 @@ func ServiceHashes(s Service) ([]string, error) {
 
 // Hash is the first of [ServiceHashes].
 func (w Written) Hash() (string, error) {
-	older, err := olderFields(w.service, slices.Clone(w.fields))
+	var room [usualFields]canonical.Field
+	older, err := olderFields(w.service, append(room[:0], w.fields...))
 	if err != nil {
 		return "", err
 	}
-	return hexSum(reordered(older)), nil
+	return reorderedSum(older), nil
 }
 
 // ServiceHash is that of [Written].
@@ -152,21 +153,20 @@ func olderOrder() [olderCount]string {
 		"volumes_from", "working_dir", "pre_start", "post_start", "pre_stop"}
 }
 
-// reordered writes a service's JSON in the older order. Fields that this does not know come last, by name.
-func reordered(fields []canonical.Field) []byte {
+// reorderedSum is the digest of a service's JSON in the older order. Fields that this does not know come last, by name.
+func reorderedSum(fields []canonical.Field) string {
 	order := olderOrder()
 	var values [olderCount]string
 	var unknown []canonical.Field
-	size := len("{}")
 	for _, f := range fields {
-		size += len(f.Name) + len(f.Value) + len(`"":,`)
 		if i := slices.Index(order[:], f.Name); i >= 0 {
 			values[i] = f.Value
 		} else {
 			unknown = append(unknown, f)
 		}
 	}
-	b := append(make([]byte, 0, size), '{')
+	var room [4096]byte
+	b := append(room[:0], '{')
 	write := func(name, value string) {
 		if len(b) > 1 {
 			b = append(b, ',')
@@ -182,7 +182,7 @@ func reordered(fields []canonical.Field) []byte {
 	for _, f := range unknown {
 		write(f.Name, f.Value)
 	}
-	return append(b, '}')
+	return hexSum(append(b, '}'))
 }
 
 // NetworkHash is docker compose's config-hash of a network.

@@ -26,6 +26,9 @@ type Written struct {
 	fields  []canonical.Field // without what docker compose leaves out of the hash, which is in no spec either
 }
 
+// usualFields are as many as services have, mostly.
+const usualFields = 32
+
 // Write writes a service.
 func Write(s Service) (Written, error) {
 	s = withoutUnhashed(s)
@@ -65,7 +68,8 @@ func Spec(s Service) ([]byte, error) {
 
 // specWithout leaves keys of deploy out, beside those that concern no container.
 func (w Written) specWithout(ofDeploy []string) (string, error) {
-	fields := filled(without(slices.Clone(w.fields), unspecific()))
+	var room [usualFields]canonical.Field
+	fields := filled(without(append(room[:0], w.fields...), unspecific()))
 	for i := range fields {
 		if fields[i].Name == "deploy" {
 			var err error
@@ -93,7 +97,8 @@ func NetworkSpec(n Network) ([]byte, error) {
 
 // VolumeSpec is the same for a volume.
 func VolumeSpec(v Volume) ([]byte, error) {
-	fields, err := canonical.Of(v)
+	var room [usualFields]canonical.Field
+	fields, err := canonical.AppendOf(room[:0], v)
 	if err != nil {
 		return nil, fmt.Errorf("spec of volume %q: %w", v.Name, err)
 	}

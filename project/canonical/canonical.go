@@ -9,12 +9,15 @@ import (
 )
 
 // Of are the fields of a value that JSON has an object for, as [json.Marshal] writes them.
-func Of(v any) ([]Field, error) {
+func Of(v any) ([]Field, error) { return AppendOf(make([]Field, 0, usual), v) }
+
+// AppendOf adds them to others, for who has room for them.
+func AppendOf(to []Field, v any) ([]Field, error) {
 	text, err := marshal(v, true)
 	if err != nil {
 		return nil, err
 	}
-	return Fields(text)
+	return AppendFields(to, text)
 }
 
 // Variables writes a map, where nil is a value, as [json.Marshal] does. That takes four times as long: it has no type to go by

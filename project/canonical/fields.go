@@ -15,10 +15,12 @@ type Field struct {
 
 func (f Field) compare(other Field) int { return strings.Compare(f.Name, other.Name) }
 
+// usual is how many fields objects have at most, mostly.
+const usual = 16
+
 // Fields takes an object apart, sorted by name; of several with the same name the last counts. The values are left as they
 // are: whether one is right shows when it is read.
 func Fields(object string) ([]Field, error) {
-	const usual = 16
 	return AppendFields(make([]Field, 0, usual), object)
 }
 
