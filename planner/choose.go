@@ -175,8 +175,8 @@ func (b *builder) link() {
 			e.to.dependents = append(e.to.dependents, dependent{of: s, condition: e.condition})
 		}
 	}
-	for _, s := range b.want.Services {
-		for name, d := range s.DependsOn {
+	for other := range b.want.Services { // a service is large to copy
+		for name, d := range b.want.Services[other].DependsOn {
 			if to := b.services[name]; to != nil && d.Condition == project.ConditionCompleted {
 				to.job = true
 			}

@@ -78,8 +78,13 @@ func networkKeys(s project.Service) []string {
 	if s.NetworkMode != "" {
 		return nil
 	}
-	if len(s.Networks) == 0 {
+	switch len(s.Networks) {
+	case 0:
 		return []string{"default"}
+	case 1:
+		for key := range s.Networks {
+			return []string{key}
+		}
 	}
 	return s.NetworksByPriority()
 }

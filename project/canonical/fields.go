@@ -111,8 +111,12 @@ func (r *reader) field() (f Field, ok bool) {
 }
 
 func (r *reader) skipBlanks() {
-	for r.at < len(r.text) && strings.IndexByte(" \t\r\n", r.text[r.at]) >= 0 {
-		r.at++
+	for ; r.at < len(r.text) && r.text[r.at] <= ' '; r.at++ { // most of what comes is more
+		switch r.text[r.at] {
+		case ' ', '\t', '\r', '\n':
+		default:
+			return
+		}
 	}
 }
 
