@@ -276,7 +276,7 @@ func (d *differ) reportAs(path, kind string, a, b any) {
 	from, to := d.print(kind, a), d.print(kind, b)
 	d.changes = append(d.changes, Change{
 		Path: d.prefix + path, From: from, To: to,
-		Secret: secretPath(path) || userinfo().MatchString(from) || userinfo().MatchString(to),
+		Secret: secretPath(path) || userinfo.MatchString(from) || userinfo.MatchString(to),
 	})
 }
 

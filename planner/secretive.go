@@ -3,7 +3,6 @@ package planner
 import (
 	"regexp"
 	"strings"
-	"sync"
 )
 
 // secretWord says whether a word in a key's name makes its value a
@@ -25,14 +24,14 @@ func secretWord(word string) bool {
 }
 
 // userinfo finds a password inside a URL.
-var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`) })
+var userinfo = regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@`)
 
 // Secretive says whether a value under a key, such as the name of a variable, must not be shown.
 func Secretive(key, value string) bool { return secretive(key, value) }
 
 // secretive says whether a value under key must not be shown.
 func secretive(key, value string) bool {
-	return secretKey(key) || userinfo().MatchString(value)
+	return secretKey(key) || userinfo.MatchString(value)
 }
 
 // secretKey looks at the words of a key's last part.
