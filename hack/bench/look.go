@@ -56,6 +56,21 @@ func ps(n int) benchCase {
 	})
 }
 
+// execIn runs a command in one of the containers.
+func execIn(n int) benchCase {
+	const command = "exec -T s000 /testapp health"
+	return looking("exec -T", n, command, command, "list the project's containers, and run the command in one", func(ctx context.Context, b *bench) error {
+		if _, err := b.engine.containers(ctx); err != nil {
+			return err
+		}
+		code, err := b.engine.exec(ctx, serviceNames(n)[0], []string{"/testapp", "health"})
+		if err == nil && code != 0 {
+			err = fmt.Errorf("the command exited with %d", code)
+		}
+		return err
+	})
+}
+
 // logsTail shows no line, for what the program needs before the first.
 func logsTail(n int) benchCase {
 	return looking("logs --tail 0", n, "logs --tail 0", "logs --tail 0", "list the project's containers, and ask each for no line",
