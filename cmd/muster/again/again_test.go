@@ -16,7 +16,7 @@ import (
 func TestImports(t *testing.T) {
 	first := []string{"errors", "hash", "hash/fnv", "io", "os", "slices", "strconv", "syscall", "time", "unsafe", "github.com/musterhq/muster/cache"}
 	early := []string{
-		"bytes", "cmp", "crypto/sha256", "encoding/json", "errors", "hash", "io", "maps", "os", "runtime", "slices", "strconv", "strings", "syscall", "time", "unicode/utf8", "unsafe",
+		"bytes", "cmp", "crypto/sha256", "encoding/json", "errors", "hash", "io", "maps", "os", "runtime", "slices", "strconv", "strings", "sync", "syscall", "time", "unicode/utf8", "unsafe",
 		"github.com/docker/go-units", "github.com/musterhq/muster/cache", "github.com/musterhq/muster/cmd/muster/ask", "github.com/musterhq/muster/cmd/muster/listing",
 		"github.com/musterhq/muster/cmd/muster/again", "github.com/musterhq/muster/runner/docker/entry",
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/cmd/muster/ask"
@@ -12,9 +13,14 @@ import (
 // fresh is how long after it was asked an answer is as good as a new one: a command may wait for its standard input before it looks.
 const fresh = 3 * time.Second
 
+// taking guards what was asked and is not taken: there may be several programs in a process, in tests.
+var taking sync.Mutex
+
 // Ahead gives the connection on which the answer to a question comes that was asked at the start of this run, if it was; once. The answer is
 // one of HTTP/1.0: its end is that of the connection.
 func Ahead(socket, method, path string) (answer io.ReadCloser, ok bool) {
+	taking.Lock()
+	defer taking.Unlock()
 	i := slices.IndexFunc(ask.Begun.Asked, func(p ask.Pending) bool { return p.Socket == socket && p.Method == method && p.Path == path })
 	if i < 0 || time.Since(ask.Begun.At) > fresh {
 		return nil, false
@@ -26,6 +32,8 @@ func Ahead(socket, method, path string) (answer io.ReadCloser, ok bool) {
 
 // Forget gives up what was asked ahead and not taken.
 func Forget() {
+	taking.Lock()
+	defer taking.Unlock()
 	ask.Drop(ask.Begun.Asked)
 	ask.Begun.Asked = nil
 }
