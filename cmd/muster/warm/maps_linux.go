@@ -1,5 +1,10 @@
 package warm
 
+import (
+	"strconv"
+	"strings"
+)
+
 // A mapping is a part of a process's memory: from its first byte to before end, what may be done there, and what is mapped, as /proc/self/maps has it.
 type mapping struct {
 	from, end uintptr
@@ -7,60 +12,25 @@ type mapping struct {
 }
 
 // parse takes the text of /proc/self/maps apart, of which the last line may have been cut off. See proc_pid_maps(5).
-func parse(text []byte) []mapping {
+func parse(text string) []mapping {
 	var all []mapping
-	for len(text) > 0 {
-		var m mapping
-		var ok bool
-		if m.from, text, ok = address(text, '-'); !ok {
+	for line := range strings.Lines(text) {
+		words := strings.SplitN(line, " ", 6) // addresses, rights, offset, device, inode, and what is mapped
+		if len(words) < 6 || !strings.HasSuffix(line, "\n") {
 			return all
 		}
-		if m.end, text, ok = address(text, ' '); !ok {
+		from, end, _ := strings.Cut(words[0], "-")
+		first, err := strconv.ParseUint(from, 16, strconv.IntSize)
+		if err != nil {
 			return all
 		}
-		var words [4]string // rights, offset, device and inode
-		for i := range words {
-			if words[i], text, ok = cut(text, ' '); !ok {
-				return all
-			}
-		}
-		for len(text) > 0 && text[0] == ' ' {
-			text = text[1:]
-		}
-		m.may = words[0]
-		if m.of, text, ok = cut(text, '\n'); !ok {
+		last, err := strconv.ParseUint(end, 16, strconv.IntSize)
+		if err != nil {
 			return all
 		}
-		all = append(all, m)
+		all = append(all, mapping{uintptr(first), uintptr(last), words[1], strings.TrimLeft(strings.TrimSuffix(words[5], "\n"), " ")})
 	}
 	return all
-}
-
-// address reads a hexadecimal number up to a mark.
-func address(text []byte, mark byte) (at uintptr, rest []byte, ok bool) {
-	for i, c := range text {
-		switch {
-		case c == mark:
-			return at, text[i+1:], i > 0
-		case '0' <= c && c <= '9':
-			at = at<<4 | uintptr(c-'0')
-		case 'a' <= c && c <= 'f':
-			at = at<<4 | uintptr(c-'a'+10)
-		default:
-			return 0, nil, false
-		}
-	}
-	return 0, nil, false
-}
-
-// cut gives what is before a mark, and what comes after.
-func cut(text []byte, mark byte) (before string, after []byte, ok bool) {
-	for i, c := range text {
-		if c == mark {
-			return string(text[:i]), text[i+1:], true
-		}
-	}
-	return "", nil, false
 }
 
 // holds says whether an address is in a mapping.

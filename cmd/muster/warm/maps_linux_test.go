@@ -17,17 +17,17 @@ f0001000-f00000`
 		{0xc0000000, 0xc0800000, "rw-p", "[anon: Go: heap]"},
 		{0xf0000000, 0xf0001000, "---p", ""},
 	}
-	got := parse([]byte(text))
+	got := parse(text)
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
 	for n := range len(text) { // wherever it is cut off
-		if cut := parse([]byte(text[:n])); len(cut) > len(want) || !slices.Equal(cut, want[:len(cut)]) {
+		if cut := parse(text[:n]); len(cut) > len(want) || !slices.Equal(cut, want[:len(cut)]) {
 			t.Errorf("of %d bytes: %v", n, cut)
 		}
 	}
 	for _, text := range []string{"", "\n", "-", "x-y r", "12 34", "-1 r-xp 0 0 0 \n"} {
-		if got := parse([]byte(text)); len(got) > 0 {
+		if got := parse(text); len(got) > 0 {
 			t.Errorf("%q: %v", text, got)
 		}
 	}

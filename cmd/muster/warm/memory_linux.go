@@ -2,6 +2,7 @@ package warm
 
 import (
 	"os"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -52,7 +53,7 @@ func Heap() {
 // program maps the program's file: its code and its constants. Nothing waits for it.
 func program(all []mapping) {
 	for _, m := range all {
-		if m.of == all[0].of && m.may[0] == 'r' && m.may[1] == '-' {
+		if m.of == all[0].of && strings.HasPrefix(m.may, "r-") {
 			advise(m.from, m.end-m.from, populateRead)
 		}
 	}
@@ -70,7 +71,7 @@ func mappings() []mapping {
 	if err != nil {
 		return nil
 	}
-	return parse(text[:n])
+	return parse(string(text[:n]))
 }
 
 // advise tells the kernel; what it does not know it refuses, and nothing has changed.

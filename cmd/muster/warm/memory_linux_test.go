@@ -52,7 +52,7 @@ func known(t *testing.T, at uintptr) map[string]string {
 	defer f.Close()
 	of, in := map[string]string{}, false
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if all := parse([]byte(lines.Text() + "\n")); len(all) == 1 {
+		if all := parse(lines.Text() + "\n"); len(all) == 1 {
 			in = all[0].holds(at)
 		}
 		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && in {

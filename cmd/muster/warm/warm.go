@@ -14,6 +14,8 @@ package warm
 import (
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 
 	_ "github.com/musterhq/muster/cmd/muster/again" // is set up first, and may have ended the program
 )
@@ -26,11 +28,5 @@ func init() {
 
 // profiled says whether one of the arguments may be --profile-mem, with its value or before it.
 func profiled(args []string) bool {
-	const flag = "--profile-mem"
-	for _, a := range args {
-		if len(a) >= len(flag) && a[:len(flag)] == flag {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--profile-mem") })
 }
