@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"slices"
 
-	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner"
@@ -43,10 +41,11 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 		return observed{}, planner.Plan{}, err
 	}
 	defer on.Close()
-	after := again.Forget // what it goes by has to be as new as can be
+	ahead := notAhead
 	if !c.unheld {
-		after = askAhead(on)
+		ahead = askAhead
 	}
+	after := ahead(on)
 	seen, plan, err := planChange(ctx, on, t, c)
 	if err != nil {
 		return seen, plan, err
@@ -84,23 +83,13 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 	return seen, plan, nil
 }
 
-// observe looks at no more than it takes. Where that is nothing all of the project is looked at, to say what there is instead.
-func (c change) observe(ctx context.Context, on observer, t target) (observed, error) {
-	if !c.apart || len(c.services) != 1 || c.services[0] == "" {
-		return observe(ctx, on, t, c.services)
-	}
-	scope := t.scope()
-	scope.Service = c.services[0]
-	have, err := on.Observe(ctx, scope)
-	if err == nil && !slices.ContainsFunc(have.Containers, func(there planner.Container) bool { return there.Service == scope.Service }) {
-		return observe(ctx, on, t, c.services)
-	}
-	return observed{target: t, have: have}, err
-}
-
 // planChange looks at what there is and plans.
 func planChange(ctx context.Context, on observer, t target, c change) (observed, planner.Plan, error) {
-	seen, err := c.observe(ctx, on, t)
+	look := looking(observe)
+	if c.apart {
+		look = observeApart
+	}
+	seen, err := look(ctx, on, t, c.services)
 	if err != nil {
 		return observed{}, planner.Plan{}, err
 	}

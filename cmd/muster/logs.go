@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
 )
 
@@ -75,12 +74,11 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	if err != nil {
 		return err
 	}
-	look := p.glanced
+	ahead := askAhead
 	if o.follow {
-		again.Forget() // what starts in between would be missed
-		look = p.observed
+		ahead = notAhead // what starts in between would be missed
 	}
-	on, seen, err := look(ctx, services)
+	on, seen, err := p.seen(ctx, observe, services, ahead)
 	if err != nil {
 		return err
 	}

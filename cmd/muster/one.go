@@ -22,37 +22,16 @@ type chosen struct {
 // oneContainer opens the engine and finds container number index of a service; 0 is the first one that runs, or else, unless
 // it has to run, the first. The caller closes the engine unless there is an error.
 func (p *program) oneContainer(ctx context.Context, service string, index int, mustRun bool) (engine, chosen, error) {
-	on, t, err := p.openFor(ctx)
+	on, seen, err := p.seen(ctx, observeApart, []string{service}, askAhead)
 	if err != nil {
 		return nil, chosen{}, err
 	}
-	c, err := choose(ctx, on, t, service, index, mustRun)
+	c, err := pick(seen.have, service, index, mustRun)
 	if err != nil {
 		on.Close()
 		return nil, chosen{}, err
 	}
-	return on, c, nil
-}
-
-// choose looks at nothing but the service's containers. Only where it has none all of the project is looked at, to say what there is instead.
-func choose(ctx context.Context, on engine, t target, service string, index int, mustRun bool) (chosen, error) {
-	after := askAhead(on)
-	scope := t.scope()
-	scope.Service = service
-	have, err := on.Observe(ctx, scope)
-	if err != nil {
-		return chosen{}, err
-	}
-	after()
-	if !slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == service }) {
-		seen, err := observe(ctx, on, t, []string{service})
-		if err != nil {
-			return chosen{}, err
-		}
-		have = seen.have
-	}
-	c, err := pick(have, service, index, mustRun)
-	return chosen{Container: c, project: t}, err
+	return on, chosen{Container: c, project: seen.target}, nil
 }
 
 // pick chooses among containers; see [program.oneContainer].
@@ -99,22 +78,23 @@ func near(have planner.State, c planner.Container) bool {
 
 // observed opens the engine and looks at what exists. The caller closes the engine unless there is an error.
 func (p *program) observed(ctx context.Context, services []string) (engine, observed, error) {
-	return p.seen(ctx, services, func(engine) func() { return func() {} })
+	return p.seen(ctx, observe, services, notAhead)
 }
 
 // glanced is [program.observed] for a command that looks once and follows nothing: what it asks may have been asked when the program started.
 func (p *program) glanced(ctx context.Context, services []string) (engine, observed, error) {
-	return p.seen(ctx, services, askAhead)
+	return p.seen(ctx, observe, services, askAhead)
 }
 
-// seen does before with the engine what a command wants, and after where that went well.
-func (p *program) seen(ctx context.Context, services []string, before func(engine) (after func())) (engine, observed, error) {
+// seen looks with the engine. before does with it what the command wants, and its answer is called once the look went well. The caller closes the engine
+// unless there is an error.
+func (p *program) seen(ctx context.Context, look looking, services []string, before func(engine) (after func())) (engine, observed, error) {
 	on, t, err := p.openFor(ctx)
 	if err != nil {
 		return nil, observed{}, err
 	}
 	after := before(on)
-	seen, err := observe(ctx, on, t, services)
+	seen, err := look(ctx, on, t, services)
 	if err != nil {
 		on.Close()
 		return nil, seen, err
@@ -148,6 +128,9 @@ func askAhead(on engine) (after func()) {
 		}
 	}
 }
+
+// notAhead is [askAhead] for what has to be as new as can be: what was asked ahead is dropped.
+func notAhead(engine) (after func()) { return again.Forget }
 
 // openFor finds the project and opens the engine. The caller closes the engine unless there is an error.
 func (p *program) openFor(ctx context.Context) (engine, target, error) {

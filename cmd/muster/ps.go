@@ -52,7 +52,7 @@ func (p *program) ps(ctx context.Context, o psOptions, services []string) error 
 		return err
 	}
 	again := p.gathered()
-	on, seen, err := p.seen(ctx, services, func(on engine) (after func()) {
+	on, seen, err := p.seen(ctx, observe, services, func(on engine) (after func()) {
 		after = askAhead(on)
 		again.listen(on) // also to what was asked ahead
 		return after

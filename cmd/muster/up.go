@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/musterhq/muster/cmd/muster/again"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
 )
@@ -175,10 +174,11 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 		return err
 	}
 	defer on.Close()
-	after := again.Forget // what it follows has to be as new as can be
+	ahead := notAhead
 	if o.detach {
-		after = askAhead(on)
+		ahead = askAhead
 	}
+	after := ahead(on)
 	repeat.listen(on) // also to what was asked ahead
 	if err := p.fromSnapshot(ctx, on, want, o.fromSnapshot, &how); err != nil {
 		return err
