@@ -29,6 +29,7 @@ import (
 	clicontext "github.com/docker/cli/cli/context"
 	"github.com/docker/cli/cli/context/store"
 	"github.com/docker/docker/client"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"github.com/docker/go-connections/tlsconfig"
 
 	"github.com/musterhq/muster/planner"
@@ -344,6 +345,8 @@ func dial(end endpoint, file *configfile.ConfigFile) (*client.Client, error) {
 		client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
 		client.WithVersionFromEnv(),
 		client.WithUserAgent("muster"),
+		// Nobody collects what there would be to trace and to count of each request, but it would be made.
+		client.WithTraceOptions(otelhttp.WithFilter(func(*http.Request) bool { return false })),
 	}
 	var helper *connhelper.ConnectionHelper
 	var err error
