@@ -44,8 +44,9 @@ type EngineInfo struct {
 // Scope says what [State] has to cover.
 type Scope struct {
 	Project string
-	// Service says, if not empty, that no more is wanted than this service's containers; an engine may answer with more.
-	Service string
+	// ContainersOnly says that no more is wanted than containers, and Service, if not empty, no others than this service's; an engine may answer with more.
+	ContainersOnly bool
+	Service        string
 	// Images are references to look up; those that are not there are missing in State.Images.
 	Images []string
 	// Aged are those of Images that are pulled again after a time, so that Image.Fetched has to be known.

@@ -10,19 +10,30 @@ import (
 // A looking asks the engine for as much of a project as a command goes by. It refuses services that are not there.
 type looking func(ctx context.Context, on observer, t target, services []string) (observed, error)
 
-// observeApart is [observe] for a command that needs to know nothing but containers: of a single service it asks for its own. Only where it has none all
-// of the project is looked at, to say what there is instead.
+// observeApart is [observe] for a command that needs to know nothing but containers: of a single service it asks for its own. Only where a service has none
+// all of the project is looked at, to say what there is instead.
 func observeApart(ctx context.Context, on observer, t target, services []string) (observed, error) {
-	if len(services) != 1 || services[0] == "" {
-		return observe(ctx, on, t, services)
-	}
 	scope := t.scope()
-	scope.Service = services[0]
+	scope.ContainersOnly = true
+	if len(services) == 1 {
+		scope.Service = services[0]
+	}
 	have, err := on.Observe(ctx, scope)
-	if err == nil && !slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == scope.Service }) {
+	if err != nil {
+		return observed{}, err
+	}
+	there := func(service string) bool {
+		return slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == service })
+	}
+	for _, s := range services {
+		if !there(s) {
+			return observe(ctx, on, t, services)
+		}
+	}
+	if len(have.Containers) == 0 {
 		return observe(ctx, on, t, services)
 	}
-	return observed{target: t, have: have}, err
+	return observed{target: t, have: have}, nil
 }
 
 // containersOf is [program.seen] for the containers of services, or for all of the project's where none is named.

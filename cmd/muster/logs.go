@@ -78,7 +78,7 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	if o.follow {
 		ahead = notAhead // what starts in between would be missed
 	}
-	on, seen, err := p.seen(ctx, observe, services, ahead)
+	on, seen, err := p.seen(ctx, observeApart, services, ahead)
 	if err != nil {
 		return err
 	}

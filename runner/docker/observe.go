@@ -35,7 +35,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 		state.Containers, err = e.containers(ctx, scope)
 		return err
 	})
-	if scope.Service != "" {
+	if scope.ContainersOnly {
 		return state, group.Wait()
 	}
 	group.Go(func() (err error) {

@@ -230,7 +230,7 @@ func (e *Engine) do(a planner.Action, report func(runner.Progress)) error {
 	}
 }
 
-// Observe answers with what belongs to the scope, sorted by name; as an engine does, with nothing but its containers for a service.
+// Observe answers with what belongs to the scope, sorted by name; as an engine does, with nothing but containers where no more is wanted.
 func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.State, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -248,7 +248,7 @@ func (e *Engine) Observe(ctx context.Context, scope planner.Scope) (planner.Stat
 			out.Containers = append(out.Containers, seen)
 		}
 	}
-	if scope.Service != "" {
+	if scope.ContainersOnly {
 		return out, nil
 	}
 	for _, name := range sorted(e.s.Networks) {
