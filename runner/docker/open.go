@@ -29,8 +29,8 @@ import (
 	clicontext "github.com/docker/cli/cli/context"
 	"github.com/docker/cli/cli/context/store"
 	"github.com/docker/docker/client"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"github.com/docker/go-connections/tlsconfig"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker/buildx"
