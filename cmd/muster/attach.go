@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/musterhq/muster/healthcheck"
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner/docker"
@@ -75,7 +77,7 @@ type followed struct {
 	source  logSource
 	name    string   // on the engine, now
 	at      position // belongs to the reader while there is one
-	tail    int      // for the first reading
+	since   string   // where it has no position, its logs are read from then on; empty: all of them
 	reading bool
 	running bool
 	life    time.Time // when its latest known life began, by the engine's clock
@@ -134,19 +136,19 @@ func (a *attachment) expect(ctx context.Context, plan planner.Plan, have planner
 			f.source.label = labelOf(a.project, final)
 		}
 	}
+	var old []*followed
 	for _, c := range have.Containers {
 		f := a.by[c.Name]
 		switch {
 		case f != nil && !f.reading: // where it is read, the position is the reader's
-			if err := a.skipOld(ctx, f); err != nil {
-				return err
-			}
+			old = append(old, f)
 		case f == nil && c.Status == planner.Running && a.wanted(c.Service) && !touches(plan, c.Name):
 			f = a.entryOf(c)
-			f.running, f.tail = true, -1
+			f.running = true
+			old = append(old, f)
 		}
 	}
-	return nil
+	return a.skipOld(ctx, old)
 }
 
 // expectation is a further plan, and where to say that it is known.
@@ -191,18 +193,25 @@ func touches(plan planner.Plan, name string) bool {
 // sameTime is how many lines an engine's clock may give the same time.
 const sameTime = 100
 
-// skipOld moves the position behind what a container printed in earlier lives.
-func (a *attachment) skipOld(ctx context.Context, f *followed) error {
-	err := a.logs.Logs(ctx, f.name, logOptions{tail: sameTime}, func(c logChunk) error {
-		if !c.at.Before(f.at.at) { // each stream may have a tail of its own
-			f.at.note(c.at, !c.more)
-		}
-		return nil
-	})
-	if errors.Is(err, docker.ErrNotKept) {
-		return nil
+// skipOld moves positions behind what containers have printed so far.
+func (a *attachment) skipOld(ctx context.Context, of []*followed) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(historyAsked)
+	for _, f := range of {
+		group.Go(func() error {
+			err := a.logs.Logs(ctx, f.name, logOptions{tail: sameTime}, func(c logChunk) error {
+				if !c.at.Before(f.at.at) { // each stream may have a tail of its own
+					f.at.note(c.at, !c.more)
+				}
+				return nil
+			})
+			if errors.Is(err, docker.ErrNotKept) {
+				return nil
+			}
+			return err
+		})
 	}
-	return err
+	return group.Wait()
 }
 
 // entry is what is known of a container, made where it is new.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -51,8 +52,7 @@ func (a *attachment) read(ctx context.Context, name string, f *followed, out out
 	if out != nil {
 		return a.readJoined(ctx, name, f, out)
 	}
-	o := logOptions{follow: until == "", since: f.at.since(), until: until, tail: f.tail}
-	f.tail = 0
+	o := logOptions{follow: until == "", since: cmp.Or(f.at.since(), f.since), until: until}
 	passes := f.at.resume()
 	err := a.logs.Logs(ctx, name, o, func(c logChunk) error {
 		if !passes(&c) {

@@ -383,6 +383,38 @@ func TestAttachmentSeesShortLives(t *testing.T) {
 	})
 }
 
+// What a container printed before anybody looked is not printed in a later life either, when it has printed nothing meanwhile.
+func TestAttachmentSkipsHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeContainers("shop-old-1", "shop-quiet-1")
+		f.do("shop-old-1", func(c *fakeContainer) { c.running = true })
+		f.do("shop-quiet-1", func(c *fakeContainer) { c.running = true })
+		f.print("shop-old-1", "history", time.Now())
+		at := attachTo(t, f, planner.Plan{}, planner.State{Containers: []planner.Container{
+			{Name: "shop-old-1", Service: "s", Status: planner.Running}, {Name: "shop-quiet-1", Service: "s", Status: planner.Running},
+		}})
+		synctest.Wait()
+		f.end("shop-old-1", 1, true)
+		f.start("shop-old-1")
+		synctest.Wait()
+		close(at.a.planned)
+		f.print("shop-quiet-1", "first", time.Now())
+		synctest.Wait()
+		f.print("shop-old-1", "bye", time.Now())
+		synctest.Wait()
+		f.end("shop-old-1", 0, false)
+		f.end("shop-quiet-1", 0, false)
+		want := []string{
+			"old-1    | bye", "old-1 exited with code 0", "old-1 exited with code 1 (restarting)", "quiet-1  | first", "quiet-1 exited with code 0",
+		}
+		got := strings.Split(strings.TrimSpace(at.finish(t)), "\n")
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 // Under the name of the successor that the plan renames nothing of the old one
 // is taken for the new one's.
 func TestAttachmentFollowsRenames(t *testing.T) {

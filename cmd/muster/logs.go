@@ -114,6 +114,7 @@ func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter,
 			continue
 		}
 		f := a.entryOf(c)
+		f.since = options.since
 		f.running = c.Status == planner.Running || c.Status == planner.Restarting || c.Status == planner.Paused
 		all = append(all, f)
 	}
@@ -121,8 +122,15 @@ func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter,
 		return &usageError{problem: fmt.Sprintf("no container has the number %d", o.index)}
 	}
 	printer.widen(a.labels())
-	if err := a.history(ctx, all, options); err != nil {
-		return err
+	switch {
+	case options.tail >= 0:
+		if err := a.history(ctx, all, options); err != nil {
+			return err
+		}
+	case o.follow:
+		if err := a.skipOld(ctx, all); err != nil {
+			return err
+		}
 	}
 	if !o.follow {
 		return nil
