@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -62,8 +64,9 @@ func (r *readAhead) take() *logChunk {
 func (r *readAhead) size(c logChunk) int64 { return int64(min(len(c.text), historyRoom)) }
 
 // history prints what containers have printed so far, in the order of time, and leaves each
-// one's position behind its last line.
-func (a *attachment) history(ctx context.Context, all []*followed, o logOptions) error {
+// one's position behind its last line. The answer are those whose output is not kept.
+func (a *attachment) history(ctx context.Context, all []*followed, o logOptions) (unkept []*followed, err error) {
+	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	streams := make([]*readAhead, len(all))
 	asking := semaphore.NewWeighted(historyAsked)
@@ -76,14 +79,23 @@ func (a *attachment) history(ctx context.Context, all []*followed, o logOptions)
 			}
 			answered := sync.OnceFunc(func() { asking.Release(1) })
 			defer answered()
-			return a.logs.Logs(ctx, f.name, o, func(c logChunk) error {
+			err := a.logs.Logs(ctx, f.name, o, func(c logChunk) error {
 				answered()
 				return streams[i].put(ctx, c)
 			})
+			if errors.Is(err, docker.ErrNotKept) {
+				mu.Lock()
+				defer mu.Unlock()
+				unkept = append(unkept, f)
+				return nil
+			}
+			return err
 		})
 	}
 	group.Go(func() error { return a.merge(ctx, all, streams) })
-	return group.Wait()
+	err = group.Wait()
+	slices.SortFunc(unkept, func(a, b *followed) int { return strings.Compare(a.name, b.name) })
+	return unkept, err
 }
 
 // merge prints the earliest of the lines that come next, until there are none.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/musterhq/muster/planner"
+	"github.com/musterhq/muster/runner/docker"
 )
 
 type logsOptions struct {
@@ -96,6 +97,26 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	return err
 }
 
+// notShown says of containers that their output is not kept, which fails where that is all there was to show.
+func (p *program) notShown(unkept []*followed, of int, follow bool) error {
+	for _, f := range unkept {
+		problem := fmt.Sprintf("the output of container %s is not shown: %v", f.name, docker.ErrNotKept)
+		hint := "`muster logs -f` shows what comes"
+		switch {
+		case follow:
+			p.warn(fmt.Sprintf("what container %s has printed so far is not shown: %v", f.name, docker.ErrNotKept))
+		case of == 1:
+			return &usageError{problem: problem, hint: hint}
+		default:
+			p.warn(problem + "; " + hint)
+		}
+	}
+	if !follow && of > 0 && len(unkept) == of {
+		return &usageError{problem: "no container's output can be shown"}
+	}
+	return nil
+}
+
 // printLogs prints what there is, in the order of time, and then what comes.
 func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter, seen observed, o logsOptions, options logOptions, services []string) error {
 	a := newAttachment(on, seen.name, printer, func(service string) bool {
@@ -124,7 +145,11 @@ func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter,
 	printer.widen(a.labels())
 	switch {
 	case options.tail >= 0:
-		if err := a.history(ctx, all, options); err != nil {
+		unkept, err := a.history(ctx, all, options)
+		if err != nil {
+			return err
+		}
+		if err := p.notShown(unkept, len(all), o.follow); err != nil {
 			return err
 		}
 	case o.follow:

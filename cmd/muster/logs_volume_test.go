@@ -257,7 +257,7 @@ func pour(t testing.TB, containers, each int, unbroken bool, how pouring) (*read
 		for _, name := range tt.names {
 			all = append(all, at.a.entry(name, "s"))
 		}
-		if err := at.a.history(t.Context(), all, logOptions{}); err != nil {
+		if _, err := at.a.history(t.Context(), all, logOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	} else {

@@ -90,7 +90,7 @@ type pending struct {
 func (s *LogStream) Close() error { return s.close() }
 
 // ErrNotKept says that the output of a container cannot be read later on, because of its log driver.
-var ErrNotKept = errors.New("its log driver does not keep its output where it can be read")
+var ErrNotKept = errors.New("its log driver does not keep it where it can be read")
 
 // notKept recognizes what engines say of that.
 func notKept(err error) bool {
