@@ -53,6 +53,9 @@ type eventLine struct {
 
 // events is the command.
 func (p *program) events(ctx context.Context, o eventsOptions, services []string) error {
+	if err := checkTimes(o.since, o.until); err != nil {
+		return err
+	}
 	on, seen, err := p.observed(ctx, services)
 	if err != nil {
 		return err

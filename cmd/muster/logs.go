@@ -52,6 +52,9 @@ func (o logsOptions) options() (logOptions, error) {
 	if o.format != "text" && o.format != "json" {
 		return out, &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are text and json"}
 	}
+	if err := checkTimes(o.since, o.until); err != nil {
+		return out, err
+	}
 	if o.tail == "all" || o.tail == "" {
 		return out, nil
 	}
@@ -67,6 +70,18 @@ func (o logsOptions) options() (logOptions, error) {
 		}
 	}
 	return out, nil
+}
+
+// checkTimes refuses what is neither a time nor a period.
+func checkTimes(since, until string) error {
+	for _, c := range []struct{ flag, value string }{{"since", since}, {"until", until}} {
+		if !docker.IsTime(c.value) {
+			return &usageError{
+				problem: fmt.Sprintf("invalid --%s %q", c.flag, c.value), hint: "give a period before now such as 10m, or a time such as 2026-11-30T16:05:00",
+			}
+		}
+	}
+	return nil
 }
 
 // showLogs is the command.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	timetypes "github.com/docker/docker/api/types/time"
 
 	"github.com/musterhq/muster/healthcheck"
 )
@@ -25,6 +26,15 @@ type LogOptions struct {
 	Tail int
 	// Since and Until are times or periods before now ("10m"), in the forms that the docker command takes.
 	Since, Until string
+}
+
+// IsTime says whether Since and Until may have a value; the empty one is no bound.
+func IsTime(value string) bool {
+	if value == "" {
+		return true
+	}
+	_, err := timetypes.GetTimestamp(value, time.Now())
+	return err == nil
 }
 
 // Request is how they are asked for. The times always are: they order the lines of several
