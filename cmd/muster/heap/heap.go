@@ -15,7 +15,7 @@ import (
 
 // At first Go lets 4 MB times a hundredth of this be allocated before it collects; 100 is its own setting.
 const (
-	atFirst = 200
+	atFirst = 400
 	usual   = 100
 )
 
