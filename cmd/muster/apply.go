@@ -80,7 +80,7 @@ func (p *program) apply(ctx context.Context, o applyOptions, file string) error 
 		return err
 	}
 	defer on.Close()
-	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster up -d", consent: c, promise: &promise{plan, on.Host()}}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster up -d", consent: c, promise: &promise{plan, on.Host()}, summed: sums(l)}
 	if p.globals.dryRun {
 		return p.printPromise(ctx, on, b, o, file)
 	}
@@ -88,7 +88,7 @@ func (p *program) apply(ctx context.Context, o applyOptions, file string) error 
 	if err != nil {
 		return err
 	}
-	return p.printUpSummary(ctx, on, want, how, l, went)
+	return p.printUpSummary(on, want, how, l, went)
 }
 
 // printPromise says whether a saved plan still holds, and prints it.

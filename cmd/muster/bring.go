@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/project"
@@ -24,6 +25,8 @@ type bringing struct {
 	promise *promise
 	// looked is called once there was a first look; may be nil.
 	looked func()
+	// summed says that a summary comes after it.
+	summed bool
 	// display to use; nil makes one.
 	display display
 	// onPlan is called with the plan before it is run; may be nil.
@@ -38,6 +41,8 @@ type brought struct {
 	board *board
 	// idle says that there was nothing to do, images included.
 	idle bool
+	// after is what became of the containers.
+	after func() (planner.State, error)
 }
 
 // bring plans the way to what is wanted and goes it. Where there is nothing to change nobody is waited for; else what is done
@@ -89,11 +94,17 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	j := b.job
 	j.plan, j.have, j.goal, j.look, j.display = plan, have, b.goal, b.look, b.display
 	board, err := p.carryOutReady(ctx, on, j, b.want, b.how)
+	after := sync.OnceValues(func() (planner.State, error) {
+		return on.Observe(ctx, planner.Scope{Project: b.want.Name, ContainersOnly: true})
+	})
+	if b.summed && !b.how.Wait && !b.how.NoStart && err == nil && len(plan.Steps) > 0 {
+		go func() { _, _ = after() }() // beside what has to be written down and given back
+	}
 	record.end(ctx, on, err)
 	if err != nil {
 		err = &runFailure{cause: err, board: board, again: b.again}
 	}
-	return brought{plan: plan, have: have, board: board, idle: len(first.images.Steps)+len(plan.Steps) == 0}, err
+	return brought{plan: plan, have: have, board: board, idle: len(first.images.Steps)+len(plan.Steps) == 0, after: after}, err
 }
 
 // sanction has a plan looked at, by whom it concerns.

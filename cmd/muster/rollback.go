@@ -79,7 +79,7 @@ func (p *program) rollback(ctx context.Context, o rollbackOptions, number string
 		Pull: project.PullMissing, NoBuild: true, Wait: o.wait, WaitTimeout: o.waitTimeout.value,
 	}
 	how.RemoveOrphans = before.addedSince != nil
-	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster rollback " + strconv.Itoa(before.entry.Number), consent: c, past: before}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster rollback " + strconv.Itoa(before.entry.Number), consent: c, past: before, summed: sums(l)}
 	if p.globals.dryRun {
 		s, err := before.survey(ctx, on, b)
 		if err != nil {
@@ -94,7 +94,7 @@ func (p *program) rollback(ctx context.Context, o rollbackOptions, number string
 	if err != nil {
 		return err
 	}
-	return p.printUpSummary(ctx, on, want, how, l, went)
+	return p.printUpSummary(on, want, how, l, went)
 }
 
 // reviewer shows a plan and asks whether to do it. It shows the same one only once.

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/musterhq/muster/planner"
@@ -15,9 +13,12 @@ import (
 	"github.com/musterhq/muster/runner"
 )
 
+// sums says whether there is a summary.
+func sums(l look) bool { return l.mode != "quiet" && l.mode != "json" }
+
 // printUpSummary says that the stack is up, and where it is reached.
-func (p *program) printUpSummary(ctx context.Context, on engine, want *project.Project, how planner.Policy, l look, went brought) error {
-	if l.mode == "quiet" || l.mode == "json" {
+func (p *program) printUpSummary(on engine, want *project.Project, how planner.Policy, l look, went brought) error {
+	if !sums(l) {
 		return nil
 	}
 	containers := 0
@@ -34,14 +35,13 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 	}
 	now := p.now()
 	word := "is up"
-	observe := sync.OnceValues(func() (planner.State, error) { return on.Observe(ctx, planner.Scope{Project: want.Name}) })
 	var fallen []planner.Container
 	switch {
 	case how.NoStart:
 		word = "is created"
 	case !how.Wait:
 		// Nobody has waited to see whether it keeps running. One look is cheap, and tells of what ended at once.
-		have, err := observe()
+		have, err := went.after()
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (p *program) printUpSummary(ctx context.Context, on engine, want *project.P
 	for _, c := range fallen {
 		fmt.Fprintf(l.status, "  %s  %s; `muster logs %s` shows what it said\n", c.Service, fallenText(c), c.Service)
 	}
-	at, err := addresses(runner.HostName(on.Host()), want, observe)
+	at, err := addresses(runner.HostName(on.Host()), want, went.after)
 	if err != nil {
 		return err
 	}

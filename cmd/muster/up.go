@@ -190,7 +190,7 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, consent: c, looked: after}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, consent: c, looked: after, summed: o.detach && sums(l)}
 	switch {
 	case o.noStart:
 		b.goal = "created"
@@ -204,7 +204,7 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	if err := p.printUpSummary(ctx, on, want, how, l, went); err != nil {
+	if err := p.printUpSummary(on, want, how, l, went); err != nil {
 		return err
 	}
 	repeat.keep(want, how, went)

@@ -90,7 +90,7 @@ func (at *attached) run(ctx context.Context) error {
 	go func() {
 		went, err := at.bringHolding(upCtx, at.b, follow)
 		if err == nil {
-			err = at.printUpSummary(upCtx, at.on, at.b.want, at.b.how, at.b.look, went)
+			err = at.printUpSummary(at.on, at.b.want, at.b.how, at.b.look, went)
 		}
 		up <- ended{err}
 	}()

@@ -96,7 +96,7 @@ func (p *program) watch(ctx context.Context, o watchOptions, services []string) 
 		if err != nil {
 			return err
 		}
-		if err := p.printUpSummary(ctx, on, want, how, shown, went); err != nil {
+		if err := p.printUpSummary(on, want, how, shown, went); err != nil {
 			return err
 		}
 	}
