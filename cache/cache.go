@@ -77,16 +77,21 @@ func forget(dir string, most int) {
 	if err != nil || len(entries) <= most {
 		return
 	}
-	age := func(e os.DirEntry) int64 {
-		info, err := e.Info()
-		if err != nil {
-			return 0
-		}
-		return info.ModTime().UnixNano()
+	type file struct {
+		name    string
+		written int64
 	}
-	slices.SortFunc(entries, func(a, b os.DirEntry) int { return int(min(max(age(a)-age(b), -1), 1)) })
-	for _, e := range entries[:len(entries)-most] {
-		_ = os.Remove(in(dir, e.Name()))
+	files := make([]file, 0, len(entries))
+	for _, e := range entries { // each is looked at once: comparing them takes many times as many looks
+		f := file{name: e.Name()}
+		if info, err := e.Info(); err == nil {
+			f.written = info.ModTime().UnixNano()
+		}
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b file) int { return int(min(max(a.written-b.written, -1), 1)) })
+	for _, f := range files[:len(files)-most] {
+		_ = os.Remove(in(dir, f.name))
 	}
 }
 
