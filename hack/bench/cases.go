@@ -15,9 +15,9 @@ import (
 func cases() []benchCase {
 	out := []benchCase{chain(10), watchCase(1, 10<<10), watchCase(1000, 1<<10)}
 	for _, n := range []int{1, 20, 100} {
-		out = append(out, coldUp(n), down(n), noopUp(n), ps(n), config(n), plan(n), logsTail(n), execIn(n))
+		out = append(out, coldUp(n), down(n), noopUp(n), ps(n), config(n), plan(n), logsTail(n), execIn(n), stopOne(n))
 	}
-	out = append(out, noopUp(300), ps(300), config(300), plan(300), logsTail(300), execIn(300), replaced(1), replaced(20), replaced(100), scale(20), logs(20))
+	out = append(out, noopUp(300), ps(300), config(300), plan(300), logsTail(300), execIn(300), stopOne(300), replaced(1), replaced(20), replaced(100), scale(20), logs(20))
 	if os.Getenv("POSTGRES_IMAGE") != "" { // set by hack/with-engine, as are the others that it needs
 		out = append(out, shop())
 	}

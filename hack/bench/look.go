@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// These cases change nothing.
+// These cases change nothing, or next to nothing.
 
 // snapshot asks for all that a plan has to know, at the same time.
 func (b *bench) snapshot(ctx context.Context) error {
@@ -69,6 +69,19 @@ func execIn(n int) benchCase {
 		}
 		return err
 	})
+}
+
+// stopOne stops a container among others, which is started again before each turn.
+func stopOne(n int) benchCase {
+	const command = "stop -t 0 s000"
+	c := looking("stop one", n, command, command, "list the project's containers, and stop one", func(ctx context.Context, b *bench) error {
+		if _, err := b.engine.containers(ctx); err != nil {
+			return err
+		}
+		return b.engine.call(ctx, http.MethodPost, "/containers/"+serviceNames(n)[0]+"/stop?t=0", nil, nil)
+	})
+	c.again = func(ctx context.Context, b *bench) error { return b.engine.start(ctx, serviceNames(n)[0]) }
+	return c
 }
 
 // logsTail shows no line, for what the program needs before the first.

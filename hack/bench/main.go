@@ -41,6 +41,8 @@ type benchCase struct {
 	prepare func(ctx context.Context, b *bench, t tool) error
 	// standing says that no turn changes anything, so that it is prepared only once, by muster.
 	standing bool
+	// again brings back, before each turn of a case that stands, what a turn has changed after all; not measured, may be nil.
+	again func(ctx context.Context, b *bench) error
 	// muster and compose are the arguments; compose may be empty.
 	muster, compose []string
 	// session measures a part of what a program does, instead of all of it; may be nil.
@@ -219,6 +221,11 @@ func (b *bench) ready(ctx context.Context, c benchCase, t tool) error {
 // turn is one turn of one tool.
 func (b *bench) turn(ctx context.Context, c benchCase, t tool) (took time.Duration, err error) {
 	if c.standing {
+		if c.again != nil {
+			if err := c.again(ctx, b); err != nil {
+				return 0, fmt.Errorf("prepare: %w", err)
+			}
+		}
 		return b.once(ctx, c, t)
 	}
 	defer func() {

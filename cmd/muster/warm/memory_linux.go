@@ -11,11 +11,9 @@ import (
 const (
 	hugePage     = 14 // MADV_HUGEPAGE
 	populateRead = 22 // MADV_POPULATE_READ, since Linux 5.14
-	collapse     = 25 // MADV_COLLAPSE, since Linux 6.1
 )
 
 const (
-	huge    = 2 << 20  // a huge page, on amd64, and on arm64 with pages of 4 kB
 	light   = 16 << 20 // of the heap, what a light command may come to
 	maxText = 4096     // of /proc/self/maps: the program's own mappings and its heap are the first
 )
@@ -32,13 +30,9 @@ func init() {
 	for _, m := range all {
 		if m.holds(at) {
 			heap = m.from
-			Heap()
-			// What is in use already is moved to a huge page only when told so.
-			for from := m.from; from < m.end; from += huge {
-				advise(from, huge, collapse)
-			}
 		}
 	}
+	Heap()
 	go program(all)
 }
 
