@@ -40,21 +40,21 @@ demo: build ## bring examples/shop up and show that it answers
 test: LATER = $(patsubst ./%/,|muster/%$$,$(ON_ENGINE))
 test: setup test-unit test-engine test-oldest ## set all up, then run all tests
 
-# What starts muster hundreds of times on the engine in memory. With the race detector each start takes three times as long, which is
-# nearly all of the time: races are looked for in the tests within a process, and in the same program on an engine.
-SCRIPTS = ^TestScripts$$
+# What takes many times as long with the race detector: starting muster hundreds of times on the engine in memory, and hundreds of megabytes of logs.
+# Races are looked for in the other tests, and in the same program on an engine.
+UNWATCHED = ^Test(Scripts|LogsOfAnySize)$$
 
 # The planner has no goroutines, and its stories take many times as long with the race detector. Those who call it are watched.
 test-unit: ## run the tests that need no engine, with the race detector
 	env -u MUSTER_TEST_ENGINE go test $(TEST_FLAGS) ./planner
-	env -u MUSTER_TEST_ENGINE go test $(TEST_FLAGS) -run '$(SCRIPTS)' ./cmd/muster
-	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE $(TEST) -skip '$(SCRIPTS)' $$(go list ./... | grep -Ev '/planner$$$(subst $(space),,$(LATER))')) &&) true
+	env -u MUSTER_TEST_ENGINE go test $(TEST_FLAGS) -run '$(UNWATCHED)' ./cmd/muster
+	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE $(TEST) -skip '$(UNWATCHED)' $$(go list ./... | grep -Ev '/planner$$$(subst $(space),,$(LATER))')) &&) true
 
 test-fast: ## the same without the race detector, for when it has to be quick
 	$(foreach dir,$(MODULES),(cd $(dir) && env -u MUSTER_TEST_ENGINE go test ./...) &&) true
 
 test-engine: ## run the tests on an engine: ENGINE=current, oldest, or else any that answers
-	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE) -skip '$(SCRIPTS)' -race
+	hack/with-engine $(ENGINE) $(TEST_ON_ENGINE) -skip '$(UNWATCHED)' -race
 
 # All calls of the engine are made on the oldest one, too, but not by each test that makes them: those of what muster does by itself
 # are left out (enginetest.SameOnAny in the tests, [short] in scripts), and what takes long and needs no engine. SHORT= runs the former as well.
@@ -62,7 +62,7 @@ SHORT = -short
 
 # Exit code 3: the engine can be neither found nor installed here. Only in CI is that a failure.
 test-oldest: ## run the tests on the oldest engine that muster supports, for what may differ there; SHORT= for all
-	hack/with-engine oldest $(TEST_ON_ENGINE) -skip '^Test(Scripts|LogsOfAnySize)$$' $(SHORT) || [ $$? = 3 -a -z "$$CI" ]
+	hack/with-engine oldest $(TEST_ON_ENGINE) -skip '$(UNWATCHED)' $(SHORT) || [ $$? = 3 -a -z "$$CI" ]
 
 test-podman: ## run the tests on Podman: the engine adapter, the program and the examples
 	hack/with-engine podman $(TEST) -p 1 -count=1 -skip '^Test(Scripts|LogsOfAnySize|EngineKilled)$$' ./runner/docker ./cmd/muster ./examples
