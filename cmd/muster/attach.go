@@ -264,9 +264,12 @@ func labelOf(project, container string) string {
 func (a *attachment) run(ctx context.Context, events <-chan healthcheck.Event) error {
 	defer close(a.exits)
 	for _, name := range slices.Sorted(maps.Keys(a.by)) {
-		if f := a.by[name]; f.running {
+		switch f := a.by[name]; {
+		case f.running:
 			f.queue = append(f.queue, turn{start: true})
 			a.pump(ctx, f)
+		case !f.expected: // it may have started before its events were heard
+			a.lookAgain(ctx, f)
 		}
 	}
 	defer close(a.over)

@@ -415,6 +415,25 @@ func TestAttachmentSkipsHistory(t *testing.T) {
 	})
 }
 
+// A container that started after it was looked at and before events were heard is followed, too.
+func TestAttachmentSeesUnheardStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeContainers("shop-web-1")
+		at := newAttached(f)
+		at.a.entry("shop-web-1", "s")
+		f.do("shop-web-1", func(c *fakeContainer) { c.running = true })
+		at.follow(t, f, planner.Plan{}, planner.State{})
+		close(at.a.planned)
+		synctest.Wait()
+		f.print("shop-web-1", "hello", time.Now())
+		synctest.Wait()
+		f.end("shop-web-1", 0, false)
+		if diff := cmp.Diff("web-1  | hello\nweb-1 exited with code 0\n", at.finish(t)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 // Under the name of the successor that the plan renames nothing of the old one
 // is taken for the new one's.
 func TestAttachmentFollowsRenames(t *testing.T) {
