@@ -112,7 +112,7 @@ func file(b *bench, n int, command, first string) string {
 
 func coldUp(n int) benchCase {
 	return benchCase{
-		name: "cold up", n: n, files: plain(n), muster: words("up -d"), compose: words("up -d"),
+		name: "cold up", n: n, files: plain(n), muster: words("up -d"), compose: words("up -d"), least: "up",
 		what: "create the network, then create and start the containers, as many at a time as muster begins with",
 		floor: func(ctx context.Context, b *bench) (time.Duration, error) {
 			from := time.Now()
@@ -138,7 +138,7 @@ func (b *bench) rawUp(ctx context.Context, n int) error {
 // prepareUp brings the stack up, by raw calls for the floor.
 func prepareUp(n int) func(context.Context, *bench, tool) error {
 	return func(ctx context.Context, b *bench, t tool) error {
-		if t == floor {
+		if t == floor || t == leastOf {
 			return b.rawUp(ctx, n)
 		}
 		return up(ctx, b, t)
@@ -147,16 +147,21 @@ func prepareUp(n int) func(context.Context, *bench, tool) error {
 
 func down(n int) benchCase {
 	return benchCase{
-		name: "down", n: n, files: plain(n), prepare: prepareUp(n), muster: words("down -t 0"), compose: words("down -t 0"),
+		name: "down", n: n, files: plain(n), prepare: prepareUp(n), muster: words("down -t 0"), compose: words("down -t 0"), least: "down",
 		what: "stop and remove the containers, as many at a time as muster begins with, then remove the network",
 		floor: func(ctx context.Context, b *bench) (time.Duration, error) {
 			from := time.Now()
-			err := each(serviceNames(n), parallel(), func(name string) error {
-				stop := b.engine.call(ctx, http.MethodPost, "/containers/"+name+"/stop?t=0", nil, nil)
-				return errors.Join(stop, b.engine.call(ctx, http.MethodDelete, "/containers/"+name, nil, nil))
-			})
-			err = errors.Join(err, b.engine.call(ctx, http.MethodDelete, "/networks/"+project+"_default", nil, nil))
+			err := b.rawDown(ctx, n)
 			return time.Since(from), err
 		},
 	}
+}
+
+// rawDown takes n containers and their network down with nothing but the calls for it.
+func (b *bench) rawDown(ctx context.Context, n int) error {
+	err := each(serviceNames(n), parallel(), func(name string) error {
+		stop := b.engine.call(ctx, http.MethodPost, "/containers/"+name+"/stop?t=0", nil, nil)
+		return errors.Join(stop, b.engine.call(ctx, http.MethodDelete, "/containers/"+name, nil, nil))
+	})
+	return errors.Join(err, b.engine.call(ctx, http.MethodDelete, "/networks/"+project+"_default", nil, nil))
 }

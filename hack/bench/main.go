@@ -24,6 +24,7 @@ import (
 // bench is one run of the program.
 type bench struct {
 	muster, compose string // programs; compose may be empty
+	self            string // this program
 	engine          *api
 	image           string
 	folder          string // for Compose files
@@ -49,6 +50,8 @@ type benchCase struct {
 	session func(ctx context.Context, b *bench, program string) (time.Duration, error)
 	// floor does the raw calls, and says how long what counts of them took.
 	floor func(ctx context.Context, b *bench) (time.Duration, error)
+	// least is what the least program does (see least.go); empty where there is none.
+	least string
 	// what says what the floor is.
 	what string
 	// files are the Compose files, by tool.
@@ -62,6 +65,7 @@ const (
 	muster  tool = "muster"
 	compose tool = "compose"
 	floor   tool = "floor"
+	leastOf tool = "least"
 )
 
 func main() {
@@ -74,6 +78,9 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "least" {
+		return least(ctx, args[1:])
+	}
 	var b bench
 	set := flag.NewFlagSet("bench", flag.ContinueOnError)
 	set.StringVar(&b.muster, "muster", "bin/muster", "the muster to measure")
@@ -92,6 +99,9 @@ func run(ctx context.Context, args []string) error {
 	if b.muster, err = filepath.Abs(b.muster); err != nil {
 		return err
 	}
+	if b.self, err = os.Executable(); err != nil {
+		return err
+	}
 	if b.engine, err = newAPI(os.Getenv("DOCKER_HOST")); err != nil {
 		return err
 	}
@@ -103,7 +113,7 @@ func run(ctx context.Context, args []string) error {
 	defer func() { _ = b.stand(context.WithoutCancel(ctx), benchCase{}) }()
 	before := load()
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "case\tservices\tmuster\tcompose\tfloor\tmuster/floor\tcompose/floor\tmuster/compose\t")
+	fmt.Fprintln(table, "case\tservices\tmuster\tcompose\tfloor\tmuster/floor\tcompose/floor\tmuster/compose\tleast/floor\t")
 	for _, c := range cases() {
 		if !wanted.MatchString(fmt.Sprintf("%s %d", c.name, c.n)) {
 			continue
@@ -112,8 +122,8 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return fmt.Errorf("%s %d: %w", c.name, c.n, err)
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.name, c.n, got.text(muster), got.text(compose), got.text(floor),
-			got.ratio(muster, floor), got.ratio(compose, floor), got.ratio(muster, compose))
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.name, c.n, got.text(muster), got.text(compose), got.text(floor),
+			got.ratio(muster, floor), got.ratio(compose, floor), got.ratio(muster, compose), got.ratio(leastOf, floor))
 	}
 	fmt.Fprintln(table)
 	if err := table.Flush(); err != nil {
@@ -151,6 +161,9 @@ func (b *bench) measure(ctx context.Context, c benchCase) (times, error) {
 	}
 	if c.floor != nil {
 		tools = append(tools, floor)
+	}
+	if c.least != "" {
+		tools = append(tools, leastOf)
 	}
 	got := times{}
 	if err := b.stand(ctx, c); err != nil {
@@ -251,6 +264,8 @@ func (b *bench) once(ctx context.Context, c benchCase, t tool) (time.Duration, e
 		return b.command(ctx, b.muster, c.muster)
 	case t == compose:
 		return b.command(ctx, b.compose, c.compose)
+	case t == leastOf:
+		return b.command(ctx, b.self, b.leastArgs(c))
 	}
 	return c.floor(ctx, b)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -12,7 +13,7 @@ import (
 )
 
 // project is that of all cases. Two benches at a time disturb each other's figures, but not each other's containers.
-var project = fmt.Sprintf("musterbench%d", os.Getpid())
+var project = cmp.Or(os.Getenv(leastProject), fmt.Sprintf("musterbench%d", os.Getpid()))
 
 func (b *bench) file() string { return filepath.Join(b.folder, "compose.yaml") }
 
@@ -20,7 +21,7 @@ func (b *bench) file() string { return filepath.Join(b.folder, "compose.yaml") }
 func (b *bench) command(ctx context.Context, program string, args []string) (time.Duration, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = b.folder
-	cmd.Env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+project, "XDG_STATE_HOME="+b.folder, "XDG_CACHE_HOME="+b.folder)
+	cmd.Env = append(os.Environ(), "COMPOSE_PROJECT_NAME="+project, leastProject+"="+project, "XDG_STATE_HOME="+b.folder, "XDG_CACHE_HOME="+b.folder)
 	cmd.Env = append(cmd.Env, b.environ...)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
