@@ -182,7 +182,7 @@ func checkResourceReferences(c *checker, name string, s Service) {
 		}
 		path := append([]string{"services", name}, parts...)
 		hint := didYouMean(key, known)
-		if hint == "" || nearest(key, known) == "" {
+		if hint == "" || Nearest(key, known) == "" {
 			hint = fmt.Sprintf("declare it in the top-level %s", section)
 		}
 		c.add(finding{path: path, at: append(slices.Clone(path), key), problem: "no " + kind + " " + quote(key), hint: hint})

@@ -56,14 +56,14 @@ func checkWords(c *checker, name string, s Service) {
 			continue
 		}
 		hint := "write " + sentence(w.known, "or")
-		if near := nearest(w.value, w.known); near != "" {
+		if near := Nearest(w.value, w.known); near != "" {
 			hint = didYouMean(w.value, w.known)
 		}
 		bad(w.value, "known here", hint, w.path...)
 	}
 	if s.Restart != "" && !restartPolicy().MatchString(s.Restart) {
 		hint := "write no, always, unless-stopped, on-failure or on-failure:3"
-		if near := nearest(s.Restart, []string{"no", "always", "unless-stopped", "on-failure"}); near != "" {
+		if near := Nearest(s.Restart, []string{"no", "always", "unless-stopped", "on-failure"}); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		bad(s.Restart, "a restart policy", hint, "restart")

@@ -190,7 +190,7 @@ func (s *specification) tellUnknown(t told) told {
 	t.key = true
 	name, above := t.path[len(t.path)-1], t.path[:len(t.path)-1]
 	known := s.keys(above)
-	t.meant = nearest(name, known)
+	t.meant = Nearest(name, known)
 	if len(known) == 0 {
 		t.words = quote(name) + " is not a name"
 		t.hint = "use letters, digits, ., _ and -"
@@ -245,7 +245,7 @@ func tellEnum(got string, want []any) (string, string) {
 	for i, w := range want {
 		words[i] = fmt.Sprint(w)
 	}
-	if near := nearest(got, words); near != "" {
+	if near := Nearest(got, words); near != "" {
 		return quote(got) + " is not known here", fmt.Sprintf("did you mean %q?", near)
 	}
 	return quote(got) + " is not known here", "write " + sentence(words, "or")
@@ -259,7 +259,7 @@ func tellPattern(path []string, got string) (string, string) {
 	switch last {
 	case "pull_policy":
 		known := []string{"always", "never", "missing", "build", "refresh", "daily", "weekly", "every_12h"}
-		if near := nearest(got, known); near != "" {
+		if near := Nearest(got, known); near != "" {
 			return quote(got) + " is not a pull policy", fmt.Sprintf("did you mean %q?", near)
 		}
 		return quote(got) + " is not a pull policy", "write " + sentence(known, "or")

@@ -31,7 +31,7 @@ func sentence(words []string, last string) string {
 // didYouMean is the hint with the nearest of some names, or with all of them where none is
 // near and they are few.
 func didYouMean(got string, known []string) string {
-	if near := nearest(got, known); near != "" {
+	if near := Nearest(got, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) == 0 || len(known) > 6 {
@@ -45,8 +45,8 @@ func didYouMean(got string, known []string) string {
 	return "there are " + sentence(names, "and")
 }
 
-// nearest is the known word that got was most likely meant to be, or nothing.
-func nearest(got string, known []string) string {
+// Nearest is the known word that got was most likely meant to be, or nothing.
+func Nearest(got string, known []string) string {
 	best, bestCost := "", 1+max(1, len(got)/3)
 	names := slices.Clone(known)
 	slices.Sort(names)

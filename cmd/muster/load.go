@@ -193,15 +193,17 @@ func serviceNames(of *project.Project) []string {
 
 // noSuchService is the answer to a name that nothing has.
 func noSuchService(name string, known []string) error {
-	hint := "this project has no services"
-	if len(known) > 0 {
+	const few = 12 // to be read at a glance
+	var hint string
+	switch near := project.Nearest(name, known); {
+	case near != "":
+		hint = fmt.Sprintf("did you mean %q?", near)
+	case len(known) == 0:
+		hint = "this project has no services"
+	case len(known) <= few:
 		hint = "there are " + strings.Join(known, ", ")
-	}
-	best := 3
-	for _, k := range known {
-		if d := distance(name, k); d < best {
-			best, hint = d, fmt.Sprintf("did you mean %q?", k)
-		}
+	default:
+		hint = "`muster config --services` lists those in the files, `muster ps -a` those with containers"
 	}
 	return &usageError{problem: fmt.Sprintf("no such service: %s", name), hint: hint}
 }

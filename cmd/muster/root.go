@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/musterhq/muster/project"
 )
 
 // Groups of commands, in the order of the help.
@@ -127,16 +129,19 @@ func (p *program) unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "`muster help` lists the commands"
-	best := 3
+	var names []string
 	for _, sub := range cmd.Commands() {
-		d := distance(args[0], sub.Name())
-		if strings.HasPrefix(sub.Name(), args[0]) {
-			d = 1
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
 		}
-		if d < best && sub.IsAvailableCommand() {
-			best, hint = d, "did you mean `"+sub.CommandPath()+"`?"
-		}
+	}
+	hint := "`muster help` lists the commands"
+	near := project.Nearest(args[0], names)
+	if i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, args[0]) }); near == "" && i >= 0 {
+		near = names[i]
+	}
+	if near != "" {
+		hint = "did you mean `" + cmd.CommandPath() + " " + near + "`?"
 	}
 	return &usageError{problem: fmt.Sprintf("unknown command %q", args[0]), hint: hint}
 }
@@ -148,13 +153,15 @@ func flagError(cmd *cobra.Command, err error) error {
 	if !found {
 		return usage
 	}
-	best := 3 // more than two letters apart is another word
+	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if d := distance(name, f.Name); d < best && !f.Hidden {
-			best = d
-			usage.hint = "did you mean --" + f.Name + "?"
+		if !f.Hidden {
+			names = append(names, f.Name)
 		}
 	})
+	if near := project.Nearest(name, names); near != "" {
+		usage.hint = "did you mean --" + near + "?"
+	}
 	return usage
 }
 
@@ -165,27 +172,6 @@ func (e *usageError) Error() string { return e.problem }
 
 // Hint says what to type instead.
 func (e *usageError) Hint() string { return e.hint }
-
-// distance counts the letters to add, drop or change to make a of b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}
 
 // firstServiceArg completes the name of one service; what follows is nobody's to complete but the shell's.
 func (p *program) firstServiceArg(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
