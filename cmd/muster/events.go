@@ -53,8 +53,10 @@ type eventLine struct {
 
 // events is the command.
 func (p *program) events(ctx context.Context, o eventsOptions, services []string) error {
-	if err := checkTimes(o.since, o.until); err != nil {
-		return err
+	for flag, value := range map[string]string{"since": o.since, "until": o.until} {
+		if _, err := timeOf(flag, value, p.now()); err != nil {
+			return err
+		}
 	}
 	on, seen, err := p.observed(ctx, services)
 	if err != nil {

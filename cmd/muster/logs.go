@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -52,7 +54,7 @@ func (o logsOptions) options() (logOptions, error) {
 	if o.format != "text" && o.format != "json" {
 		return out, &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are text and json"}
 	}
-	if err := checkTimes(o.since, o.until); err != nil {
+	if _, err := timeOf("since", o.since, time.Now()); err != nil {
 		return out, err
 	}
 	if o.tail == "all" || o.tail == "" {
@@ -72,16 +74,15 @@ func (o logsOptions) options() (logOptions, error) {
 	return out, nil
 }
 
-// checkTimes refuses what is neither a time nor a period.
-func checkTimes(since, until string) error {
-	for _, c := range []struct{ flag, value string }{{"since", since}, {"until", until}} {
-		if !docker.IsTime(c.value) {
-			return &usageError{
-				problem: fmt.Sprintf("invalid --%s %q", c.flag, c.value), hint: "give a period before now such as 10m, or a time such as 2026-11-30T16:05:00",
-			}
+// timeOf is what a flag's value means: a time, or a period before now.
+func timeOf(flag, value string, now time.Time) (time.Time, error) {
+	at, err := docker.Time(value, now)
+	if err != nil {
+		return at, &usageError{
+			problem: fmt.Sprintf("invalid --%s %q", flag, value), hint: "give a period before now such as 10m, or a time such as 2026-11-30T16:05:00",
 		}
 	}
-	return nil
+	return at, nil
 }
 
 // showLogs is the command.
@@ -90,6 +91,12 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	if err != nil {
 		return err
 	}
+	now := p.now()
+	until, err := timeOf("until", o.until, now)
+	if err != nil {
+		return err
+	}
+	o.follow = o.follow && (until.IsZero() || until.After(now)) // else all that is wanted has been printed
 	ahead := askAhead
 	if o.follow {
 		ahead = notAhead // what starts in between would be missed
@@ -105,7 +112,7 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	}
 	style := logStyle{noPrefix: o.noPrefix, timestamps: o.timestamps, json: o.format == "json", paint: l.logs && paint(!o.noColor)}
 	printer := newLogPrinter(p.out, style, nil)
-	err = p.printLogs(ctx, on, printer, seen, o, options, services)
+	err = p.printLogs(ctx, on, printer, seen, o, options, until, services)
 	if closing := printer.close(); err == nil {
 		err = closing
 	}
@@ -132,8 +139,13 @@ func (p *program) notShown(unkept []*followed, of int, follow bool) error {
 	return nil
 }
 
-// printLogs prints what there is, in the order of time, and then what comes.
-func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter, seen observed, o logsOptions, options logOptions, services []string) error {
+// errUntil ends the following of logs at the time that was asked for.
+var errUntil = errors.New("the time has come")
+
+// printLogs prints what there is, in the order of time, and then what comes, up to a time unless that is zero.
+func (p *program) printLogs(
+	ctx context.Context, on engine, printer *logPrinter, seen observed, o logsOptions, options logOptions, until time.Time, services []string,
+) error {
 	a := newAttachment(on, seen.name, printer, func(service string) bool {
 		return len(services) == 0 || slices.Contains(services, service)
 	})
@@ -183,5 +195,13 @@ func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter,
 		for range a.exits {
 		}
 	}()
-	return a.run(ctx, events)
+	if !until.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadlineCause(ctx, until, errUntil)
+		defer stop()
+	}
+	if err := a.run(ctx, events); !errors.Is(err, errUntil) {
+		return err
+	}
+	return nil
 }

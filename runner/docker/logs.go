@@ -28,13 +28,17 @@ type LogOptions struct {
 	Since, Until string
 }
 
-// IsTime says whether Since and Until may have a value; the empty one is no bound.
-func IsTime(value string) bool {
+// Time is what a value of Since or Until means now: a time, or a period before now. The empty one is no bound, and no time.
+func Time(value string, now time.Time) (time.Time, error) {
 	if value == "" {
-		return true
+		return time.Time{}, nil
 	}
-	_, err := timetypes.GetTimestamp(value, time.Now())
-	return err == nil
+	stamp, err := timetypes.GetTimestamp(value, now)
+	if err != nil {
+		return time.Time{}, err
+	}
+	seconds, nanoseconds, err := timetypes.ParseTimestamps(stamp, 0)
+	return time.Unix(seconds, nanoseconds), err
 }
 
 // Request is how they are asked for. The times always are: they order the lines of several
