@@ -125,6 +125,10 @@ func run(ctx context.Context, args []string) error {
 		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.name, c.n, got.text(muster), got.text(compose), got.text(floor),
 			got.ratio(muster, floor), got.ratio(compose, floor), got.ratio(muster, compose), got.ratio(leastOf, floor))
 	}
+	// Nothing is left when the figures are said: who reads them may go away after the first lines.
+	if err := b.stand(ctx, benchCase{}); err != nil {
+		return err
+	}
 	fmt.Fprintln(table)
 	if err := table.Flush(); err != nil {
 		return err
