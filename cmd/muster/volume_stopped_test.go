@@ -18,7 +18,7 @@ func TestEngineRestoreTakenBack(t *testing.T) {
 		t.Skipf("Podman packs and fills no volumes (%v)", err)
 	}
 	r := newFaultRig(t, seededFile)
-	r.must("exec", "-T", "db", "dd", "if=/dev/urandom", "of=/data/large", "bs=1M", "count=64")
+	r.must("exec", "-T", "db", "dd", "if=/dev/urandom", "of=/data/large", "bs=1M", "count=250") // takes longer than to stop it, by far
 	r.must("volume", "snapshot", "seeded")
 	r.must("exec", "-T", "db", "sh", "-c", "echo new > /data/rows")
 	had := r.must("exec", "-T", "db", "hostname")
