@@ -189,7 +189,7 @@ func TestEngineAskedAhead(t *testing.T) {
 		}
 	}
 	for round := range 2 {
-		for _, args := range [][]string{{"stop", "-t", "0"}, {"start"}, {"restart", "-t", "0"}, {"logs", "--tail", "0"}, {"down", "-t", "0"}, {"up", "-d", "--scale", "web=2"}} {
+		for _, args := range [][]string{{"stop", "-t", "0"}, {"start"}, {"restart", "-t", "0"}, {"logs", "--tail", "1"}, {"down", "-t", "0"}, {"up", "-d", "--scale", "web=2"}} {
 			if _, early := look(args...); early {
 				t.Errorf("%q does nothing but ask", args)
 			}

@@ -76,7 +76,11 @@ func TestObserveTellsWhatThereIs(t *testing.T) {
 	if len(state.Containers) != 2 {
 		t.Fatalf("%d containers", len(state.Containers))
 	}
-	one, err := r.Observe(r.ctx, planner.Scope{Project: r.project, Service: "web", Networks: []string{"bridge"}})
+	bare, err := r.Observe(r.ctx, planner.Scope{Project: r.project, ContainersOnly: true, Networks: []string{"bridge"}})
+	if err != nil || len(bare.Containers) != 2 || len(bare.Networks)+len(bare.Volumes) > 0 {
+		t.Errorf("of nothing but containers: %+v, %v", bare, err)
+	}
+	one, err := r.Observe(r.ctx, planner.Scope{Project: r.project, ContainersOnly: true, Service: "web", Networks: []string{"bridge"}})
 	if err != nil || len(one.Containers) != 1 || one.Containers[0].Name != r.name("web") || len(one.Networks)+len(one.Volumes) > 0 {
 		t.Errorf("of web alone: %+v, %v", one, err)
 	}
