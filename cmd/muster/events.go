@@ -53,10 +53,8 @@ type eventLine struct {
 
 // events is the command.
 func (p *program) events(ctx context.Context, o eventsOptions, services []string) error {
-	for flag, value := range map[string]string{"since": o.since, "until": o.until} {
-		if _, err := timeOf(flag, value, p.now()); err != nil {
-			return err
-		}
+	if _, err := timesOf(o.since, o.until, p.now()); err != nil {
+		return err
 	}
 	on, seen, err := p.observed(ctx, services)
 	if err != nil {

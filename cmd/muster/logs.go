@@ -19,6 +19,7 @@ type logsOptions struct {
 	follow, timestamps, noColor, noPrefix bool
 	since, until, tail, format            string
 	index                                 int
+	end                                   time.Time // what until means; zero is no bound
 }
 
 func (p *program) logsCommand() *cobra.Command {
@@ -54,9 +55,6 @@ func (o logsOptions) options() (logOptions, error) {
 	if o.format != "text" && o.format != "json" {
 		return out, &usageError{problem: fmt.Sprintf("unknown format %q", o.format), hint: "there are text and json"}
 	}
-	if _, err := timeOf("since", o.since, time.Now()); err != nil {
-		return out, err
-	}
 	if o.tail == "all" || o.tail == "" {
 		return out, nil
 	}
@@ -74,15 +72,16 @@ func (o logsOptions) options() (logOptions, error) {
 	return out, nil
 }
 
-// timeOf is what a flag's value means: a time, or a period before now.
-func timeOf(flag, value string, now time.Time) (time.Time, error) {
-	at, err := docker.Time(value, now)
-	if err != nil {
-		return at, &usageError{
-			problem: fmt.Sprintf("invalid --%s %q", flag, value), hint: "give a period before now such as 10m, or a time such as 2026-11-30T16:05:00",
+// timesOf refuses values of --since and --until that are neither a time nor a period before now, and says when the latter is.
+func timesOf(since, until string, now time.Time) (end time.Time, err error) {
+	for _, c := range []struct{ flag, value string }{{"since", since}, {"until", until}} { // the last is the answer
+		if end, err = docker.Time(c.value, now); err != nil {
+			return end, &usageError{
+				problem: fmt.Sprintf("invalid --%s %q", c.flag, c.value), hint: "give a period before now such as 10m, or a time such as 2026-11-30T16:05:00",
+			}
 		}
 	}
-	return at, nil
+	return end, nil
 }
 
 // showLogs is the command.
@@ -92,11 +91,10 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 		return err
 	}
 	now := p.now()
-	until, err := timeOf("until", o.until, now)
-	if err != nil {
+	if o.end, err = timesOf(o.since, o.until, now); err != nil {
 		return err
 	}
-	o.follow = o.follow && (until.IsZero() || until.After(now)) // else all that is wanted has been printed
+	o.follow = o.follow && (o.end.IsZero() || o.end.After(now)) // else all that is wanted has been printed
 	ahead := askAhead
 	if o.follow {
 		ahead = notAhead // what starts in between would be missed
@@ -112,7 +110,7 @@ func (p *program) showLogs(ctx context.Context, o logsOptions, services []string
 	}
 	style := logStyle{noPrefix: o.noPrefix, timestamps: o.timestamps, json: o.format == "json", paint: l.logs && paint(!o.noColor)}
 	printer := newLogPrinter(p.out, style, nil)
-	err = p.printLogs(ctx, on, printer, seen, o, options, until, services)
+	err = p.printLogs(ctx, on, printer, seen, o, options, services)
 	if closing := printer.close(); err == nil {
 		err = closing
 	}
@@ -133,7 +131,7 @@ func (p *program) notShown(unkept []*followed, of int, follow bool) error {
 			p.warn(problem + "; " + hint)
 		}
 	}
-	if !follow && of > 0 && len(unkept) == of {
+	if !follow && len(unkept) > 0 && len(unkept) == of {
 		return &usageError{problem: "no container's output can be shown"}
 	}
 	return nil
@@ -142,10 +140,8 @@ func (p *program) notShown(unkept []*followed, of int, follow bool) error {
 // errUntil ends the following of logs at the time that was asked for.
 var errUntil = errors.New("the time has come")
 
-// printLogs prints what there is, in the order of time, and then what comes, up to a time unless that is zero.
-func (p *program) printLogs(
-	ctx context.Context, on engine, printer *logPrinter, seen observed, o logsOptions, options logOptions, until time.Time, services []string,
-) error {
+// printLogs prints what there is, in the order of time, and then what comes, until the end that is asked for.
+func (p *program) printLogs(ctx context.Context, on engine, printer *logPrinter, seen observed, o logsOptions, options logOptions, services []string) error {
 	a := newAttachment(on, seen.name, printer, func(service string) bool {
 		return len(services) == 0 || slices.Contains(services, service)
 	})
@@ -195,9 +191,9 @@ func (p *program) printLogs(
 		for range a.exits {
 		}
 	}()
-	if !until.IsZero() {
+	if !o.end.IsZero() {
 		var stop context.CancelFunc
-		ctx, stop = context.WithDeadlineCause(ctx, until, errUntil)
+		ctx, stop = context.WithDeadlineCause(ctx, o.end, errUntil)
 		defer stop()
 	}
 	if err := a.run(ctx, events); !errors.Is(err, errUntil) {
