@@ -80,7 +80,7 @@ func (p *program) apply(ctx context.Context, o applyOptions, file string) error 
 		return err
 	}
 	defer on.Close()
-	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster up -d", consent: c, promise: &promise{plan, on.Host()}, summed: sums(l)}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster up -d", consent: c, promise: &promise{plan, on.Host()}, summed: true}
 	if p.globals.dryRun {
 		return p.printPromise(ctx, on, b, o, file)
 	}

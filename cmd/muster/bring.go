@@ -97,7 +97,7 @@ func (p *program) bring(ctx context.Context, on engine, b bringing) (brought, er
 	after := sync.OnceValues(func() (planner.State, error) {
 		return on.Observe(ctx, planner.Scope{Project: b.want.Name, ContainersOnly: true})
 	})
-	if b.summed && !b.how.Wait && !b.how.NoStart && err == nil && len(plan.Steps) > 0 {
+	if b.summed && sums(b.look) && !b.how.Wait && !b.how.NoStart && err == nil && len(plan.Steps) > 0 {
 		go func() { _, _ = after() }() // beside what has to be written down and given back
 	}
 	record.end(ctx, on, err)

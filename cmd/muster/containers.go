@@ -22,15 +22,10 @@ func observeApart(ctx context.Context, on observer, t target, services []string)
 	if err != nil {
 		return observed{}, err
 	}
-	there := func(service string) bool {
-		return slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == service })
+	missing := func(service string) bool {
+		return !slices.ContainsFunc(have.Containers, func(c planner.Container) bool { return c.Service == service })
 	}
-	for _, s := range services {
-		if !there(s) {
-			return observe(ctx, on, t, services)
-		}
-	}
-	if len(have.Containers) == 0 {
+	if len(have.Containers) == 0 || slices.ContainsFunc(services, missing) {
 		return observe(ctx, on, t, services)
 	}
 	return observed{target: t, have: have}, nil

@@ -79,7 +79,7 @@ func (p *program) rollback(ctx context.Context, o rollbackOptions, number string
 		Pull: project.PullMissing, NoBuild: true, Wait: o.wait, WaitTimeout: o.waitTimeout.value,
 	}
 	how.RemoveOrphans = before.addedSince != nil
-	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster rollback " + strconv.Itoa(before.entry.Number), consent: c, past: before, summed: sums(l)}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: "muster rollback " + strconv.Itoa(before.entry.Number), consent: c, past: before, summed: true}
 	if p.globals.dryRun {
 		s, err := before.survey(ctx, on, b)
 		if err != nil {

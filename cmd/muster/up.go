@@ -190,7 +190,7 @@ func (p *program) up(ctx context.Context, o upOptions, services []string) error 
 	if err != nil {
 		return err
 	}
-	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, consent: c, looked: after, summed: o.detach && sums(l)}
+	b := bringing{want: want, how: how, look: l, goal: "up", again: o.again, consent: c, looked: after, summed: o.detach}
 	switch {
 	case o.noStart:
 		b.goal = "created"
