@@ -14,7 +14,6 @@ type builder struct {
 	have     index
 	how      Policy
 	codec    specCodec
-	compared compared // the last
 	graph    *graph
 	settings []setting
 	services map[string]*service

@@ -9,29 +9,30 @@ import (
 
 // choose finds the services that this plan is about and their order.
 func (b *builder) choose() {
-	chosen := b.selected()
-	for _, name := range keys(chosen) {
+	chosen := keys(b.selected())
+	services := make([]*service, 0, len(chosen))
+	for _, name := range chosen {
 		spec := b.want.Services[name]
 		spec.Name = name
 		if spec.Provider != nil {
 			b.providers[name] = spec
 			continue
 		}
-		text, hash, err := b.written(spec)
-		if err != nil {
-			b.fail(Ref{Kind: KindService, Name: name}, "", "%s: cannot be written as JSON: %v", name, err)
+		services = append(services, &service{name: name, spec: spec})
+	}
+	b.write(services)
+	for _, s := range services {
+		if s.unwritable != nil {
+			b.fail(s.ref(), "", "%s: cannot be written as JSON: %v", s.name, s.unwritable)
 			continue
 		}
-		says, err := project.Extension(spec)
+		says, err := project.Extension(s.spec)
 		if err != nil {
-			b.fail(Ref{Kind: KindService, Name: name}, "", "%v", err)
+			b.fail(s.ref(), "", "%v", err)
 			continue
 		}
-		b.services[name] = &service{
-			name: name, spec: spec, json: text, hash: hash, ready: says.Ready, shared: says.SharedVolumes,
-			scale:  b.scaleOf(name, spec),
-			forced: b.forced(name),
-		}
+		s.ready, s.shared, s.scale, s.forced = says.Ready, says.SharedVolumes, b.scaleOf(s.name, s.spec), b.forced(s.name)
+		b.services[s.name] = s
 	}
 	for name := range b.how.Scale {
 		if _, ok := b.want.Services[name]; !ok {
@@ -45,30 +46,6 @@ func (b *builder) choose() {
 			"services depend on each other: %s", strings.Join(circle, " → "))
 	}
 	b.order = order
-}
-
-// written is the canonical JSON of a service and, where a container is likely to be made, docker compose's hash of it: both come from the
-// same text, which is worth more than it is to keep.
-func (b *builder) written(s project.Service) (text, hash string, err error) {
-	w, err := project.Write(asWritten(s))
-	if err != nil {
-		return "", "", err
-	}
-	if b.have.converges {
-		text, err = w.DeploySpec()
-		return text, "", err
-	}
-	if text, err = w.Spec(); err != nil {
-		return "", "", err
-	}
-	stays := len(s.PreStart) > 0 || len(s.VolumesFrom) > 0 || len(joined(s)) > 0 // what is hashed is not what is written
-	for _, c := range b.have.services[s.Name] {
-		stays = stays || c.foreign() || b.codec.says(c.Labels[LabelSpec], text)
-	}
-	if !stays {
-		hash, _ = w.Hash() // without one a container has no label for it
-	}
-	return text, hash, nil
 }
 
 // selected are the named services and, unless that is not wanted, all that they depend on.

@@ -45,7 +45,7 @@ func (b *builder) specChanges(s *service, c *Container) (changes, beside []Chang
 	if c.foreign() {
 		return b.foreignChanges(s, c), nil
 	}
-	for _, d := range b.recordedChanges(s.path(""), c.Labels[LabelSpec], s.json, serviceRules{}) {
+	for _, d := range s.compare(&b.codec, c.Labels[LabelSpec]).changes {
 		switch path := strings.TrimPrefix(d.Path, s.path("")); {
 		case b.adjustable(path):
 		case placed(path) && s.spec.NetworkMode == "":

@@ -108,15 +108,22 @@ func (g *graph) sort() ([]Step, bool) {
 	needs, after := make([][]StepID, len(g.steps)), make([][]StepID, len(g.steps))
 	waiting := make([]int, len(g.steps))
 	needers := make([][]int, len(g.steps))
+	var named []spot
 	for i, s := range g.steps {
-		needs[i] = g.known(s.ID, s.Needs, g.wishes[s.ID], g.hopes[s.ID])
-		after[i] = g.known(s.ID, s.After)
-		waiting[i] = len(needs[i]) + len(after[i])
-		for _, list := range [][]StepID{needs[i], after[i]} {
-			for _, n := range list {
-				needers[place[n]] = append(needers[place[n]], i)
+		wait := func(lists ...[]StepID) (ids []StepID) {
+			named = spots(named[:0], place, i, lists)
+			if len(named) == 0 {
+				return nil
 			}
+			ids = make([]StepID, len(named))
+			for k, n := range named {
+				ids[k] = n.id
+				needers[n.place] = append(needers[n.place], i)
+			}
+			waiting[i] += len(ids)
+			return ids
 		}
+		needs[i], after[i] = wait(s.Needs, g.wishes[s.ID], g.hopes[s.ID]), wait(s.After)
 	}
 	var ready intHeap
 	for i, n := range waiting {
@@ -140,21 +147,22 @@ func (g *graph) sort() ([]Step, bool) {
 	return out, len(out) == len(g.steps)
 }
 
-// known sorts needs and drops doubles, blanks, the step itself and steps that the plan does not have.
-func (g *graph) known(self StepID, lists ...[]StepID) []StepID {
-	var out []StepID
-	for _, needs := range lists {
-		out = slices.Grow(out, len(needs))
-		for _, n := range needs {
-			if n != self && g.byID[n] != nil {
-				out = append(out, n)
+// spot is a step by its place among those of a graph.
+type spot struct {
+	id    StepID
+	place int
+}
+
+// spots appends the steps of lists to out, sorted and without doubles, blanks, the step at self itself and steps that the plan does not have.
+func spots(out []spot, place map[StepID]int, self int, lists [][]StepID) []spot {
+	for _, ids := range lists {
+		for _, id := range ids {
+			if at, ok := place[id]; ok && at != self {
+				out = append(out, spot{id, at})
 			}
 		}
 	}
-	if len(out) == 0 {
-		return nil
-	}
-	slices.Sort(out)
+	slices.SortFunc(out, func(x, y spot) int { return strings.Compare(string(x.id), string(y.id)) })
 	return slices.Compact(out)
 }
 

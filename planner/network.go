@@ -113,26 +113,9 @@ func alike(made, wanted project.Network) (project.Network, project.Network) {
 	return made, wanted
 }
 
-// compared is a comparison of a label with a spec.
-type compared struct {
-	label, spec string
-	read        bool     // the label can be
-	fields      []string // of the first level, that are another text
-}
-
 // recordedChanges compares a spec with the one that a label has.
 func (b *builder) recordedChanges(prefix, label, spec string, rule rules) []Change {
-	recorded, err := b.codec.decode(label)
-	b.compared = compared{label: label, spec: spec}
-	if err == nil {
-		var changes []Change
-		d := differ{rules: rule, prefix: prefix}
-		if changes, err = d.specs(recorded, spec); err == nil {
-			b.compared.read, b.compared.fields = true, d.fields
-			return changes
-		}
-	}
-	return []Change{{Path: prefix + "record", From: "unreadable", To: "this file"}}
+	return b.codec.compare(label, spec, differ{rules: rule, prefix: prefix}).changes
 }
 
 // renewNetwork takes every container off a network, makes it anew and brings them back

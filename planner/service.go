@@ -17,11 +17,15 @@ type service struct {
 	parts  map[string]any // json, taken apart when first needed
 	packed string         // value of LabelSpec, made when first needed
 	hash   string         // docker compose's, likewise
-	scale  int
-	forced bool           // to be replaced although nothing differs
-	job    bool           // another one waits for its completion
-	ready  *project.Ready // what it is ready by, in the place of a health check
-	edges  []edge
+	// compared are the records of its containers beside the JSON; replicas mostly have the same one.
+	compared []compared
+	// unwritable is why there is no JSON.
+	unwritable error
+	scale      int
+	forced     bool           // to be replaced although nothing differs
+	job        bool           // another one waits for its completion
+	ready      *project.Ready // what it is ready by, in the place of a health check
+	edges      []edge
 	// dependents are the services with an edge to this one, by name.
 	dependents []dependent
 	// parents are the services whose namespaces or volumes it joins: when one of

@@ -231,15 +231,13 @@ func (b *builder) asksAlike(s *service, c *Container) bool {
 	if b.codec.says(label, s.json) {
 		return true
 	}
-	if b.compared.label != label || b.compared.spec != s.json {
-		b.recordedChanges("", label, s.json, serviceRules{})
-	}
-	if !b.compared.read {
+	compared := s.compare(&b.codec, label)
+	if !compared.read {
 		return false
 	}
 	for _, x := range b.settings {
 		for _, path := range x.keys {
-			if key, _, _ := strings.Cut(path, "."); slices.Contains(b.compared.fields, key) {
+			if key, _, _ := strings.Cut(path, "."); slices.Contains(compared.fields, key) {
 				return false
 			}
 		}
