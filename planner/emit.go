@@ -107,6 +107,7 @@ func (b *builder) connection(s *service, r *replica, key string) ConnectNetwork 
 func (b *builder) emitStart(s *service, r *replica, gates []StepID) {
 	needs := append(b.emitMends(s, r), gates...)
 	needs = append(needs, b.after(r.old.Name)...)
+	needs = append(needs, b.newNetworks(s)...) // a run that made its container may have ended before its networks were there
 	needs = b.beforeStart(s, r, r.name, needs, "")
 	last := b.graph.add(Step{Action: StartContainer{Name: r.name, Service: s.name}, Needs: needs, Because: r.because})
 	for _, m := range b.exchanges(r.old) {
@@ -136,6 +137,11 @@ func (b *builder) emitRestart(s *service, r *replica, gates []StepID) {
 // start has to wait.
 func (b *builder) emitCreate(s *service, r *replica, gates *gate) {
 	needs := append(b.clear(r), b.resources(s, r)...)
+	var late []StepID
+	if b.have.lateNetworks && !b.how.NoStart {
+		late = b.newNetworks(s)
+		needs = without(needs, late)
+	}
 	r.create = b.graph.add(Step{Action: b.creation(s, r, r.name, "", ""), Needs: needs, Because: r.because})
 	r.done = []StepID{r.create}
 	marks := b.unmark(s, r.create)
@@ -144,7 +150,7 @@ func (b *builder) emitCreate(s *service, r *replica, gates *gate) {
 	}
 	last := b.graph.add(Step{
 		Action: StartContainer{Name: r.name, Service: s.name},
-		Needs:  b.beforeStart(s, r, r.name, slices.Concat([]StepID{r.create}, marks, gates.needs()), ""), Because: r.because,
+		Needs:  b.beforeStart(s, r, r.name, slices.Concat([]StepID{r.create}, late, marks, gates.needs()), ""), Because: r.because,
 	})
 	r.done = []StepID{b.hooks("post_start", s.spec.PostStart, r.name, s.name, []StepID{last}, "")}
 }
@@ -219,6 +225,21 @@ func (b *builder) hooks(when string, hooks []project.ServiceHook, container, ser
 // after are the steps that all others on the container called name have to follow.
 func (b *builder) after(name string) []StepID {
 	return append([]StepID(nil), b.before[name]...)
+}
+
+// newNetworks are the steps that make those networks of s that are not there.
+func (b *builder) newNetworks(s *service) []StepID {
+	var out []StepID
+	for _, key := range networkKeys(s.spec) {
+		if name := b.network(key); b.have.networks[name] == nil && b.networkSteps[name] != "" {
+			out = append(out, b.networkSteps[name])
+		}
+	}
+	return out
+}
+
+func without(ids, others []StepID) []StepID {
+	return slices.DeleteFunc(ids, func(id StepID) bool { return slices.Contains(others, id) })
 }
 
 // resources are the steps that make what a container of s needs to exist.

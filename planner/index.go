@@ -16,12 +16,13 @@ type index struct {
 	oneOffs    []*Container
 	adjusted   *Volume // the one with LabelAdjusted; nil where all containers are set as their labels say
 
-	converges bool
-	deployed  map[string]*Deployed // by service
-	objects   []Object
-	nodes     []Node
-	registry  map[string]string // what images stand for there, by reference
-	ready     int               // nodes that take containers
+	lateNetworks bool
+	converges    bool
+	deployed     map[string]*Deployed // by service
+	objects      []Object
+	nodes        []Node
+	registry     map[string]string // what images stand for there, by reference
+	ready        int               // nodes that take containers
 }
 
 func newIndex(have State) index {
@@ -59,6 +60,7 @@ func newIndex(have State) index {
 			x.adjusted = v
 		}
 	}
+	x.lateNetworks = have.Engine.LateNetworks
 	x.converges, x.objects, x.nodes, x.registry, x.deployed = have.Converges, have.Objects, have.Nodes, have.Registry, map[string]*Deployed{}
 	for i := range have.Deployed {
 		x.deployed[have.Deployed[i].Service] = &have.Deployed[i]

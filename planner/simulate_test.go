@@ -117,7 +117,7 @@ func (w *world) apply(a Action) error {
 		w.state.Networks = append(w.state.Networks, Network{ID: fmt.Sprintf("net%d", w.clock), Name: a.Name, Driver: a.Spec.Driver, Labels: a.Labels})
 	case RemoveNetwork:
 		for _, c := range w.state.Containers {
-			if c.endpoint(a.Name) != nil {
+			if c.endpoint(a.Name) != nil && (c.up() || !w.state.Engine.LateNetworks) {
 				return fmt.Errorf("network is in use by %s", c.Name)
 			}
 		}
@@ -269,6 +269,11 @@ func (w *world) start(name string) error {
 	c := w.container(name)
 	if c == nil {
 		return fmt.Errorf("no container %s", name)
+	}
+	for _, e := range c.Endpoints {
+		if e.NetworkID == "" && !slices.ContainsFunc(w.state.Networks, func(n Network) bool { return n.Name == e.Network }) {
+			return fmt.Errorf("no network %s", e.Network)
+		}
 	}
 	spec := w.specs[name]
 	for _, p := range spec.Ports {

@@ -39,6 +39,9 @@ type EngineInfo struct {
 	Arch string `json:",omitempty"` // in Go's words: "amd64"
 	// Builder is the name of a builder outside of the engine that builds for it; empty where it builds itself.
 	Builder string `json:",omitempty"`
+	// LateNetworks says that a container can be created before its networks are, which have to be there when it starts, and that a
+	// network can be removed while containers are in it that do not run.
+	LateNetworks bool `json:",omitempty"`
 }
 
 // Scope says what [State] has to cover.

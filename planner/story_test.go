@@ -70,6 +70,7 @@ type storyPolicy struct {
 	Run                []string // the command of run, for the first of Services
 	Aliases, Remove    bool     // of run
 	Builder            string   // outside of the engine
+	LateNetworks       bool     `yaml:"late_networks"` // of the engine
 	Nodes              int      // the engine keeps services by itself, on so many machines
 	Profiles           []string
 	Inputs, Built      map[string]Inputs // what builds go by, and did when the images were built
@@ -199,7 +200,7 @@ func readStoryWith(t *testing.T, file string, adapt func(*project.Project)) *sto
 			s.happen(t, fields)
 		}
 	}
-	s.world.state.Engine.Builder = s.how.Builder
+	s.world.state.Engine.Builder, s.world.state.Engine.LateNetworks = s.how.Builder, s.how.LateNetworks
 	if s.how.Built != nil {
 		plan, err := Builds(s.load(t, "compose.yaml", nil), State{}, Policy{Inputs: s.how.Built}, false)
 		if err != nil {
@@ -294,6 +295,8 @@ func (s *story) happen(t *testing.T, f []string) {
 		need().Name = f[2]
 	case "remove": // NAME
 		w.state.Containers = remove(w.state.Containers, func(c Container) bool { return c.Name == f[1] })
+	case "unjoined": // NAME NETWORK: it is only to be in it once it starts
+		need().endpoint(f[2]).NetworkID = ""
 	case "disconnect": // NAME NETWORK
 		need().Endpoints = remove(c.Endpoints, func(e Endpoint) bool { return e.Network == f[2] })
 	case "connect": // NAME NETWORK [ALIAS...]

@@ -50,12 +50,13 @@ type teardown struct {
 	*standing
 	file    bool // a Compose file says what belongs to the project
 	removed map[string]StepID
-	stay    []*Container // orphans that are not removed
+	stopped map[string]StepID // those of them that ran
+	stay    []*Container      // orphans that are not removed
 	users   *ties
 }
 
 func (t *teardown) containers() {
-	t.removed = map[string]StepID{}
+	t.removed, t.stopped = map[string]StepID{}, map[string]StepID{}
 	stopped := map[string][]StepID{}
 	for i := len(t.names) - 1; i >= 0; i-- {
 		name := t.names[i]
@@ -77,6 +78,7 @@ func (t *teardown) containers() {
 				id := t.stop(c, c.Name, needs, nil, "", nil)
 				stopped[name] = append(stopped[name], id)
 				need = []StepID{id}
+				t.stopped[c.Name] = id
 			}
 			id := t.graph.add(Step{
 				Action: t.codec.removeContainer(c, t.how.Volumes), Needs: need, Impact: Replace,
@@ -136,8 +138,12 @@ func (t *teardown) tied() *ties {
 			if id == "" {
 				continue
 			}
+			left := id
+			if stop := t.stopped[c.Name]; stop != "" && t.have.lateNetworks {
+				left = stop
+			}
 			for _, e := range c.Endpoints {
-				t.users.networks[e.Network] = append(t.users.networks[e.Network], id)
+				t.users.networks[e.Network] = append(t.users.networks[e.Network], left)
 			}
 			if c.Mounts == nil {
 				t.users.volumes[""] = append(t.users.volumes[""], id)

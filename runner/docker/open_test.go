@@ -221,7 +221,7 @@ func TestObserveTakesAFixedNumberOfCalls(t *testing.T) {
 		if got := fmt.Sprint(calls); got != "map[GET /containers/json:1 "+test.asks+" GET /networks:1 GET /volumes:1]" {
 			t.Errorf("%d containers: %s", n, got)
 		}
-		if want := (planner.EngineInfo{API: "1.51", Name: "docker 28.5.2", OS: "linux", Arch: state.Engine.Arch}); state.Engine != want {
+		if want := (planner.EngineInfo{API: "1.51", Name: "docker 28.5.2", OS: "linux", LateNetworks: true, Arch: state.Engine.Arch}); state.Engine != want {
 			t.Errorf("%+v", state.Engine)
 		}
 	}

@@ -98,19 +98,26 @@ func (e *Engine) join(c *Container, a planner.CreateContainer) error {
 		return nil
 	}
 	for _, key := range sorted(a.Networks) {
-		if err := e.endpoint(c, a.Networks[key], a.Spec, key, a.As); err != nil {
-			return err
+		if !e.s.Engine.LateNetworks {
+			if err := e.hasNetwork(a.Networks[key]); err != nil {
+				return err
+			}
 		}
+		e.endpoint(c, a.Networks[key], a.Spec, key, a.As)
+	}
+	return nil
+}
+
+func (e *Engine) hasNetwork(name string) error {
+	if e.s.Networks[name] == nil {
+		return fmt.Errorf("network %s not found: %w", name, ErrNotFound)
 	}
 	return nil
 }
 
 // endpoint gives a container its place in a network; "already in it" renews the settings.
 // as is the name that others find it by; empty is its own.
-func (e *Engine) endpoint(c *Container, network string, spec project.Service, key, as string) error {
-	if e.s.Networks[network] == nil {
-		return fmt.Errorf("network %s not found: %w", network, ErrNotFound)
-	}
+func (e *Engine) endpoint(c *Container, network string, spec project.Service, key, as string) {
 	p := planner.Endpoint{Network: network, Aliases: []string{}}
 	for _, alias := range []string{c.Labels[planner.LabelService], cmp.Or(as, c.Name)} {
 		if alias != "" {
@@ -133,7 +140,6 @@ func (e *Engine) endpoint(c *Container, network string, spec project.Service, ke
 	c.Endpoints = slices.DeleteFunc(c.Endpoints, func(p planner.Endpoint) bool { return p.Network == network })
 	c.Endpoints = append(c.Endpoints, p)
 	slices.SortFunc(c.Endpoints, func(a, b planner.Endpoint) int { return strings.Compare(a.Network, b.Network) })
-	return nil
 }
 
 // mount gives a new container its volumes: those of its service, those that
@@ -310,9 +316,10 @@ func (e *Engine) connect(a planner.ConnectNetwork) error {
 	if err != nil {
 		return err
 	}
-	if err := e.endpoint(c, a.Network, a.Spec, a.Key, a.As); err != nil {
+	if err := e.hasNetwork(a.Network); err != nil {
 		return err
 	}
+	e.endpoint(c, a.Network, a.Spec, a.Key, a.As)
 	if active(c) {
 		return e.address(c)
 	}

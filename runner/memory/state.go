@@ -108,7 +108,7 @@ func (s *Span) UnmarshalText(text []byte) error {
 
 func (s *State) fill() {
 	if s.Engine == (planner.EngineInfo{}) {
-		s.Engine = planner.EngineInfo{API: "1.51", Name: "memory", OS: "linux", Arch: "amd64"}
+		s.Engine = planner.EngineInfo{API: "1.51", Name: "memory", OS: "linux", Arch: "amd64", LateNetworks: true}
 	}
 	ensure(&s.Containers)
 	ensure(&s.Networks)
