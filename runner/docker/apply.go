@@ -224,14 +224,6 @@ func (e *Engine) stopBySignal(ctx context.Context, a planner.StopContainer) erro
 	return e.wrap(ctx, err, "stop container", a.Name)
 }
 
-func (e *Engine) kill(ctx context.Context, a planner.KillContainer) error {
-	err := e.client.ContainerKill(ctx, a.Name, a.Signal)
-	if gone(err) || cerrdefs.IsConflict(err) { // not there, not running
-		return nil
-	}
-	return e.wrap(ctx, err, "kill container", a.Name)
-}
-
 func (e *Engine) restart(ctx context.Context, a planner.RestartContainer) error {
 	err := e.client.ContainerRestart(ctx, a.Name, container.StopOptions{Timeout: timeout(a.Grace)})
 	if err == nil {

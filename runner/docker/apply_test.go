@@ -163,6 +163,23 @@ func TestStopWithASignal(t *testing.T) {
 	}
 }
 
+// Who looks right after a kill or a stop does not find that the container runs. The engine's list says so for some milliseconds.
+func TestLookAfterTheEnd(t *testing.T) {
+	r := newRig(t)
+	create := r.shell("web", sleeper, nil)
+	now := time.Duration(0)
+	for _, end := range []planner.Action{
+		planner.KillContainer{Name: create.Name}, planner.KillContainer{Name: create.Name, Signal: "SIGKILL"}, planner.KillContainer{Name: create.Name, Signal: "9"},
+		planner.StopContainer{Name: create.Name, Grace: &now},
+	} {
+		r.do(create, planner.StartContainer{Name: create.Name}, end)
+		state, err := r.Observe(r.ctx, planner.Scope{Project: r.project})
+		if err != nil || len(state.Containers) != 1 || state.Containers[0].Status != planner.Exited {
+			t.Errorf("after %#v: %+v, %v", end, state.Containers, err)
+		}
+	}
+}
+
 // What starts again after a stop that was interrupted runs on: the engine ends that stop all the same.
 func TestStartAfterAStopThatWasLeft(t *testing.T) {
 	r := newRig(t)
