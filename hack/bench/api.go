@@ -88,6 +88,19 @@ func (a *api) start(ctx context.Context, name string) error {
 	return a.call(ctx, http.MethodPost, "/containers/"+name+"/start", nil, nil)
 }
 
+// stop ends a container without any grace.
+func (a *api) stop(ctx context.Context, name string) error {
+	return a.call(ctx, http.MethodPost, "/containers/"+name+"/stop?t=0", nil, nil)
+}
+
+func (a *api) remove(ctx context.Context, name string) error {
+	return a.call(ctx, http.MethodDelete, "/containers/"+name, nil, nil)
+}
+
+func (a *api) removeNetwork(ctx context.Context) error {
+	return a.call(ctx, http.MethodDelete, "/networks/"+project+"_default", nil, nil)
+}
+
 // exec runs a command in a container and gives its exit code.
 func (a *api) exec(ctx context.Context, name string, command []string) (int, error) {
 	var made struct{ ID string }

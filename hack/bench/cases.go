@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -160,8 +159,7 @@ func down(n int) benchCase {
 // rawDown takes n containers and their network down with nothing but the calls for it.
 func (b *bench) rawDown(ctx context.Context, n int) error {
 	err := each(serviceNames(n), parallel(), func(name string) error {
-		stop := b.engine.call(ctx, http.MethodPost, "/containers/"+name+"/stop?t=0", nil, nil)
-		return errors.Join(stop, b.engine.call(ctx, http.MethodDelete, "/containers/"+name, nil, nil))
+		return errors.Join(b.engine.stop(ctx, name), b.engine.remove(ctx, name))
 	})
-	return errors.Join(err, b.engine.call(ctx, http.MethodDelete, "/networks/"+project+"_default", nil, nil))
+	return errors.Join(err, b.engine.removeNetwork(ctx))
 }

@@ -29,7 +29,7 @@ func replaced(n int) benchCase {
 				b.engine.create(ctx, old+"-new", b.image, []string{"run"}),
 				b.engine.call(ctx, http.MethodPost, "/containers/"+old+"/stop", nil, nil),
 				b.engine.start(ctx, old+"-new"),
-				b.engine.call(ctx, http.MethodDelete, "/containers/"+old, nil, nil))
+				b.engine.remove(ctx, old))
 			return time.Since(from), err
 		},
 	}

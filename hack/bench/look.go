@@ -78,7 +78,7 @@ func stopOne(n int) benchCase {
 		if _, err := b.engine.containers(ctx); err != nil {
 			return err
 		}
-		return b.engine.call(ctx, http.MethodPost, "/containers/"+serviceNames(n)[0]+"/stop?t=0", nil, nil)
+		return b.engine.stop(ctx, serviceNames(n)[0])
 	})
 	c.again = func(ctx context.Context, b *bench) error { return b.engine.start(ctx, serviceNames(n)[0]) }
 	return c
