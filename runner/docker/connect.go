@@ -47,8 +47,9 @@ func (e *Engine) connect(ctx context.Context) error {
 	// Engines before 23 have BuildKit but do not offer it as their default.
 	e.buildkit = h.Get("Builder-Version") == "2" || strings.HasPrefix(h.Get("Server"), "Docker/") && h.Get("Ostype") != "windows"
 	e.info = &planner.EngineInfo{API: e.client.ClientVersion(), Name: engineName(h.Get("Server")), OS: h.Get("Ostype")}
-	// Before API 1.44 all but one of its networks have to be there to put a new container into them. Podman wants all of them.
-	e.info.LateNetworks = strings.HasPrefix(e.info.Name, "docker ") && versions.GreaterThanOrEqualTo(e.info.API, "1.44")
+	// Before API 1.44 all but one of its networks have to be there to put a new container into them. Podman wants all of them, and
+	// nobody has tried it on Windows.
+	e.info.LateNetworks = strings.HasPrefix(e.info.Name, "docker ") && e.info.OS == "linux" && versions.GreaterThanOrEqualTo(e.info.API, "1.44")
 	// One that cannot be found is told when something is built.
 	if b, err := e.chosen(); err == nil && b != nil {
 		e.info.Builder = b.Name
