@@ -43,7 +43,6 @@ func words(s Service) []struct {
 var (
 	restartPolicy = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(no|always|unless-stopped|on-failure(:\d+)?)$`) })
 	containerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`) })
-	stopSignal    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?i:(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+)$`) })
 )
 
 // checkWords is about text that has to have a form.
@@ -78,8 +77,8 @@ func checkWords(c *checker, name string, s Service) {
 			bad(s.PullRefreshAfter, "a time", "write 12h, 3d or 1w", "pull_refresh_after")
 		}
 	}
-	if s.StopSignal != "" && !stopSignal().MatchString(s.StopSignal) {
-		bad(s.StopSignal, "a signal", "write SIGTERM, SIGQUIT, … or a number", "stop_signal")
+	if problem, hint := CheckSignal(s.StopSignal); s.StopSignal != "" && problem != "" {
+		c.add(finding{path: []string{"services", name, "stop_signal"}, problem: problem, hint: hint})
 	}
 	if s.MacAddress != "" {
 		if _, err := net.ParseMAC(s.MacAddress); err != nil {

@@ -38,10 +38,10 @@ its time is over, with Ctrl-C, where anything fails, and also where muster itsel
 
 // faultKinds are the commands that are one fault each; do gets what they say.
 func (p *program) faultKinds(do func(context.Context, fault.Job) error) []*cobra.Command {
-	var signal string
-	kill := p.containerFault(do, "kill", "Kill containers, and start them again", func() fault.Fault { return fault.Kill{Signal: strings.ToUpper(signal)} })
+	var signal signalFlag
+	kill := p.containerFault(do, "kill", "Kill containers, and start them again", func() fault.Fault { return fault.Kill{Signal: string(signal)} })
 	addFlags(kill, "Flags", func(f *pflag.FlagSet) {
-		f.StringVarP(&signal, "signal", "s", "", "The `SIGNAL`, SIGKILL at first; SIGABRT is a crash that a restart policy mends")
+		f.VarP(&signal, "signal", "s", "The `SIGNAL`, SIGKILL at first; SIGABRT is a crash that a restart policy mends")
 	})
 	return []*cobra.Command{
 		kill,

@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) killCommand() *cobra.Command {
-	var signal string
+	signal := signalFlag("SIGKILL")
 	var orphans bool
 	cmd := &cobra.Command{
 		Use: "kill [SERVICE...]", GroupID: groupExist,
@@ -31,7 +31,7 @@ func (p *program) killCommand() *cobra.Command {
 					if len(wanted) == 0 && files != nil && !orphans {
 						wanted = append(serviceNames(files), sortedKeys(files.Inactive)...)
 					}
-					return killPlan("", have, wanted, signal), nil
+					return killPlan("", have, wanted, string(signal)), nil
 				},
 			})
 			if err == nil && len(plan.Steps) == 0 && !p.globals.dryRun {
@@ -41,11 +41,29 @@ func (p *program) killCommand() *cobra.Command {
 		},
 	}
 	addFlags(cmd, "Flags", func(f *pflag.FlagSet) {
-		f.StringVarP(&signal, "signal", "s", "SIGKILL", "The `SIGNAL` to send")
+		f.VarP(&signal, "signal", "s", "The `SIGNAL` to send")
 		f.BoolVar(&orphans, "remove-orphans", false, "Also kill containers of services that the files no longer have")
 	})
 	return cmd
 }
+
+// signalFlag is a flag that takes the name or number of a signal; an engine would refuse others once for each container.
+type signalFlag string
+
+// String is the flag's value as text.
+func (s *signalFlag) String() string { return string(*s) }
+
+// Set takes what engines know.
+func (s *signalFlag) Set(text string) error {
+	if problem, hint := project.CheckSignal(text); problem != "" {
+		return fmt.Errorf("%s; %s", problem, hint)
+	}
+	*s = signalFlag(strings.ToUpper(text))
+	return nil
+}
+
+// Type names it in the help.
+func (s *signalFlag) Type() string { return "string" }
 
 // killPlan sends a signal to what runs, all at once, those that run made too; no services are all.
 func killPlan(name string, have planner.State, services []string, signal string) planner.Plan {
@@ -57,7 +75,7 @@ func killPlan(name string, have planner.State, services []string, signal string)
 		}
 		plan.Steps = append(plan.Steps, planner.Step{
 			ID:     planner.StepID("kill " + c.Name),
-			Action: planner.KillContainer{Name: c.Name, Service: c.Service, Signal: strings.ToUpper(signal)},
+			Action: planner.KillContainer{Name: c.Name, Service: c.Service, Signal: signal},
 			Impact: planner.Restart,
 		})
 	}
