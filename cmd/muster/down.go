@@ -33,7 +33,7 @@ func (p *program) downCommand() *cobra.Command {
 				return planner.Teardown(files, have, how)
 			}
 			seen, plan, err := p.change(cmd.Context(), change{
-				services: services, goal: "removed", again: "muster down", how: how, plan: teardown,
+				services: services, ends: true, goal: "removed", again: "muster down", how: how, plan: teardown,
 			})
 			if err == nil && len(plan.Steps) == 0 && !p.globals.dryRun {
 				p.warn(fmt.Sprintf("No resource found to remove for project %q.", seen.name))

@@ -24,7 +24,7 @@ func (p *program) killCommand() *cobra.Command {
 		ValidArgsFunction: p.serviceArgs,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			seen, plan, err := p.change(cmd.Context(), change{
-				services: services, apart: true, goal: "killed", again: "muster kill",
+				services: services, apart: true, ends: true, goal: "killed", again: "muster kill",
 				unheld: true, // it is the way out where a change hangs
 				plan: func(files *project.Project, have planner.State, how planner.Policy) (planner.Plan, error) {
 					wanted := how.Services

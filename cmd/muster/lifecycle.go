@@ -20,6 +20,8 @@ type change struct {
 	apart bool
 	// unheld goes ahead while somebody else changes the project.
 	unheld bool
+	// ends says that the command ends with it, so that a terminal keeps what was done.
+	ends bool
 	// ask is called with the plan before it is run; may be nil.
 	ask func(planner.Plan) error
 	// onEvent gets every event of the run; may be nil.
@@ -79,6 +81,9 @@ func (p *program) change(ctx context.Context, c change) (observed, planner.Plan,
 	board, err := p.carryOutReady(ctx, on, job{plan: plan, goal: c.goal, look: l, onEvent: c.onEvent}, t.files, c.how)
 	if err != nil {
 		return seen, plan, &runFailure{cause: err, board: board, again: c.again}
+	}
+	if c.ends {
+		p.printOutcome(l, plan, board)
 	}
 	return seen, plan, nil
 }

@@ -33,7 +33,7 @@ func (p *program) pausing(
 ) *cobra.Command {
 	cmd.ValidArgsFunction = p.serviceArgs
 	cmd.RunE = func(cmd *cobra.Command, services []string) error {
-		_, _, err := p.change(cmd.Context(), change{services: services, apart: true, goal: goal, again: "muster " + verb, plan: plan})
+		_, _, err := p.change(cmd.Context(), change{services: services, apart: true, ends: true, goal: goal, again: "muster " + verb, plan: plan})
 		return err
 	}
 	return cmd

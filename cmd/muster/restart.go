@@ -21,7 +21,7 @@ func (p *program) restartCommand() *cobra.Command {
 		ValidArgsFunction: p.serviceArgs,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			_, _, err := p.change(cmd.Context(), change{
-				services: services, goal: "restarted", again: "muster restart",
+				services: services, ends: true, goal: "restarted", again: "muster restart",
 				how:  wait.policy(planner.Policy{Timeout: timeout.duration(), NoDeps: noDeps, Now: p.now()}),
 				plan: planner.Restarts,
 			})

@@ -50,7 +50,7 @@ func (p *program) rm(ctx context.Context, o rmOptions, services []string) error 
 		}
 	}
 	_, plan, err := p.change(ctx, change{
-		services: services, goal: "removed", again: "muster rm",
+		services: services, ends: true, goal: "removed", again: "muster rm",
 		plan: func(_ *project.Project, have planner.State, how planner.Policy) (planner.Plan, error) {
 			return removalPlan(have, how.Services, o.volumes), nil
 		},

@@ -21,7 +21,7 @@ func (p *program) startCommand() *cobra.Command {
 		ValidArgsFunction: p.serviceArgs,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			_, _, err := p.change(cmd.Context(), change{
-				services: services, goal: "started", again: "muster start",
+				services: services, ends: true, goal: "started", again: "muster start",
 				how:  wait.policy(planner.Policy{Now: p.now()}),
 				plan: startExisting(services),
 			})

@@ -18,7 +18,7 @@ func (p *program) stopCommand() *cobra.Command {
 		ValidArgsFunction: p.serviceArgs,
 		RunE: func(cmd *cobra.Command, services []string) error {
 			_, _, err := p.change(cmd.Context(), change{
-				services: services, apart: true, goal: "stopped", again: "muster stop",
+				services: services, apart: true, ends: true, goal: "stopped", again: "muster stop",
 				how: planner.Policy{Timeout: timeout.duration(), Now: p.now()}, plan: planner.Stop,
 			})
 			return err

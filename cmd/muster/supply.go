@@ -65,9 +65,10 @@ func (p *program) supply(ctx context.Context, s supply) error {
 		return nil
 	}
 	if err != nil {
-		err = &runFailure{cause: err, board: board, again: s.again}
+		return &runFailure{cause: err, board: board, again: s.again}
 	}
-	return err
+	p.printOutcome(l, plan, board)
+	return nil
 }
 
 // skipped says why nothing is done about a service.
