@@ -64,8 +64,11 @@ func (p *program) volumeSnapshot(ctx context.Context, o snapshotOptions, name st
 	if err != nil {
 		return err
 	}
-	if _, err := folder.Find(name); err == nil && !o.replace {
+	switch err := folder.Has(name); { // told before anything is halted
+	case err == nil && !o.replace:
 		return snapshot.ExistsError(name)
+	case err != nil && !errors.As(err, new(*snapshot.NotFoundError)):
+		return err
 	}
 	l, err := p.look(want)
 	if err != nil {
