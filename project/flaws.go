@@ -42,6 +42,9 @@ func (s *specification) tell(f flaw, root *yaml.Node, left kept) []told {
 		if slices.Contains(k.Missing, "condition") {
 			t.hint = "write condition: service_started"
 		}
+		if slices.Contains(k.Missing, "triggers") {
+			t.hint = "write triggers: {manual: true}"
+		}
 		if len(k.Missing) > 1 {
 			t.words = sentence(quoted(k.Missing), "and") + " are missing"
 		}
