@@ -51,11 +51,7 @@ func explain(err error, r Request) error {
 	}
 	out := &Failure{Cause: err}
 	for _, s := range errdefs.Sources(err) {
-		if s.Info == nil || len(s.Ranges) == 0 {
-			continue
-		}
-		out.File, out.Line = r.file(s.Info.Filename), int(s.Ranges[0].Start.Line)
-		out.Text = line(s.Info.Data, out.Line)
+		out.at(s, r)
 	}
 	if found := parseError().FindStringSubmatch(err.Error()); out.Line == 0 && found != nil {
 		// An old BuildKit has the place in its words only.
@@ -68,6 +64,15 @@ func explain(err error, r Request) error {
 		out.Text = line(text, out.Line)
 	}
 	return out
+}
+
+// at notes the place that BuildKit gives, where it gives one.
+func (f *Failure) at(s *errdefs.Source, r Request) {
+	if s.Info == nil || len(s.Ranges) == 0 {
+		return
+	}
+	f.File, f.Line = r.file(s.Info.Filename), int(s.Ranges[0].Start.Line)
+	f.Text = line(s.Info.Data, f.Line)
 }
 
 var parseError = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`dockerfile parse error (?:on )?line (\d+): `) })
