@@ -119,7 +119,7 @@ func remoteProblem(place string, err error) error {
 func (p *program) agreePublic(to remote.Reference, of *project.Publication, o publishOptions) error {
 	if unasked := append(findings(of.Values), findings(of.EnvFiles)...); !o.withEnv && len(unasked) > 0 {
 		return &usageError{
-			problem: fmt.Sprintf("not published: whoever can read %s would read %s of variables:\n%s", to.Location, count(len(unasked), "value or file"), strings.Join(unasked, "\n")),
+			problem: fmt.Sprintf("not published: whoever can read %s would read these values and files of variables:\n%s", to.Location, strings.Join(unasked, "\n")),
 			hint:    "write ${NAME} for what each user sets, or publish them with --with-env",
 		}
 	}
