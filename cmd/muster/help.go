@@ -45,6 +45,9 @@ func printHelp(cmd *cobra.Command, _ []string) {
 	for _, group := range cmd.Groups() {
 		printCommands(w, cmd, group)
 	}
+	if len(cmd.Groups()) == 0 && cmd.HasAvailableSubCommands() { // cobra's own completion groups nothing
+		printCommands(w, cmd, &cobra.Group{Title: "Commands"})
+	}
 	printFlags(w, cmd)
 	if cmd.HasParent() {
 		fmt.Fprintf(w, "\nGlobal flags (-f, -p, --profile, …) may stand here too: %s --help\n", cmd.Root().CommandPath())
