@@ -162,6 +162,9 @@ func flagError(cmd *cobra.Command, err error) error {
 	if near := project.Nearest(name, names); near != "" {
 		usage.hint = "did you mean --" + near + "?"
 	}
+	if format := cmd.Flags().Lookup("format"); name == "json" && format != nil && strings.Contains(format.Usage, "json") { // as of plan and events
+		usage.hint = "did you mean --format json?"
+	}
 	return usage
 }
 
