@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/musterhq/muster/planner"
@@ -61,6 +63,7 @@ func (t *trial) run(ctx context.Context) error {
 		return err
 	}
 	t.begun = true
+	signal.Ignore(syscall.SIGPIPE) // a reader who goes away leaves the tests, and what is removed then, as they are
 	if !t.found {
 		// Whatever becomes of this program, it is then known that nobody needs the copy any more.
 		hold, err := t.instances().Hold(t.want.Copy(), t.holder())
@@ -120,7 +123,10 @@ func (t *trial) bringAndRun(ctx context.Context) error {
 			break
 		}
 	}
-	return t.printer.close()
+	if err := t.printer.close(); !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return nil
 }
 
 // round runs all tests once.
