@@ -45,6 +45,9 @@ func SettingsOf(s project.Service) (Settings, error) {
 	return settingsOf(spec), nil
 }
 
+// usualSwap says whether the swap limit is the one that an engine gives a container that asks for none.
+func (s Settings) usualSwap() bool { return s.Memory == 0 || s.MemorySwap == 2*s.Memory }
+
 // settingsOf reads them from a canonical spec, that of the file or a recorded one. What deploy says
 // goes before the plain keys.
 func settingsOf(spec map[string]any) Settings {
@@ -193,7 +196,7 @@ func settingTable() []setting {
 		{keys: []string{"cpuset"}, at: func(s *Settings) any { return &s.CPUSet }},
 		{keys: []string{"deploy.resources.limits.memory", "mem_limit"}, at: func(s *Settings) any { return &s.Memory }, text: sizeText},
 		{keys: []string{"deploy.resources.reservations.memory", "mem_reservation"}, at: func(s *Settings) any { return &s.MemoryReservation }, text: sizeText},
-		{keys: []string{"memswap_limit"}, at: func(s *Settings) any { return &s.MemorySwap }, text: sizeText, loose: true},
+		{keys: []string{"memswap_limit"}, at: func(s *Settings) any { return &s.MemorySwap }, text: sizeText, loose: true, lifted: true},
 		{keys: []string{"deploy.resources.limits.pids", "pids_limit"}, at: func(s *Settings) any { return &s.Pids }, lifted: true},
 		{keys: []string{"blkio_config.weight"}, at: func(s *Settings) any { return &s.BlkioWeight }, picky: true},
 		{keys: []string{"deploy.restart_policy.condition", "deploy.restart_policy.max_attempts", "restart"},
@@ -268,8 +271,10 @@ func (b *builder) adjustments(s *service, c *Container) (inPlace, anew []Change,
 	to = have
 	for _, x := range b.settings {
 		w, h, r := x.value(want), x.value(have), x.value(was)
+		// What the record asked for is not the engine's choice: it has to go when the file stops asking.
+		left := x.loose && w == "" && h != "" && h == r && !have.usualSwap()
 		switch {
-		case x.fits(w, h):
+		case x.fits(w, h) && !left:
 			continue
 		case h == "" && (r != "" || recorded == nil && x.picky):
 			continue // the engine has discarded it once, and would again

@@ -301,7 +301,9 @@ func (c *Container) set(s planner.Settings) {
 		keep(&s.CPUQuota, have.CPUQuota)
 		keep(&s.Memory, have.Memory)
 		keep(&s.MemoryReservation, have.MemoryReservation)
-		keep(&s.MemorySwap, have.MemorySwap)
+		if s.Memory > 0 && s.MemorySwap == 0 {
+			s.MemorySwap = 2 * s.Memory
+		}
 		keep(&s.BlkioWeight, have.BlkioWeight)
 		s.CPUSet = cmp.Or(s.CPUSet, have.CPUSet)
 	}
