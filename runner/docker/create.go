@@ -123,8 +123,7 @@ func (e *Engine) clearCommand(ctx context.Context, c *container.Config) error {
 	return nil
 }
 
-// inherit mounts the anonymous volumes of another container where it has them, except
-// where the service itself mounts something.
+// inherit mounts the anonymous volumes of another container where the service or its image has such ones, too.
 func (e *Engine) inherit(ctx context.Context, a planner.CreateContainer, h *container.HostConfig) error {
 	old, err := e.inspect(ctx, a.Inherit)
 	if gone(err) {
@@ -133,22 +132,62 @@ func (e *Engine) inherit(ctx context.Context, a planner.CreateContainer, h *cont
 	if err != nil {
 		return err
 	}
-	taken := map[string]bool{}
-	for _, v := range a.Spec.Volumes {
-		taken[v.Target] = v.Source != "" || v.Type != "volume"
-	}
+	taken, asked := map[string]bool{}, map[string]bool{}
 	for path := range h.Tmpfs {
 		taken[path] = true
 	}
 	for _, f := range a.Files {
 		taken[f.Target] = true
 	}
+	for _, v := range a.Spec.Volumes {
+		asked[v.Target] = v.Source == "" && v.Type == "volume"
+		taken[v.Target] = taken[v.Target] || !asked[v.Target]
+	}
+	var unasked []container.MountPoint
 	for _, m := range old.Mounts {
-		if m.Type != mount.TypeVolume || !planner.Nameless(m.Name) || taken[m.Destination] {
-			continue
+		switch {
+		case m.Type != mount.TypeVolume || !planner.Nameless(m.Name) || taken[m.Destination]:
+		case asked[m.Destination]:
+			h.Mounts = append(withoutTarget(h.Mounts, m.Destination), inherited(m))
+		default:
+			unasked = append(unasked, m)
 		}
-		h.Mounts = withoutTarget(h.Mounts, m.Destination)
-		h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Source: m.Name, Target: m.Destination, ReadOnly: !m.RW})
+	}
+	if len(unasked) == 0 {
+		return nil
+	}
+	return e.inheritDeclared(ctx, a, h, unasked)
+}
+
+func inherited(m container.MountPoint) mount.Mount {
+	return mount.Mount{Type: mount.TypeVolume, Source: m.Name, Target: m.Destination, ReadOnly: !m.RW}
+}
+
+// inheritDeclared mounts those that the image declares, except where they come from another container: that one may have others by now.
+// What neither asks for is left out, as it would go on hiding what the image has at that place.
+func (e *Engine) inheritDeclared(ctx context.Context, a planner.CreateContainer, h *container.HostConfig, mounts []container.MountPoint) error {
+	img, err := e.client.ImageInspect(ctx, a.Image)
+	if gone(err) || err == nil && img.Config == nil {
+		return nil // the creation says so
+	}
+	if err != nil {
+		return e.wrap(ctx, err, "inspect image", a.Image)
+	}
+	lent := map[string]bool{}
+	for _, from := range h.VolumesFrom {
+		name, _, _ := strings.Cut(from, ":")
+		other, err := e.inspect(ctx, name)
+		if err != nil && !gone(err) {
+			return err
+		}
+		for _, m := range other.Mounts {
+			lent[m.Destination] = true
+		}
+	}
+	for _, m := range mounts {
+		if _, declared := img.Config.Volumes[m.Destination]; declared && !lent[m.Destination] {
+			h.Mounts = append(h.Mounts, inherited(m))
+		}
 	}
 	return nil
 }

@@ -174,6 +174,57 @@ func TestInherit(t *testing.T) {
 	}
 }
 
+// An anonymous volume goes on where the service or its image still has one. One that the file has dropped would hide what the image has there,
+// and one of another container comes from that.
+func TestInheritsWhatIsStillAsked(t *testing.T) {
+	r := newRig(t)
+	image := r.image(types.BuildConfig{Context: t.TempDir(), DockerfileInline: "FROM " + busybox() + "\nVOLUME /declared\n"})
+	r.do(image)
+	at := func(targets ...string) func(a *planner.CreateContainer) {
+		return func(a *planner.CreateContainer) {
+			a.Image = image.Ref
+			for _, target := range targets {
+				a.Spec.Volumes = append(a.Spec.Volumes, types.ServiceVolumeConfig{Type: "volume", Target: target})
+			}
+		}
+	}
+	reads := func(a *planner.CreateContainer) { a.Spec.VolumesFrom = []string{r.name("web")} }
+	old, reader := r.shell("web", "true", at("/kept", "/dropped")), r.shell("reader", "true", reads)
+	r.do(old, reader)
+	next := r.shell("web", "true", at("/kept"))
+	next.Name, next.Inherit = old.Name+".next", old.Name
+	readsOn := r.shell("reader", "true", reads)
+	readsOn.Name, readsOn.Inherit = reader.Name+".next", reader.Name
+	r.do(next, readsOn)
+	had, has := r.nameless(old.Name), r.nameless(next.Name)
+	if len(had) != 3 || len(has) != 2 || has["/kept"] != had["/kept"] || has["/declared"] != had["/declared"] {
+		t.Errorf("the first has %v, the next %v", had, has)
+	}
+	is, err := r.inspect(r.ctx, readsOn.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(is.HostConfig.Mounts) != 0 || len(r.nameless(readsOn.Name)) != 3 {
+		t.Errorf("the next reader has %v, of its own %v", r.nameless(readsOn.Name), is.HostConfig.Mounts)
+	}
+}
+
+// nameless are a container's anonymous volumes by their places.
+func (r *rig) nameless(name string) map[string]string {
+	r.t.Helper()
+	is, err := r.inspect(r.ctx, name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, m := range is.Mounts {
+		if planner.Nameless(m.Name) {
+			out[m.Destination] = m.Name
+		}
+	}
+	return out
+}
+
 // An empty command stays empty although the image has one.
 func TestEmptyCommandClearsTheImages(t *testing.T) {
 	r := newRig(t)
