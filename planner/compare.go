@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -23,7 +24,13 @@ func (b *builder) changes(s *service, c *Container) []Change {
 		}
 	}
 	inPlace, anew, _ := b.adjustments(s, c)
-	if out = append(append(out, anew...), b.lostNetworks(s, c, beside)...); len(out) > 0 {
+	out = append(append(out, anew...), b.lostNetworks(s, c, beside)...)
+	if len(out) == 0 {
+		out = b.costlyPlaces(s, c)
+		costly := out
+		beside = slices.DeleteFunc(beside, func(d Change) bool { return mentions(costly, d.Path) })
+	}
+	if len(out) > 0 {
 		out = append(append(out, inPlace...), beside...)
 	}
 	sort.SliceStable(out, func(i, j int) bool { return out[i].Path < out[j].Path })

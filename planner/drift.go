@@ -112,13 +112,7 @@ func (b *builder) mendEndpoints(s *service, r *replica) {
 			b.mendPlace(s, r, key)
 			continue
 		}
-		m := mend{connect: key, change: Change{Path: s.path("networks." + key), From: "not connected", To: name, Drift: true}}
-		if was := b.formerly(r.old, key); was != "" {
-			m.change.From, m.change.Drift = was, false
-		} else if _, had := record.Networks[key]; !known || !had && len(record.Networks) > 0 {
-			m.change.From, m.change.Drift = "", false
-		}
-		r.mends = append(r.mends, m)
+		r.mends = append(r.mends, mend{connect: key, change: b.unconnected(s, r.old, key)})
 	}
 	for _, e := range r.old.Endpoints {
 		n := b.have.networks[e.Network]
@@ -139,6 +133,18 @@ func (b *builder) mendEndpoints(s *service, r *replica) {
 		}
 		r.mends = append(r.mends, m)
 	}
+}
+
+// unconnected is that a container is not in a network of its service.
+func (b *builder) unconnected(s *service, c *Container, key string) Change {
+	change := Change{Path: s.path("networks." + key), From: "not connected", To: b.network(key), Drift: true}
+	record, known := b.recordOf(s, c)
+	if was := b.formerly(c, key); was != "" {
+		change.From, change.Drift = was, false
+	} else if _, had := record.Networks[key]; !known || !had && len(record.Networks) > 0 {
+		change.From, change.Drift = "", false
+	}
+	return change
 }
 
 // keyOf is the key in the file of a network; that of an external one stands on no label.

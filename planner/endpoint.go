@@ -186,6 +186,27 @@ func (b *builder) lostHardware(s *service, c *Container) []Change {
 	return out
 }
 
+// costlyPlaces are the changes for which a container would have to join a network where it wants a MAC address, and so would lose it.
+func (b *builder) costlyPlaces(s *service, c *Container) []Change {
+	if s.spec.NetworkMode != "" {
+		return nil
+	}
+	var out []Change
+	for _, key := range networkKeys(s.spec) {
+		name := b.network(key)
+		want, _ := networkOf(wantedOf(s), key)
+		_, defined := b.want.Networks[key]
+		switch {
+		case want.MacAddress == "" || builtIn(name) || !defined:
+		case c.endpoint(name) == nil:
+			out = append(out, b.unconnected(s, c, key))
+		default:
+			out = append(out, b.misplaced(s, c, key)...)
+		}
+	}
+	return slices.DeleteFunc(out, func(d Change) bool { return d.Drift && b.how.IgnoreDrift })
+}
+
 // aliasesOf are the names that a service is to be found by in a network, besides those of its containers.
 func aliasesOf(service string, n *project.ServiceNetwork) []string {
 	var out []string
