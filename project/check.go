@@ -177,10 +177,14 @@ func checkServiceReferences(c *checker, name string, s Service) {
 // top-level section declares.
 func checkResourceReferences(c *checker, name string, s Service) {
 	want := func(kind, section, key string, known []string, parts ...string) {
-		if slices.Contains(known, key) || c.cut[section] || c.cut.within(section, key) || key == "" {
+		if slices.Contains(known, key) || c.cut[section] || c.cut.within(section, key) {
 			return
 		}
 		path := append([]string{"services", name}, parts...)
+		if key == "" {
+			c.add(finding{path: path, problem: "the name of a " + kind + " is missing", hint: "name one of the top-level " + section})
+			return
+		}
 		hint := didYouMean(key, known)
 		if hint == "" || Nearest(key, known) == "" {
 			hint = fmt.Sprintf("declare it in the top-level %s", section)
@@ -193,7 +197,7 @@ func checkResourceReferences(c *checker, name string, s Service) {
 		}
 	}
 	for _, v := range s.Volumes {
-		if v.Type == types.VolumeTypeVolume {
+		if v.Type == types.VolumeTypeVolume && v.Source != "" {
 			want("volume", "volumes", v.Source, c.m.VolumeNames(), "volumes")
 		}
 	}
