@@ -163,6 +163,26 @@ func TestSwitches(t *testing.T) {
 	}
 }
 
+// What is written can be read, also where a service can do without one that is not active. Rollback lives on it.
+func TestMarshalledWithoutInactive(t *testing.T) {
+	read := func(text string) *Project {
+		p, err := Load(t.Context(), Options{Files: []string{"-"}, Stdin: strings.NewReader(text), Name: "shop", Cwd: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p := read("services: {web: {image: x, depends_on: {db: {condition: service_started}, off: {condition: service_healthy, required: false}}}, " +
+		"db: {image: x}, off: {image: x, profiles: [off]}}")
+	again := read(marshalled(t, p)).Services["web"].DependsOn
+	if _, ok := again["db"]; !ok || len(again) != 1 {
+		t.Errorf("it depends on %v", again)
+	}
+	if len(p.Services["web"].DependsOn) != 2 {
+		t.Errorf("writing has changed the model: %v", p.Services["web"].DependsOn)
+	}
+}
+
 func marshalled(t *testing.T, p *Project) string {
 	text, err := p.Marshal("yaml")
 	if err != nil {

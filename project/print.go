@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,6 +24,7 @@ func (p *Project) Marshal(format string) ([]byte, error) {
 	if !p.allResources {
 		m = m.WithoutUnnecessaryResources()
 	}
+	m = withoutAbsent(m)
 	var data []byte
 	var err error
 	switch format {
@@ -37,6 +39,22 @@ func (p *Project) Marshal(format string) ([]byte, error) {
 		return nil, fmt.Errorf("write the model: %w", err)
 	}
 	return bytes.ReplaceAll(data, []byte("$"), []byte("$$")), nil
+}
+
+// withoutAbsent leaves out that services depend on ones that are not active, which is allowed where these are not required: they are not written, and nobody
+// could read a reference to them.
+func withoutAbsent(m *types.Project) *types.Project {
+	out := *m
+	out.Services = maps.Clone(m.Services)
+	for name, s := range out.Services {
+		s.DependsOn = maps.Clone(s.DependsOn)
+		maps.DeleteFunc(s.DependsOn, func(on string, _ types.ServiceDependency) bool {
+			_, active := m.Services[on]
+			return !active
+		})
+		out.Services[name] = s
+	}
+	return &out
 }
 
 // marshalRaw writes a model that was not interpolated and therefore fits no types.
