@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/musterhq/muster/project"
 	"github.com/musterhq/muster/runner/docker"
 )
 
@@ -107,7 +108,7 @@ func (p *program) exec(ctx context.Context, o execOptions, service string, comma
 		return err
 	}
 	process := docker.ExecOptions{
-		Command: command, Environment: p.passedOn(o.environment), User: o.user, WorkingDir: o.workdir, Privileged: o.privileged,
+		Command: command, Environment: p.passedOn(o.environment, c.project.files), User: o.user, WorkingDir: o.workdir, Privileged: o.privileged,
 		Terminal: p.wantsTerminal(o.noTerminal, o.terminal), Input: o.interactive, DetachKeys: keysText,
 	}
 	if o.detach {
@@ -134,13 +135,16 @@ func (p *program) exec(ctx context.Context, o execOptions, service string, comma
 	return err
 }
 
-// passedOn gives variables that were named without a value the one that they have here. Those that have none
-// are left out, as docker does.
-func (p *program) passedOn(variables []string) []string {
+// passedOn gives variables that were named without a value the one that they have here, or in the env files where the
+// files have been loaded. Those that have none are left out, as docker does.
+func (p *program) passedOn(variables []string, of *project.Project) []string {
 	var out []string
 	for _, v := range variables {
 		if !strings.Contains(v, "=") {
 			value, known := p.lookupenv(v)
+			if !known && of != nil {
+				value, known = of.Environment[v]
+			}
 			if !known {
 				continue
 			}
