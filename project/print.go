@@ -117,8 +117,8 @@ func (p *Project) Hashes() (map[string]string, error) {
 type Variable struct {
 	Name      string
 	Required  bool
-	Default   string
-	Alternate string // what it stands for where it is set
+	Default   string `json:"DefaultValue"`
+	Alternate string `json:"PresenceValue"` // what it stands for where it is set
 }
 
 // Variables are those that the model of a project uses which was loaded with NoInterpolate,

@@ -121,7 +121,7 @@ func (p *program) configText(want *project.Project, o configOptions) (string, er
 	case o.hash != "":
 		return hashes(want, o.hash)
 	case o.variables:
-		return variables(want)
+		return variables(want, o.format)
 	case o.environment:
 		return lines(want.EnvironmentList()), nil
 	}
@@ -159,9 +159,17 @@ func modelText(want *project.Project, o configOptions) (string, error) {
 	return string(text), err
 }
 
-// variables is the table of what the files are interpolated with, in docker compose's form.
-func variables(want *project.Project) (string, error) {
+// variables are what the files are interpolated with, as a table or in JSON by their names, in docker compose's form.
+func variables(want *project.Project, format string) (string, error) {
 	var b strings.Builder
+	if format == "json" {
+		byName := map[string]project.Variable{}
+		for _, v := range want.Variables() {
+			byName[v.Name] = v
+		}
+		err := encodeIndented(&b, byName)
+		return b.String(), err
+	}
 	tabs := tabwriter.NewWriter(&b, 20, 1, 3, ' ', 0)
 	fmt.Fprintln(tabs, "NAME\tREQUIRED\tDEFAULT VALUE\tALTERNATE VALUE")
 	for _, v := range want.Variables() {
