@@ -29,7 +29,7 @@ func TestDecode(t *testing.T) {
 	row := newRow(got[2], "shop", time.Unix(1764450000, 0), true)
 	for got, want := range map[string]string{
 		row.Name: "shop-web-1", row.Health: "healthy", row.Networks: "back,front", row.Mounts: "data,/a/very/long/f…", row.LocalVolumes: "1", row.ID: "0123456789ab",
-		row.Ports: "[::]:8080-8081->80-81/tcp, 90/tcp", row.RunningFor: "About an hour ago", row.CreatedAt: "2025-11-29 20:00:00 +0000 UTC",
+		row.Ports: "[::]:8080->80/tcp, [::]:8081->81/tcp, 90/tcp", row.RunningFor: "About an hour ago", row.CreatedAt: "2025-11-29 20:00:00 +0000 UTC",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

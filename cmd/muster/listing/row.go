@@ -117,8 +117,8 @@ func SortedPorts(ports []Port) []Port {
 	return out
 }
 
-// PortsText lists ports as docker does, runs of them as a range:
-// "0.0.0.0:8000-8002->8000-8002/tcp".
+// PortsText lists ports as docker does, runs of them as a range where they have the same numbers inside and outside:
+// "0.0.0.0:8000-8002->8000-8002/tcp". Others are looked for by scripts as "0.0.0.0:8080->80/tcp".
 func PortsText(ports []Port) string {
 	type run struct{ from, to Port }
 	var runs []run
@@ -127,7 +127,8 @@ func PortsText(ports []Port) string {
 		for i := range runs {
 			to := &runs[i].to
 			follows := p.Target == to.Target+1 && p.HostIP == to.HostIP && p.Protocol == to.Protocol
-			if follows && (p.Published == to.Published+1 || p.Published == 0 && to.Published == 0) {
+			alike := p.Published == p.Target && to.Published == to.Target
+			if follows && (alike || p.Published == 0 && to.Published == 0) {
 				*to, joined = p, true
 				break
 			}
