@@ -75,7 +75,12 @@ func serviceAndPath(arg string) (service, path string) {
 func (p *program) copy(ctx context.Context, o copyOptions, source, target string) error {
 	from, fromPath := serviceAndPath(source)
 	to, toPath := serviceAndPath(target)
+	const emptyHint = "a variable of the script may be unset; . is this folder"
 	switch {
+	case source == "":
+		return &usageError{problem: "the source is empty", hint: emptyHint}
+	case target == "":
+		return &usageError{problem: "the target is empty", hint: emptyHint}
 	case from != "" && to != "":
 		return &usageError{problem: "copying between services is not supported", hint: "copy to this machine first, or through a pipe: SERVICE:PATH - and - SERVICE:PATH"}
 	case from == "" && to == "":
