@@ -87,12 +87,18 @@ func TestErrorsOfContainers(t *testing.T) {
 }
 
 func TestPortTakenByAContainer(t *testing.T) {
+	for _, protocol := range []string{"tcp", "udp"} {
+		t.Run(protocol, func(t *testing.T) { takenByAContainer(t, protocol) })
+	}
+}
+
+func takenByAContainer(t *testing.T, protocol string) {
 	r := newRig(t)
 	publish := func(port string) func(*planner.CreateContainer) {
 		return func(a *planner.CreateContainer) {
 			a.Labels[planner.LabelWorkingDir] = "/src/blog"
 			a.Spec.NetworkMode = "bridge"
-			a.Spec.Ports = []types.ServicePortConfig{{Target: 80, Published: port, HostIP: "127.0.0.1"}}
+			a.Spec.Ports = []types.ServicePortConfig{{Target: 80, Published: port, HostIP: "127.0.0.1", Protocol: protocol}}
 		}
 	}
 	r.do(r.shell("blog", sleeper, publish("")), planner.StartContainer{Name: r.name("blog")})
@@ -144,18 +150,18 @@ func TestThingsInUse(t *testing.T) {
 
 func TestTakenPort(t *testing.T) {
 	for text, want := range map[string]string{
-		"driver failed programming external connectivity on endpoint x (1234): Bind for 0.0.0.0:8080 failed: port is already allocated":                 "8080 tcp",
-		"driver failed programming external connectivity on endpoint x (1234): Bind for :::8080 failed: port is already allocated":                      "8080 tcp",
+		"driver failed programming external connectivity on endpoint x (1234): Bind for 0.0.0.0:8080 failed: port is already allocated":                 "8080 tcp,udp",
+		"driver failed programming external connectivity on endpoint x (1234): Bind for :::8080 failed: port is already allocated":                      "8080 tcp,udp",
 		"failed to set up container networking: driver failed: failed to bind host port for 127.0.0.1:5432:172.18.0.2:5432/tcp: address already in use": "5432 tcp",
 		"failed to bind host port 0.0.0.0:53/udp: address already in use":                                                                               "53 udp",
 		"failed to bind host port [::]:8443/tcp: address already in use":                                                                                "8443 tcp",
 		"Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use":                                                           "80 tcp",
 		"listen udp6 [::1]:53: bind: address already in use":                                                                                            "53 udp",
 		"rootlessport listen tcp 0.0.0.0:8080: bind: address already in use":                                                                            "8080 tcp",
-		"something else": " tcp",
+		"something else": " tcp,udp",
 	} {
-		port, protocol := takenPort(text)
-		if got := port + " " + protocol; got != want {
+		port, protocols := takenPort(text)
+		if got := port + " " + strings.Join(protocols, ","); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}

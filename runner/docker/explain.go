@@ -139,7 +139,7 @@ func runtimeSaid(text string) string {
 
 // portTaken finds out who has the port, with one call.
 func (e *Engine) portTaken(ctx context.Context, err error) error {
-	port, protocol := takenPort(said(err))
+	port, protocols := takenPort(said(err))
 	if port == "" {
 		return e.wrap(ctx, err, "publish", "ports")
 	}
@@ -147,10 +147,7 @@ func (e *Engine) portTaken(ctx context.Context, err error) error {
 	// Podman knows no filter for published ports, so it is all that run.
 	there, failed := e.client.ContainerList(ctx, container.ListOptions{})
 	if failed == nil {
-		for _, c := range there {
-			if !publishes(c, port, protocol) {
-				continue
-			}
+		if c, found := publisher(there, port, protocols); found {
 			stop := "`docker stop " + entry.Name(c.Names) + "`"
 			if p, s := c.Labels[planner.LabelProject], c.Labels[planner.LabelService]; p != "" && s != "" {
 				stop = fmt.Sprintf("`muster -p %s stop %s`", p, s)
@@ -164,11 +161,23 @@ func (e *Engine) portTaken(ctx context.Context, err error) error {
 	}
 	who, hint := "another process on the engine's machine", otherwise
 	if isLocal(e.host) {
-		if process := portOwner(port, protocol); process != "" {
+		if process := portOwner(port, protocols[0]); process != "" {
 			who, hint = process, "stop it, or "+otherwise
 		}
 	}
 	return &refusal{problem: fmt.Sprintf("port %s is taken by %s", port, who), hint: hint, cause: err}
+}
+
+// publisher is the container that has a port, by the first of the protocols by which one has it.
+func publisher(there []container.Summary, port string, protocols []string) (c container.Summary, found bool) {
+	for _, protocol := range protocols {
+		for _, c := range there {
+			if publishes(c, port, protocol) {
+				return c, true
+			}
+		}
+	}
+	return c, false
 }
 
 func publishes(c container.Summary, port, protocol string) bool {
@@ -180,13 +189,17 @@ func publishes(c container.Summary, port, protocol string) bool {
 	return false
 }
 
-// takenPort finds the port in the engine's message: "Bind for 0.0.0.0:8080 failed", "failed to bind
-// host port for 0.0.0.0:8080:172.18.0.2:80/tcp", "listen tcp4 0.0.0.0:8080: bind", "failed to
-// bind host port 0.0.0.0:8080/tcp".
-func takenPort(text string) (port, protocol string) {
-	protocol = "tcp"
-	if strings.Contains(text, "/udp") || strings.Contains(text, "listen udp") {
-		protocol = "udp"
+// takenPort finds the port in the engine's message, with the protocols that it can be of, since not each says it:
+// "Bind for 0.0.0.0:8080 failed", "failed to bind host port for 0.0.0.0:8080:172.18.0.2:80/tcp",
+// "listen tcp4 0.0.0.0:8080: bind", "failed to bind host port 0.0.0.0:8080/tcp".
+func takenPort(text string) (port string, protocols []string) {
+	switch {
+	case strings.Contains(text, "/udp"), strings.Contains(text, "listen udp"):
+		protocols = []string{"udp"}
+	case strings.Contains(text, "/tcp"), strings.Contains(text, "listen tcp"):
+		protocols = []string{"tcp"}
+	default:
+		protocols = []string{"tcp", "udp"}
 	}
 	for _, mark := range []string{"Bind for ", "host port for ", "listen tcp4 ", "listen tcp6 ", "listen tcp ", "listen udp4 ", "listen udp6 ", "listen udp ", "host port "} {
 		i := strings.Index(text, mark)
@@ -210,10 +223,10 @@ func takenPort(text string) (port, protocol string) {
 			end++
 		}
 		if end > 0 {
-			return digits[:end], protocol
+			return digits[:end], protocols
 		}
 	}
-	return "", protocol
+	return "", protocols
 }
 
 // described names a container with its project: "blog-web-1 (project blog, ~/src/blog)".
