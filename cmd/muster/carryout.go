@@ -59,6 +59,7 @@ func (p *program) carryOut(ctx context.Context, on engine, j job) (*board, error
 		last, _, _ := p.lastStart(on, b.project) // without it the waits only take a little longer
 		return last
 	})
+	defer p.unread.hold()()
 	d.begin(b)
 	err = runner.Run(ctx, plugin.Wrap(on, plugin.Options{Environ: p.pluginEnviron()}), j.plan, runner.Options{
 		Parallel: parallel,

@@ -62,7 +62,8 @@ func (p *program) hold(ctx context.Context, on projectHolder, host, project stri
 		local()
 		return nil, err
 	}
-	return func() { remote(); local() }, nil
+	readers := p.unread.hold()
+	return func() { remote(); local(); readers() }, nil
 }
 
 // How long to wait before a lock that somebody has is tried again: a file of this machine, and the engine's.

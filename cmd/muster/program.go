@@ -33,6 +33,9 @@ type program struct {
 	// aside makes room on the screen for a question; nil where nothing is in its way.
 	aside func() (back func())
 
+	// unread is nil where the system does not end the program for what nobody reads.
+	unread *unread
+
 	called    string   // by what the user calls the program; empty is muster
 	args      []string // as typed
 	globals   globals
@@ -59,7 +62,8 @@ func fromSystem() *program {
 		signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	}
 	return &program{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		unread: &unread{},
+		in:     os.Stdin, out: os.Stdout, err: os.Stderr,
 		screen: terminalOf(os.Stderr), outScreen: terminalOf(os.Stdout), console: keyboardOf(os.Stdin),
 		environ: os.Environ(),
 		open:    openEngine,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync"
@@ -63,7 +62,7 @@ func (t *trial) run(ctx context.Context) error {
 		return err
 	}
 	t.begun = true
-	signal.Ignore(syscall.SIGPIPE) // a reader who goes away leaves the tests, and what is removed then, as they are
+	t.unread.hold() // a reader who goes away leaves the tests, and what is removed then, as they are
 	if !t.found {
 		// Whatever becomes of this program, it is then known that nobody needs the copy any more.
 		hold, err := t.instances().Hold(t.want.Copy(), t.holder())

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -105,7 +103,7 @@ func (p *program) volumeSnapshot(ctx context.Context, o snapshotOptions, name st
 	s := p.taken(name, want.First, want.Name, p.now())
 	goOn := func(context.Context) error { return nil }
 	if len(writers) > 0 {
-		signal.Ignore(syscall.SIGPIPE) // a reader who goes away must not leave them halted
+		defer p.unread.hold()() // a reader who goes away must not leave them halted
 		if s.Halted, goOn, err = p.halt(ctx, o, writers); err != nil {
 			return errors.Join(err, goOn(context.WithoutCancel(ctx)))
 		}
