@@ -64,6 +64,13 @@ func (p *program) attach(ctx context.Context, o attachOptions, service string) e
 		return err
 	}
 	defer with.Close()
+	// One that has ended since it was listed neither prints nor ends again: the engine would keep both waiting for ever.
+	if c.Container, err = on.Inspect(ctx, c.Name); err != nil {
+		return err
+	}
+	if !isUp(c.Container) {
+		return &usageError{problem: c.Name + " is not running", hint: "start it with `muster start " + service + "`"}
+	}
 	p.repaint(ctx, with)
 	signals := o.signals && !with.Terminal() // a terminal's signals are keys
 	return p.stay(ctx, on, c.Name, with, conversation{input: !o.noStdin, keys: keys, keepSignals: !signals}, ending)
