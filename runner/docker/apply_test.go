@@ -180,6 +180,28 @@ func TestLookAfterTheEnd(t *testing.T) {
 	}
 }
 
+// Who has waited for the end of a container does not find that it runs either, as `muster attach web && muster up -d` would.
+func TestLookAfterEnding(t *testing.T) {
+	const often = 5 // the engine's list is not always late
+	r := newRig(t)
+	create := r.shell("web", "exit 3", nil)
+	r.do(create)
+	for range often {
+		ending, err := r.Ending(r.ctx, create.Name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.do(planner.StartContainer{Name: create.Name})
+		if code, err := ending(); code != 3 || err != nil {
+			t.Fatalf("ended with %d, %v", code, err)
+		}
+		state, err := r.Observe(r.ctx, planner.Scope{Project: r.project})
+		if err != nil || len(state.Containers) != 1 || state.Containers[0].Status != planner.Exited {
+			t.Fatalf("after the end: %+v, %v", state.Containers, err)
+		}
+	}
+}
+
 // What starts again after a stop that was interrupted runs on: the engine ends that stop all the same.
 func TestStartAfterAStopThatWasLeft(t *testing.T) {
 	r := newRig(t)

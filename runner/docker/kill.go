@@ -29,9 +29,9 @@ func endsAtOnce(signal string) bool {
 	return slices.Contains([]string{"", "9", "KILL"}, strings.TrimPrefix(strings.ToUpper(signal), "SIG"))
 }
 
-// listedAsEnded waits until the engine's list does not have a container as running. After a kill it still does for some milliseconds, although the engine has
-// waited for the end: whoever looks meanwhile, as an up does right after it, would find nothing to do. Somebody may have started it again, so it is not
-// waited for long, and its end does not depend on it.
+// listedAsEnded waits until the engine's list does not have a container as running. After a kill, and after an end that was waited for, it still does for
+// some milliseconds, although the engine has told of the end: whoever looks meanwhile, as an up does right after it, would find nothing to do. Somebody may
+// have started it again, so it is not waited for long, and its end does not depend on it.
 func (e *Engine) listedAsEnded(ctx context.Context, name string) {
 	const (
 		longest = time.Second

@@ -186,6 +186,9 @@ func (e *Engine) Ending(ctx context.Context, name string, removal bool) (func() 
 			if r.Error != nil && r.Error.Message != "" {
 				return int(r.StatusCode), errors.New(r.Error.Message)
 			}
+			if !removal {
+				e.listedAsEnded(ctx, name)
+			}
 			return int(r.StatusCode), nil
 		case err := <-failed:
 			return 0, e.wrap(ctx, err, "wait for container", name)
