@@ -203,7 +203,8 @@ func (p *program) makeReady(ctx context.Context, on engine, r once) (started pla
 		return started, err
 	}
 	r.look.mode = "quiet" // scripts read the lines of what was brought up, and not of what they run
-	return started, p.stepsOf(ctx, on, r, made, "created")
+	// An engine that is left alone with it makes the container all the same, later than anybody could remove it.
+	return started, p.stepsOf(context.WithoutCancel(ctx), on, r, made, "created")
 }
 
 // planRun plans with what the engine has now.
@@ -244,9 +245,19 @@ func (p *program) stepsOf(ctx context.Context, on engine, r once, plan planner.P
 func (p *program) startRun(ctx context.Context, on engine, r once, start planner.Plan) error {
 	err := p.stepsOf(ctx, on, r, start, "started")
 	if err != nil {
-		_ = on.Apply(context.WithoutCancel(ctx), planner.StopContainer{Name: r.Name, Service: r.Service.Name}, nil) // it may never have run
+		p.endRun(ctx, on, r)
 	}
 	return err
+}
+
+// endRun stops a container that must not go on. The engine removes it at its end, where that is wanted, but one that never ran has no end; and a start
+// that was interrupted may come after the stop.
+func (p *program) endRun(ctx context.Context, on engine, r once) {
+	ctx = context.WithoutCancel(ctx)
+	_ = on.Apply(ctx, planner.StopContainer{Name: r.Name, Service: r.Service.Name}, nil)
+	if r.Remove {
+		_ = on.Apply(ctx, planner.RemoveContainer{Name: r.Name, Service: r.Service.Name, Volumes: true}, nil)
+	}
 }
 
 // splitRun parts a plan into what the container needs, its creation, and its start with the hooks after it.
@@ -278,6 +289,11 @@ func splitRun(plan planner.Plan, name string) (before, made, started planner.Pla
 // foreground starts a container that has been made, and stays with it until it has ended or the user detaches.
 // It is joined and waited for before its start, so that nothing of it is missed.
 func (p *program) foreground(ctx context.Context, on engine, r once, start planner.Plan, join docker.JoinOptions, keys []byte) error {
+	defer func() {
+		if ctx.Err() != nil { // by a signal that came before they were the container's
+			p.endRun(ctx, on, r)
+		}
+	}()
 	ending, err := on.Ending(ctx, r.Name, r.Remove)
 	if err != nil {
 		return err
