@@ -102,9 +102,15 @@ func (e *Engine) start(ctx context.Context, name, service string) error {
 }
 
 // startOnce starts a container, and again where Podman's server of names was just being taken down with the last container of
-// another project: the next try finds it gone, and begins it anew.
+// another project: the next try finds it gone, and begins it anew. A start that has begun is waited for whatever ctx says: the engine goes on with it, and
+// whoever looks meanwhile to stop what runs would not find it.
 func (e *Engine) startOnce(ctx context.Context, name string) error {
-	return again(ctx, func() error { return e.client.ContainerStart(ctx, name, container.StartOptions{}) },
+	return again(ctx, func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return e.client.ContainerStart(context.WithoutCancel(ctx), name, container.StartOptions{})
+	},
 		func(err error, _ time.Duration) bool { return wordsOf(err).has("aardvark-dns failed to start") })
 }
 

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -199,6 +200,20 @@ func TestLookAfterEnding(t *testing.T) {
 		if err != nil || len(state.Containers) != 1 || state.Containers[0].Status != planner.Exited {
 			t.Fatalf("after the end: %+v, %v", state.Containers, err)
 		}
+	}
+}
+
+// A start that is interrupted while the engine is at it has come to its end when it returns: an attached up that then stops all finds the container.
+func TestInterruptedStart(t *testing.T) {
+	r := newRig(t)
+	create := r.shell("web", sleeper, nil)
+	r.do(create)
+	ctx, cancel := context.WithCancel(r.ctx)
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { cancel() }})
+	_ = r.Apply(ctx, planner.StartContainer{Name: create.Name}, nil) // it may as well say that it was interrupted
+	state, err := r.Observe(r.ctx, planner.Scope{Project: r.project})
+	if err != nil || len(state.Containers) != 1 || state.Containers[0].Status != planner.Running {
+		t.Errorf("after the start: %+v, %v", state.Containers, err)
 	}
 }
 
