@@ -19,6 +19,12 @@ type projectHolder interface {
 	Hold(ctx context.Context, project, home string, me lock.Holder, wait func(context.Context, lock.Holder) error) (release func(), err error)
 }
 
+// leaver is an engine that goes on with a stop that was interrupted.
+type leaver interface {
+	// AwaitLeft waits for the ends of the containers, whose names told gets before.
+	AwaitLeft(ctx context.Context, told func(names []string))
+}
+
 // stateDir is muster's folder for what it keeps about the past.
 func (p *program) stateDir() (string, error) { return instance.StateDir(p.getenv) }
 
@@ -63,7 +69,19 @@ func (p *program) hold(ctx context.Context, on projectHolder, host, project stri
 		return nil, err
 	}
 	readers := p.unread.hold()
-	return func() { remote(); local(); readers() }, nil
+	return func() {
+		if l, ok := on.(leaver); ok {
+			l.AwaitLeft(context.WithoutCancel(ctx), p.warnOfLeft)
+		}
+		remote()
+		local()
+		readers()
+	}, nil
+}
+
+// warnOfLeft says what an interrupted command still waits for.
+func (p *program) warnOfLeft(names []string) {
+	p.warn(fmt.Sprintf("the engine goes on to stop %s, which is waited for; Ctrl-C again does not wait", and(names)))
 }
 
 // How long to wait before a lock that somebody has is tried again: a file of this machine, and the engine's.

@@ -157,50 +157,6 @@ func (e *Engine) stop(ctx context.Context, a planner.StopContainer) error {
 	return e.wrap(ctx, err, "stop container", a.Name)
 }
 
-// leave notes a stop whose end nobody waits for. The engine goes on with it, so that a start would find the container running, and would be for nothing.
-func (e *Engine) leave(a planner.StopContainer) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.left == nil {
-		e.left = map[string]planner.StopContainer{}
-	}
-	e.left[a.Name] = a
-}
-
-// endLeft waits for the end of a container whose stop was left: as long as its grace lasts, and a little more, since the engine may have never got that.
-func (e *Engine) endLeft(ctx context.Context, name string) {
-	e.mu.Lock()
-	a, left := e.left[name]
-	delete(e.left, name)
-	e.mu.Unlock()
-	if !left {
-		return
-	}
-	got, err := e.client.ContainerInspect(ctx, name)
-	if err != nil || !got.State.Running && got.State.Status != container.StateRunning { // Podman says only the latter while it stops one
-		return // the start tells
-	}
-	const more = 2 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, graceOf(a, got)+more)
-	defer cancel()
-	ended, failed := e.client.ContainerWait(ctx, name, container.WaitConditionNotRunning)
-	select {
-	case <-ended:
-	case <-failed: //nolint:errcheck // as above
-	}
-}
-
-// graceOf is how long a container may take to stop.
-func graceOf(a planner.StopContainer, got container.InspectResponse) time.Duration {
-	if a.Grace != nil {
-		return *a.Grace
-	}
-	if s := got.Config.StopTimeout; s != nil {
-		return time.Duration(*s) * time.Second
-	}
-	return 10 * time.Second
-}
-
 // stopBySignal stops with a signal of the caller's on engines whose stop call cannot
 // carry one.
 func (e *Engine) stopBySignal(ctx context.Context, a planner.StopContainer) error {

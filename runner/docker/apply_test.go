@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,37 +218,58 @@ func TestInterruptedStart(t *testing.T) {
 	}
 }
 
-// What starts again after a stop that was interrupted runs on: the engine ends that stop all the same.
-func TestStartAfterAStopThatWasLeft(t *testing.T) {
-	r := newRig(t)
-	name := r.name("slow")
-	r.do(r.shell("slow", "trap 'echo stopping; sleep 1; exit 0' TERM; echo up; while :; do sleep 0.1; done", nil), planner.StartContainer{Name: name})
+// interruptedStop is a container that takes a second to stop, and a stop of it that was interrupted meanwhile.
+func (r *rig) interruptedStop(service string) (name string) {
+	r.t.Helper()
+	name = r.name(service)
+	r.do(r.shell(service, "trap 'echo stopping; sleep 1; exit 0' TERM; echo up; while :; do sleep 0.1; done", nil), planner.StartContainer{Name: name})
 	stream, err := r.Logs(r.ctx, name, LogOptions{Follow: true})
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	if _, err := stream.Next(); err != nil { // the trap is set
-		t.Fatal(err)
-	}
-	before, err := r.client.ContainerInspect(r.ctx, name)
-	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(r.ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.Apply(ctx, planner.StopContainer{Name: name}, nil) }()
 	if _, err := stream.Next(); err != nil { // the stop has begun
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	_ = stream.Close()
 	cancel()
 	if err := <-stopped; !errors.Is(err, context.Canceled) {
-		t.Errorf("the stop that is left: %v", err)
+		r.t.Errorf("the stop that is left: %v", err)
+	}
+	return name
+}
+
+// What starts again after a stop that was interrupted runs on: the engine ends that stop all the same.
+func TestStartAfterAStopThatWasLeft(t *testing.T) {
+	r := newRig(t)
+	name := r.interruptedStop("slow")
+	before, err := r.client.ContainerInspect(r.ctx, name)
+	if err != nil {
+		t.Fatal(err)
 	}
 	r.do(planner.StartContainer{Name: name})
 	after, err := r.client.ContainerInspect(r.ctx, name)
 	if err != nil || !after.State.Running || after.State.StartedAt == before.State.StartedAt {
 		t.Errorf("running: %v since %s, first %s (%v)", after.State.Running, after.State.StartedAt, before.State.StartedAt, err)
+	}
+	r.AwaitLeft(r.ctx, func(names []string) { t.Errorf("it waits for %v, which was started again", names) })
+}
+
+// Who waits for stops that were interrupted does not find that anything of it runs.
+func TestAwaitLeft(t *testing.T) {
+	r := newRig(t)
+	name := r.interruptedStop("slow")
+	var waited []string
+	r.AwaitLeft(r.ctx, func(names []string) { waited = append(waited, names...) })
+	r.AwaitLeft(r.ctx, func([]string) { t.Error("it waits twice") })
+	state, err := r.Observe(r.ctx, planner.Scope{Project: r.project})
+	if err != nil || !slices.Equal(waited, []string{name}) || len(state.Containers) != 1 || state.Containers[0].Status != planner.Exited {
+		t.Errorf("waited for %v: %+v, %v", waited, state.Containers, err)
 	}
 }
 
