@@ -195,6 +195,9 @@ func (g *guard) set(ctx context.Context, s project.Service, name string) {
 		g.fail("%v", err)
 		return
 	}
+	if wanted.MemorySwap == 0 && c.Settings.MemorySwap == 2*wanted.Memory {
+		wanted.MemorySwap = c.Settings.MemorySwap // the engine's choice where nobody asks
+	}
 	if *c.Settings != wanted {
 		g.fail("%s is set to %+v, wanted is %+v", name, *c.Settings, wanted)
 	}
