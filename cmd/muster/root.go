@@ -82,6 +82,10 @@ func (p *program) rootCommand(args []string) *cobra.Command {
 		root.AddCommand(cmd)
 	}
 	root.SetHelpCommandGroupID(groupMore)
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Args = func(_ *cobra.Command, words []string) error { return p.knownTopic(root, words) }
+	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetCompletionCommandGroupID(groupMore)
 	root.SetHelpFunc(printHelp)
@@ -144,6 +148,15 @@ func (p *program) unknownCommand(cmd *cobra.Command, args []string) error {
 		hint = "did you mean `" + cmd.CommandPath() + " " + near + "`?"
 	}
 	return &usageError{problem: fmt.Sprintf("unknown command %q", args[0]), hint: hint}
+}
+
+// knownTopic refuses help about a command that there is not, which cobra's own answers with that of all of them.
+func (p *program) knownTopic(root *cobra.Command, words []string) error {
+	of, left, err := root.Find(words)
+	if err != nil || !of.HasAvailableSubCommands() {
+		return err
+	}
+	return p.unknownCommand(of, left)
 }
 
 // flagError says which flag is wrong, and names the near one.
