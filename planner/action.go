@@ -171,6 +171,9 @@ type CreateContainer struct {
 	AutoRemove bool `json:"auto_remove,omitempty"`
 	// Interactive connects its standard input with whoever attaches first, and ends it with that.
 	Interactive bool `json:"interactive,omitempty"`
+	// Columns and Rows are the size of its terminal from its beginning on; 0 where nobody knows.
+	Columns int `json:"-"`
+	Rows    int `json:"-"`
 }
 
 // File is a config or a secret on its way into a container.

@@ -24,6 +24,8 @@ type Once struct {
 	Remove bool
 	// Interactive connects its standard input with whoever attaches first, and ends it with that.
 	Interactive bool
+	// Columns and Rows are the size of its terminal from its beginning on; 0 where nobody knows.
+	Columns, Rows int
 }
 
 // RunOnce plans one container of a service, with all that it needs: what the service depends on is brought up, and
@@ -109,6 +111,7 @@ func (b *builder) emitOnce() {
 	a := CreateContainer{
 		Name: once.Name, Spec: b.resolve(s.spec), Image: b.want.ImageName(s.spec), Labels: b.onceLabels(s, once),
 		Files: b.files(s.spec), Injections: b.injections(s.spec), AutoRemove: once.Remove, Interactive: once.Interactive,
+		Columns: once.Columns, Rows: once.Rows,
 	}
 	b.nameResources(&a)
 	made := b.graph.add(Step{Action: a, Needs: append(b.resources(s, nil), gates.needs()...), Because: why})

@@ -171,6 +171,9 @@ func (p *program) prepareRun(ctx context.Context, o runOptions, service string, 
 		r.Name = fmt.Sprintf("%s-%s-run-%s", r.want.Name, service, r.Slug[:12])
 	}
 	r.Service, err = p.asRun(r.want, o, service, command)
+	if r.Service.Tty && !o.detach && p.console != nil {
+		r.Columns, r.Rows = p.console.Size()
+	}
 	return r, err
 }
 

@@ -54,6 +54,20 @@ func TestEngineRunTerminal(t *testing.T) {
 	}
 }
 
+// TestEngineRunSized: a command that looks at its size at once finds that of our terminal.
+func TestEngineRunSized(t *testing.T) {
+	t.Parallel()
+	host, project, dir := stackOf(t, shellStack)
+	if sizes, err := speaks(t, host, "api:1.42"); err != nil || !sizes {
+		t.Skipf("this engine gives terminals their size after the start (%v)", err)
+	}
+	u := atTerminal(t, host, project, dir, "run", "--rm", "web", "stty", "size")
+	u.sees("30 100")
+	if code := u.code(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
 // TestEngineRunDetach: the keys that detach leave the container running.
 func TestEngineRunDetach(t *testing.T) {
 	enginetest.SameOnAny(t, "TestEngineRunTerminal and TestEngineRunBackground")

@@ -31,6 +31,7 @@ func (w *writer) host() *container.HostConfig {
 		CapAdd:         s.CapAdd,
 		CapDrop:        s.CapDrop,
 		CgroupnsMode:   container.CgroupnsMode(s.Cgroup),
+		ConsoleSize:    [2]uint{uint(w.action.Rows), uint(w.action.Columns)},
 		DNS:            s.DNS,
 		DNSOptions:     s.DNSOpts,
 		DNSSearch:      s.DNSSearch,
