@@ -243,7 +243,7 @@ func (e *Engine) rename(ctx context.Context, a planner.RenameContainer) error {
 			return nil
 		}
 	case cerrdefs.IsConflict(err):
-		return e.nameTaken(ctx, err, a.To)
+		return e.nameTaken(ctx, err, a.To, "")
 	}
 	return e.wrap(ctx, err, "rename container", a.Name)
 }

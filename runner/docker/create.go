@@ -65,7 +65,7 @@ func (e *Engine) create(ctx context.Context, a planner.CreateContainer, r reques
 	case cerrdefs.IsConflict(err) || strings.Contains(err.Error(), "is already in use by"):
 		there, same := e.sameContainer(ctx, a.Name, r.Config.Labels)
 		if !same {
-			return false, e.nameTaken(ctx, err, a.Name)
+			return false, e.nameTaken(ctx, err, a.Name, a.Labels[planner.LabelProject])
 		}
 		if there.State.Status != container.StateCreated {
 			return false, nil

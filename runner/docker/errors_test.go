@@ -64,7 +64,10 @@ func TestErrorsOfContainers(t *testing.T) {
 			a.Spec.Volumes = []types.ServiceVolumeConfig{{Type: "bind", Source: missing, Target: "/x", Bind: &types.ServiceVolumeBind{}}}
 		}, missing + " is mounted into bind and does not exist", "make it, or correct services.bind.volumes"},
 		"name": {func(a *planner.CreateContainer) { a.Name = r.name("first") },
-			"the name " + r.name("first") + " is taken by container * of project " + r.project, "bring that project down with `muster -p " + r.project + " down`, *"},
+			"the name " + r.name("first") + " is taken by container * of this project", "choose another name, or remove that container with `muster -p " + r.project + " rm -sf first`"},
+		"name of another's": {func(a *planner.CreateContainer) {
+			a.Name, a.Labels[planner.LabelProject] = r.name("first"), "another"
+		}, "the name " + r.name("first") + " is taken by container * of project " + r.project, "bring that project down with `muster -p " + r.project + " down`, *"},
 		"command": {func(a *planner.CreateContainer) { a.Spec.Command = []string{"no-such-program"} },
 			"command cannot start: its command is not in the image (*no-such-program*)", "correct services.command.command or .entrypoint, *"},
 		"denied": {func(a *planner.CreateContainer) { a.Spec.Command = []string{"/etc"} },

@@ -253,8 +253,8 @@ func underHome(dir string) string {
 	return dir
 }
 
-// nameTaken says which container has the name.
-func (e *Engine) nameTaken(ctx context.Context, err error, name string) error {
+// nameTaken says which container has the name that one of project was to get; empty where nobody knows whose it is.
+func (e *Engine) nameTaken(ctx context.Context, err error, name, project string) error {
 	got, failed := e.inspect(ctx, name)
 	if failed != nil {
 		return e.wrap(ctx, err, "name container", name)
@@ -262,7 +262,11 @@ func (e *Engine) nameTaken(ctx context.Context, err error, name string) error {
 	labels := got.Config.Labels
 	whose := "that is in no project"
 	hint := "remove it with `docker rm -f " + name + "`, or choose another container_name"
-	if p := labels[planner.LabelProject]; p != "" {
+	switch p := labels[planner.LabelProject]; {
+	case p != "" && p == project:
+		whose = "of this project"
+		hint = fmt.Sprintf("choose another name, or remove that container with `muster -p %s rm -sf %s`", p, labels[planner.LabelService])
+	case p != "":
 		whose = "of project " + p
 		if dir := labels[planner.LabelWorkingDir]; dir != "" {
 			whose += " (" + underHome(dir) + ")"
