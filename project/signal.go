@@ -17,8 +17,11 @@ func signals() []string {
 
 // CheckSignal says why no engine knows a signal by that name or number, and what to write. Both are empty where engines do.
 func CheckSignal(text string) (problem, hint string) {
+	if n, err := strconv.Atoi(text); err == nil && isSignalNumber(n) {
+		return "", ""
+	}
 	name := strings.TrimPrefix(strings.ToUpper(text), "SIG")
-	if isSignal(name) {
+	if isSignalName(name) {
 		return "", ""
 	}
 	hint = "write SIGTERM, SIGQUIT, … or a number"
@@ -28,14 +31,13 @@ func CheckSignal(text string) (problem, hint string) {
 	return quote(text) + " is not a signal", hint
 }
 
-func isSignal(name string) bool {
-	const (
-		lastPlain, firstRealTime, lastRealTime = 31, 34, 64
-		aboveMin, belowMax                     = 15, 14
-	)
-	if n, err := strconv.Atoi(name); err == nil {
-		return n >= 1 && n <= lastPlain || n >= firstRealTime && n <= lastRealTime
-	}
+func isSignalNumber(n int) bool {
+	const lastPlain, firstRealTime, lastRealTime = 31, 34, 64
+	return n >= 1 && n <= lastPlain || n >= firstRealTime && n <= lastRealTime
+}
+
+func isSignalName(name string) bool {
+	const aboveMin, belowMax = 15, 14
 	for start, farthest := range map[string]int{"RTMIN+": aboveMin, "RTMAX-": belowMax} {
 		if distance, ok := strings.CutPrefix(name, start); ok {
 			n, err := strconv.Atoi(distance)

@@ -17,6 +17,7 @@ func TestCheckSignal(t *testing.T) {
 		"0":          "write SIGTERM, SIGQUIT, … or a number",
 		"33":         "write SIGTERM, SIGQUIT, … or a number",
 		"65":         "write SIGTERM, SIGQUIT, … or a number",
+		"SIG9":       "write SIGTERM, SIGQUIT, … or a number",
 		"NOSUCH":     "write SIGTERM, SIGQUIT, … or a number",
 		"SIGKIL":     `did you mean "SIGKILL"?`,
 		"RTMIN+16":   `did you mean "SIGRTMIN"?`,
