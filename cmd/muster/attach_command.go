@@ -69,7 +69,7 @@ func (p *program) attach(ctx context.Context, o attachOptions, service string) e
 		return err
 	}
 	if !isUp(c.Container) {
-		return &usageError{problem: c.Name + " is not running", hint: "start it with `muster start " + service + "`"}
+		return notRunning(c.Name, service)
 	}
 	p.repaint(ctx, with)
 	signals := o.signals && !with.Terminal() // a terminal's signals are keys

@@ -53,7 +53,7 @@ func pick(have planner.State, service string, index int, mustRun bool) (planner.
 	case len(of) > 0 && (isUp(of[0]) || !mustRun):
 		return of[0], nil
 	case len(of) > 0:
-		return of[0], &usageError{problem: name + " is not running", hint: "start it with `muster start " + service + "`"}
+		return of[0], notRunning(name, service)
 	case index > 0:
 		return planner.Container{}, &usageError{problem: name + " does not exist", hint: "`muster ps -a " + service + "` lists those that do"}
 	}
@@ -140,4 +140,9 @@ func (p *program) openFor(ctx context.Context) (engine, target, error) {
 	}
 	on, err := p.open(ctx, p.globals.at)
 	return on, t, err
+}
+
+// notRunning is said of a container that there is, and that has to run for what is asked.
+func notRunning(name, service string) error {
+	return &usageError{problem: name + " is not running", hint: "start it with `muster start " + service + "`"}
 }
