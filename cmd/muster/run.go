@@ -292,8 +292,9 @@ func splitRun(plan planner.Plan, name string) (before, made, started planner.Pla
 // foreground starts a container that has been made, and stays with it until it has ended or the user detaches.
 // It is joined and waited for before its start, so that nothing of it is missed.
 func (p *program) foreground(ctx context.Context, on engine, r once, start planner.Plan, join docker.JoinOptions, keys []byte) error {
+	started := false
 	defer func() {
-		if ctx.Err() != nil { // by a signal that came before they were the container's
+		if !started || ctx.Err() != nil { // the latter by a signal that came before they were the container's
 			p.endRun(ctx, on, r)
 		}
 	}()
@@ -306,9 +307,10 @@ func (p *program) foreground(ctx context.Context, on engine, r once, start plann
 		return err
 	}
 	defer with.Close()
-	if err := p.startRun(ctx, on, r, start); err != nil {
+	if err := p.stepsOf(ctx, on, r, start, "started"); err != nil {
 		return err
 	}
+	started = true
 	return p.stay(ctx, on, r.Name, with, conversation{input: join.Input, keys: keys}, ending)
 }
 
