@@ -3,16 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster/planner"
-	"github.com/musterhq/muster/runner/memory"
 )
 
 // askedFor is an engine that notes which services were asked for; empty is all of the project.
@@ -28,28 +24,11 @@ func (a askedFor) Observe(ctx context.Context, scope planner.Scope) (planner.Sta
 
 // Of a single service nothing but its containers is asked for, unless it has none.
 func TestContainersOfServices(t *testing.T) {
-	dir := t.TempDir()
-	file, stateFile := filepath.Join(dir, "compose.yaml"), filepath.Join(dir, "engine.json")
-	compose := "services: {web: {image: web:1}, db: {image: db:1}, late: {image: db:1, scale: 0}}\n"
-	for path, text := range map[string]string{file: compose, stateFile: "{" + shopImages + "}"} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	e, err := memory.Load(stateFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e, programOn := inMemory(t, "services: {web: {image: web:1}, db: {image: db:1}, late: {image: db:1, scale: 0}}\n", "{"+shopImages+"}")
 	var services []string
 	muster := func(line string) (said string, code int) {
 		var out bytes.Buffer
-		p := &program{
-			in: strings.NewReader(""), out: &out, err: &out, now: time.Now, signals: make(chan os.Signal),
-			environ: []string{"COMPOSE_FILE=" + file, "COMPOSE_PROJECT_NAME=shop", "XDG_STATE_HOME=" + dir},
-			open: func(context.Context, address) (engine, error) {
-				return askedFor{memoryEngine{e, stateFile}, &services}, nil
-			},
-		}
+		p := programOn(askedFor{e, &services}, &out)
 		services = nil
 		code = run(t.Context(), p, strings.Fields(line))
 		return out.String(), code

@@ -41,12 +41,12 @@ func (b *watchedBuffer) String() string {
 	return b.text.String()
 }
 
-// interruptAt runs the program on an engine in memory and sends signals once a word is on the screen.
-func interruptAt(t *testing.T, state, file, word string, signals int, args ...string) (code int, screen string) {
+// inMemory is the stack of a file on an engine in memory, and makes programs that work on it by that engine, or by one that stands before it.
+func inMemory(t *testing.T, file, state string) (memoryEngine, func(on engine, out io.Writer) *program) {
 	t.Helper()
 	dir := t.TempDir()
-	stateFile := filepath.Join(dir, "engine.json")
-	for path, text := range map[string]string{stateFile: state, filepath.Join(dir, "compose.yaml"): file} {
+	compose, stateFile := filepath.Join(dir, "compose.yaml"), filepath.Join(dir, "engine.json")
+	for path, text := range map[string]string{compose: file, stateFile: state} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -55,13 +55,23 @@ func interruptAt(t *testing.T, state, file, word string, signals int, args ...st
 	if err != nil {
 		t.Fatal(err)
 	}
+	return memoryEngine{e, stateFile}, func(on engine, out io.Writer) *program {
+		return &program{
+			in: strings.NewReader(""), out: out, err: out, now: time.Now, signals: make(chan os.Signal),
+			environ: []string{"COMPOSE_FILE=" + compose, "COMPOSE_PROJECT_NAME=shop", "XDG_STATE_HOME=" + dir},
+			open:    func(context.Context, address) (engine, error) { return on, nil },
+		}
+	}
+}
+
+// interruptAt runs the program on an engine in memory and sends signals once a word is on the screen.
+func interruptAt(t *testing.T, state, file, word string, signals int, args ...string) (code int, screen string) {
+	t.Helper()
+	e, programOn := inMemory(t, file, state)
 	out := &watchedBuffer{word: word, seen: make(chan struct{})}
 	sent := make(chan os.Signal, 4)
-	p := &program{
-		in: strings.NewReader(""), out: out, err: out, now: time.Now, signals: sent,
-		environ: []string{"COMPOSE_FILE=" + filepath.Join(dir, "compose.yaml"), "COMPOSE_PROJECT_NAME=shop"},
-		open:    func(context.Context, address) (engine, error) { return memoryEngine{e, stateFile}, nil },
-	}
+	p := programOn(e, out)
+	p.signals = sent
 	done := make(chan int, 1)
 	go func() { done <- run(t.Context(), p, args) }()
 	select {

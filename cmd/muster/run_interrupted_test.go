@@ -3,16 +3,11 @@ package main
 import (
 	"context"
 	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/musterhq/muster/planner"
 	"github.com/musterhq/muster/runner"
 	"github.com/musterhq/muster/runner/docker"
-	"github.com/musterhq/muster/runner/memory"
 )
 
 // ctrlC is an engine with which the user interrupts muster while one thing is under way. As an engine does, it goes on with a start
@@ -77,25 +72,10 @@ func (s silent) Copy(io.Writer, io.Writer) error {
 func TestInterruptedRunLeavesNothing(t *testing.T) {
 	for _, while := range []string{"create", "start", "run"} {
 		t.Run(while, func(t *testing.T) {
-			dir := t.TempDir()
-			file, stateFile := filepath.Join(dir, "compose.yaml"), filepath.Join(dir, "engine.json")
-			for path, text := range map[string]string{file: "services: {web: {image: web:1}}\n", stateFile: "{" + shopImages + "}"} {
-				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			e, err := memory.Load(stateFile)
-			if err != nil {
-				t.Fatal(err)
-			}
+			e, programOn := inMemory(t, "services: {web: {image: web:1}}\n", "{"+shopImages+"}")
 			ctx, interrupt := context.WithCancel(t.Context())
-			on := &ctrlC{memoryEngine: memoryEngine{e, stateFile}, while: while, interrupt: interrupt}
-			p := &program{
-				in: strings.NewReader(""), out: io.Discard, err: io.Discard, now: time.Now, signals: make(chan os.Signal),
-				environ: []string{"COMPOSE_FILE=" + file, "COMPOSE_PROJECT_NAME=shop", "XDG_STATE_HOME=" + dir},
-				open:    func(context.Context, address) (engine, error) { return on, nil },
-			}
-			if code := run(ctx, p, []string{"run", "--rm", "web"}); code == 0 {
+			on := &ctrlC{memoryEngine: e, while: while, interrupt: interrupt}
+			if code := run(ctx, programOn(on, io.Discard), []string{"run", "--rm", "web"}); code == 0 {
 				t.Error("an interrupted run ended well")
 			}
 			have, err := e.Observe(t.Context(), planner.Scope{Project: "shop"})
